@@ -1,0 +1,4 @@
+// Every contract.
+#pragma once
+
+#include "kernels/elementwise.h"
