@@ -6,141 +6,118 @@
 #include "cpu/pool.h"
 #include "cpu/pool_channels_last.h"
 #include "cpu/pool_runs.h"
+#include "cpu/pool_spread.h"
 #include "cpu/pool_tiles.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
 
-// The mean over window (d, h, w) divides by across[w] * down(d, h).
+// What the mean over window (d, h, w) divides by, or multiplies with: across[w] * down[d*OH + h].
 template <class T>
 struct Divisors {
-  const PoolShape& s;
-  const PoolDivisor& rule;
-  const T* across;  // readable for a vector more than there are windows
+  const Scratch held;
+  T *across, *down;  // across: readable for a vector more than there are windows
 
-  LAMINA_INLINE static int64_t bytes(const PoolShape& s) {
-    return (s.out[2] + kLanes<T>) * static_cast<int64_t>(sizeof(T));
-  }
-  LAMINA_INLINE Divisors(const PoolShape& shape, const PoolDivisor& divisor_rule, T* table)
-      : s(shape), rule(divisor_rule), across(table) {
+  LAMINA_INLINE Divisors(const PoolShape& s, const PoolDivisor& rule, bool inverse)
+      : held((s.out[2] + kLanes<T> + s.out[0] * s.out[1]) * sizeof(T)),
+        across(held.as<T>()),
+        down(across + s.out[2] + kLanes<T>) {
+    const auto entry = [&](int64_t n) { return inverse ? T(1) / static_cast<T>(n) : static_cast<T>(n); };
+    const auto of = [&](int dim, int64_t o) { return divisor(s, rule.count_padding, dim, o); };
     for (int64_t ow = 0; ow < s.out[2] + kLanes<T>; ++ow)
-      table[ow] = static_cast<T>(rule.fixed ? 1 : divisor(s, rule.count_padding, 2, smaller(ow, s.out[2] - 1)));
-  }
-  LAMINA_INLINE T down(int64_t od, int64_t oh) const {
-    if (rule.fixed) return static_cast<T>(rule.fixed);
-    return static_cast<T>(divisor(s, rule.count_padding, 0, od) * divisor(s, rule.count_padding, 1, oh));
+      across[ow] = entry(rule.fixed ? 1 : of(2, smaller(ow, s.out[2] - 1)));
+    for (int64_t od = 0; od < s.out[0]; ++od)
+      for (int64_t oh = 0; oh < s.out[1]; ++oh)
+        down[od * s.out[1] + oh] = entry(rule.fixed ? rule.fixed : of(0, od) * of(1, oh));
   }
 };
 
 template <class T>
 void forward(const PoolShape& s, const PoolDivisor& rule, const T* x, T* y) {
-  const Scratch table(Divisors<T>::bytes(s));
-  const Divisors<T> divide(s, rule, table.as<T>());
+  const Divisors<T> by(s, rule, false);
   const auto write_row = [&](const SumLanes<T>& sum, int64_t at, int n, int64_t od, int64_t oh, int64_t ow) {
-    store_lanes(y + at, sum.value / (load(divide.across + ow) * divide.down(od, oh)), n);
+    store_lanes(y + at, sum.value / (load(by.across + ow) * by.down[od * s.out[1] + oh]), n);
   };
   if (s.channels_last) {
     forward_channels_last<T, SumLanes<T>>(
         s, x, [&](const SumLanes<T>& sum, int64_t at, int n, int64_t od, int64_t oh, int64_t ow) {
-          store_lanes(y + at, sum.value / (divide.across[ow] * divide.down(od, oh)), n);
+          store_lanes(y + at, sum.value / (by.across[ow] * by.down[od * s.out[1] + oh]), n);
         });
-  } else if (!s.adaptive && s.stride[2] == 1) {
-    forward_tiles<1, T, SumLanes<T>>(s, x, T(0), write_row);
-  } else if (!s.adaptive && s.stride[2] == 2) {
-    forward_tiles<2, T, SumLanes<T>>(s, x, T(0), write_row);
+  } else if (!goes_by_runs(s)) {
+    forward_tiles<T, SumLanes<T>>(s, x, T(0), write_row);
   } else {
     forward_runs<T, RunSum<T>>(
         s, x, [&](const RunSum<T>& run, int64_t at, int64_t od, int64_t oh, int64_t ow) {
-          y[at] = run.value / (divide.across[ow] * divide.down(od, oh));
+          y[at] = run.value / (by.across[ow] * by.down[od * s.out[1] + oh]);
         });
-  }
-}
-
-// How a row of windows maps to a row of input: dx[t*stride + q - padding] = the sum over m of dy[t - m], one m for each
-// tap m*stride + q.
-struct Spread {
-  int64_t kernel, stride, padding, lead, steps;  // lead: the most that m comes to; steps: values of t
-
-  LAMINA_INLINE explicit Spread(const PoolShape& s)
-      : kernel(s.kernel[2]), stride(s.stride[2]), padding(s.padding[2]),
-        lead((kernel - 1) / stride), steps(divide_up(s.in[2] + padding, stride)) {}
-};
-
-// rows: `lead` zeros, the sums of a row of windows, zeros.  Writes spread.steps * stride values, and up to a vector more.
-template <int kStride, class T>
-LAMINA_INLINE void spread_row(const Spread& spread, const T* rows, T* to) {
-  constexpr int kLane = kLanes<T>;
-  const int64_t stride = kStride ? kStride : spread.stride;
-  const auto phase = [&](int64_t t, int64_t q) {
-    Vec<T> sum{};
-    for (int64_t m = 0; m * stride + q < spread.kernel; ++m) sum += load(rows + spread.lead + t - m);
-    return sum;
-  };
-  for (int64_t t = 0; t < spread.steps; t += kLane) {
-    if constexpr (kStride == 1) {
-      store(to + t, phase(t, 0));
-    } else if constexpr (kStride == 2) {
-      const Vec<T> even = phase(t, 0), odd = phase(t, 1);
-      store(to + 2 * t, interleave<T>(even, odd, 0));
-      store(to + 2 * t + kLane, interleave<T>(even, odd, 1));
-    } else {
-      for (int64_t q = 0; q < stride; ++q) {
-        const Vec<T> sum = phase(t, q);
-        for (int lane = 0; lane < kLane; ++lane) to[(t + lane) * stride + q] = sum[lane];
-      }
-    }
   }
 }
 
 template <class T>
-LAMINA_INLINE void spread_adaptive(const PoolShape& s, const T* rows, const Cover* across, T* to) {
+LAMINA_INLINE void spread_adaptive(const PoolShape& s, const T* sums, const Cover* across, T* to) {
+  if (s.out[2] == 1) return fill_row(to, s.in[2], sums[0]);
   for (int64_t iw = 0; iw < s.in[2]; ++iw) {
-    T sum = rows[across[iw].begin];
-    for (int64_t ow = across[iw].begin + 1; ow < across[iw].end; ++ow) sum += rows[ow];
+    T sum = sums[across[iw].begin];
+    for (int64_t ow = across[iw].begin + 1; ow < across[iw].end; ++ow) sum += sums[ow];
     to[iw] = sum;
   }
 }
 
+// For each row of a tile of input: the sum of the rows of windows that hold it, with zeros beside them.
 template <class T>
-void backward_planes(const PoolShape& s, const PoolDivisor& rule, const T* dy, T* dx) {
+struct SumStage {
+  const Scratch held;
+  T* rows;
+
+  LAMINA_INLINE explicit SumStage(int64_t elements) : held(elements * sizeof(T)), rows(held.as<T>()) {
+    fill_row(rows, elements, T(0));
+  }
+};
+
+// to[i] (+)= from[i] * across[i] * down
+template <class T>
+LAMINA_INLINE void add_scaled(T* to, const T* from, const T* across, T down, bool add, int64_t n) {
   constexpr int kLane = kLanes<T>;
-  const Scratch table(Divisors<T>::bytes(s)), covers(s.in[2] * sizeof(Cover));
-  const Divisors<T> divide(s, rule, table.as<T>());
-  Cover* across = covers.as<Cover>();
-  if (s.adaptive)
-    for (int64_t iw = 0; iw < s.in[2]; ++iw) across[iw] = cover(s, 2, iw);
-  const Spread spread(s);
-  const int64_t W = s.in[2], OW = s.out[2];
-  const int64_t summed = s.adaptive ? OW : spread.lead + spread.steps + kLane;
-  const int64_t spreaded = s.adaptive ? 0 : (spread.steps + kLane) * spread.stride;
-  parallel_for(s.batch * s.channels * s.in[0] * s.in[1], 1 + kRunGrain / W, [&](int64_t begin, int64_t end) {
-    const Scratch held((summed + spreaded) * sizeof(T));
-    T *rows = held.as<T>(), *to = rows + summed, *sums = s.adaptive ? rows : rows + spread.lead;
-    for (int64_t row = begin; row < end; ++row) {
-      const int64_t ih = row % s.in[1], id = row / s.in[1] % s.in[0], plane = row / s.in[1] / s.in[0];
-      const Cover d = cover(s, 0, id), h = cover(s, 1, ih);
-      fill_row(rows, summed, T(0));
-      for (int64_t od = d.begin; od < d.end; ++od)
-        for (int64_t oh = h.begin; oh < h.end; ++oh) {
-          const T* g = dy + ((plane * s.out[0] + od) * s.out[1] + oh) * OW;
-          const T down = divide.down(od, oh);
-          for (int64_t ow = 0; ow < OW; ++ow) sums[ow] += g[ow] / (divide.across[ow] * down);
+  int64_t i = 0;
+  for (; i + kLane <= n; i += kLane) {
+    const Vec<T> v = load(from + i) * (load(across + i) * down);
+    store(to + i, add ? load(to + i) + v : v);
+  }
+  for (; i < n; ++i) to[i] = (add ? to[i] : T(0)) + from[i] * (across[i] * down);
+}
+
+template <int kStride, class T>
+void backward_planes(const PoolShape& s, const PoolDivisor& rule, const T* dy, T* dx) {
+  const Divisors<T> by(s, rule, true);
+  const CoverTable covers(s);
+  const Spread spread(s, kLanes<T>);
+  const int64_t H = s.in[1], W = s.in[2], OW = s.out[2], pitch = spread.windows;
+  const int64_t rows = smaller(H, larger(kStagedWindows / pitch, 1));
+  for_input_tiles(
+      s, rows, [&] { return SumStage<T>(rows * pitch); },
+      [&](const SumStage<T>& stage, int64_t plane, int64_t id, int64_t h0, int64_t h1, int64_t limit) {
+        const Cover d = covers.of[0][id];
+        for (int64_t ih = h0; ih < h1; ++ih) {
+          const Cover h = covers.of[1][ih];
+          T* sums = stage.rows + (ih - h0) * pitch + spread.lead;
+          bool add = false;
+          for (int64_t od = d.begin; od < d.end; ++od)
+            for (int64_t oh = h.begin; oh < h.end; ++oh, add = true) {
+              const int64_t line = od * s.out[1] + oh;
+              add_scaled(sums, dy + (plane * s.out[0] * s.out[1] + line) * OW, by.across, by.down[line], add, OW);
+            }
+          if (!add) fill_row(sums, OW, T(0));
         }
-      if (s.adaptive) {
-        if (OW == 1)
-          fill_row(dx + row * W, W, sums[0]);
-        else
-          spread_adaptive(s, sums, across, dx + row * W);
-        continue;
-      }
-      switch (spread.stride) {
-        case 1: spread_row<1>(spread, rows, to); break;
-        case 2: spread_row<2>(spread, rows, to); break;
-        default: spread_row<0>(spread, rows, to);
-      }
-      __builtin_memcpy(dx + row * W, to + spread.padding, W * sizeof(T));
-    }
-  });
+        for (int64_t ih = h0; ih < h1; ++ih) {
+          const int64_t row = ((plane * s.in[0] + id) * H + ih) * W;
+          const T* sums = stage.rows + (ih - h0) * pitch;
+          if (s.adaptive)
+            spread_adaptive(s, sums + spread.lead, covers.of[2], dx + row);
+          else
+            spread_row<kStride, 0>(spread, dx + row, limit - row, 1,
+                                   [&](int64_t, int64_t at, int64_t) { return load(sums + at); });
+        }
+      });
 }
 
 }  // namespace
@@ -156,13 +133,16 @@ void mean_pool_backward(const PoolShape& s, const PoolDivisor& rule, const void*
   visit_real(s.dtype, [&](auto element) {
     using T = decltype(element);
     const T* g = static_cast<const T*>(dy);
-    if (!s.channels_last) return backward_planes(s, rule, g, static_cast<T*>(dx));
-    const Scratch table(Divisors<T>::bytes(s));
-    const Divisors<T> divide(s, rule, table.as<T>());
-    backward_channels_last<T>(s, static_cast<T*>(dx),
-                              [&](int64_t o, int64_t, const auto& lanes, int64_t od, int64_t oh, int64_t ow) {
-                                return lanes.get(g + o) * (T(1) / (divide.across[ow] * divide.down(od, oh)));
-                              });
+    T* to = static_cast<T*>(dx);
+    if (!s.channels_last) {
+      if (s.stride[2] == 1 || s.adaptive) return backward_planes<1>(s, rule, g, to);
+      if (s.stride[2] == 2) return backward_planes<2>(s, rule, g, to);
+      return backward_planes<0>(s, rule, g, to);
+    }
+    const Divisors<T> by(s, rule, true);
+    backward_channels_last<T>(s, to, [&](int64_t o, int n, int64_t, int64_t od, int64_t oh, int64_t ow) {
+      return load_lanes(g + o, n) * (by.across[ow] * by.down[od * s.out[1] + oh]);
+    });
   });
 }
 
