@@ -9,9 +9,9 @@
 namespace lamina {
 namespace {
 
-constexpr size_t kUnit = 64;                // alignment and granularity
+constexpr size_t kUnit = 64;                 // alignment and granularity
 constexpr size_t kArena = size_t{32} << 20;  // what the heap asks for at least
-constexpr size_t kMinSplit = 4096;          // smaller remainders stay with their block
+constexpr size_t kMinSplit = 4096;           // smaller remainders stay with their block
 constexpr size_t kMaxBytes = size_t{1} << 45;
 constexpr size_t kSlack = size_t{64} << 20;  // kept whatever the peak
 
@@ -21,7 +21,8 @@ struct Bin {
   int level, index;
 };
 
-// Sizes below 64 units have a bin each; above, the six bits after the leading one choose among 64 bins.
+// Sizes below 64 units have a bin each; above, the six bits after the leading one choose among 64
+// bins.
 Bin bin_of(size_t size) {
   const size_t units = size / kUnit;
   if (units < 64) return {0, static_cast<int>(units)};
@@ -39,8 +40,8 @@ size_t round_to_bin(size_t bytes) {
 
 // In front of its payload.  Physical neighbours find each other by size and `before`.
 struct alignas(kUnit) Heap::Block {
-  Block* before;  // null: the arena's first
-  size_t size;    // of the payload; 0: the mark at the arena's end
+  Block* before;           // null: the arena's first
+  size_t size;             // of the payload; 0: the mark at the arena's end
   Block *next, *previous;  // in the bin, while free
   bool free;
   bool discarded;  // free, and its whole huge pages have been given back
@@ -99,7 +100,8 @@ Heap::Block* Heap::find(size_t size) const {
   return bins_[level][std::countr_zero(bins)];
 }
 
-// Cuts a block that is in no bin down to `size`, if what remains is worth a block; returns the remainder or null.
+// Cuts a block that is in no bin down to `size`, if what remains is worth a block; returns the
+// remainder or null.
 Heap::Block* Heap::split(Block* block, size_t size) {
   if (block->size < size + sizeof(Block) + kMinSplit) return nullptr;
   auto* rest = reinterpret_cast<Block*>(block->data() + size);

@@ -1,12 +1,13 @@
-// Blocks of more than a page: two-level segregated fit (Masmano et al., "TLSF: a new dynamic memory allocator for
-// real-time systems", ECRTS'04).  Free blocks lie in bins of 64 sizes per power of two; two bitmaps find the smallest
-// bin with a fitting block; sizes are rounded up to a bin's lower bound (by 1.6 % at most), so that the first block of
-// a bin always fits and a freed block serves the same request again.  Neighbours that are free are always merged.
+// Blocks of more than a page: two-level segregated fit (Masmano et al., "TLSF: a new dynamic memory
+// allocator for real-time systems", ECRTS'04).  Free blocks lie in bins of 64 sizes per power of
+// two; two bitmaps find the smallest bin with a fitting block; sizes are rounded up to a bin's
+// lower bound (by 1.6 % at most), so that the first block of a bin always fits and a freed block
+// serves the same request again.  Neighbours that are free are always merged.
 //
-// Whole free arenas stay cached.  Before the heap takes more than one and a half times what was ever in use, it gives
-// free memory back: whole arenas by unmapping, whole huge pages inside a free block by discarding their contents.  What
-// it keeps is thus bounded, whatever the history of sizes: 1.5 times the peak, 64 MB, and the pages at the ends of free
-// blocks.
+// Whole free arenas stay cached.  Before the heap takes more than one and a half times what was
+// ever in use, it gives free memory back: whole arenas by unmapping, whole huge pages inside a free
+// block by discarding their contents.  What it keeps is thus bounded, whatever the history of
+// sizes: 1.5 times the peak, 64 MB, and the pages at the ends of free blocks.
 #pragma once
 
 #include <cstddef>
@@ -36,8 +37,8 @@ class Heap {
   void release_arena(Arena* arena);
   void discard_free_blocks(Arena* arena);
 
-  uint64_t levels_ = 0;                    // bit l: bins_[l] has a free block
-  uint64_t bins_used_[kLevels] = {};       // bit s: bins_[l][s] has one
+  uint64_t levels_ = 0;               // bit l: bins_[l] has a free block
+  uint64_t bins_used_[kLevels] = {};  // bit s: bins_[l][s] has one
   Block* bins_[kLevels][kSubdivisions] = {};
   Arena* arenas_ = nullptr;
   size_t used_ = 0, peak_used_ = 0;

@@ -35,23 +35,27 @@ struct Blocks {
   }
 };
 
-// Live until the process is gone: threads and destructors of static objects may still give blocks back.
+// Live until the process is gone: threads and destructors of static objects may still give blocks
+// back.
 static_assert(std::is_trivially_destructible_v<Blocks>);
 constinit Blocks blocks;
 constinit std::atomic<int64_t> allocated{0}, peak{0}, allocations{0}, epoch{0};
 
-// A fork copies the lock as it is: hold it meanwhile, so that the child's copy is of blocks in order.
-[[maybe_unused]] const int fork_handlers =
-    pthread_atfork([] { blocks.lock.lock(); }, [] { blocks.lock.unlock(); }, [] { blocks.lock.unlock(); });
+// A fork copies the lock as it is: hold it meanwhile, so that the child's copy is of blocks in
+// order.
+[[maybe_unused]] const int fork_handlers = pthread_atfork(
+    [] { blocks.lock.lock(); }, [] { blocks.lock.unlock(); }, [] { blocks.lock.unlock(); });
 
 class OutOfMemory : public std::bad_alloc {
  public:
   explicit OutOfMemory(size_t bytes) {
     const auto megabytes = [](auto n) { return static_cast<double>(n) / 1e6; };
     std::snprintf(text_, sizeof text_,
-                  "[allocate] out of memory: wanted %.1f MB more, has %.1f MB in use and %.1f MB cached of %.1f MB",
+                  "[allocate] out of memory: wanted %.1f MB more, has %.1f MB in use and %.1f MB "
+                  "cached of %.1f MB",
                   megabytes(bytes), megabytes(memory_stats().allocated),
-                  megabytes(memory_stats().reserved - memory_stats().allocated), megabytes(memory_limit()));
+                  megabytes(memory_stats().reserved - memory_stats().allocated),
+                  megabytes(memory_limit()));
   }
   const char* what() const noexcept override { return text_; }
 
@@ -83,7 +87,8 @@ int64_t cache_epoch() noexcept { return epoch.load(std::memory_order_relaxed); }
 
 void* take(size_t bytes) noexcept {
   void* block = nullptr;
-  if (bytes > memory_limit() || posix_memalign(&block, 64, bytes > 0 ? bytes : 1) != 0) return nullptr;
+  if (bytes > memory_limit() || posix_memalign(&block, 64, bytes > 0 ? bytes : 1) != 0)
+    return nullptr;
   return std::memset(block, 0xff, bytes);
 }
 

@@ -35,7 +35,8 @@ size_t memory_limit() {
 }
 
 void* map_pages(size_t bytes) {
-  // Linux hands out more addresses than it has memory, and kills who uses them: refuse what can never be backed.
+  // Linux hands out more addresses than it has memory, and kills who uses them: refuse what can
+  // never be backed.
   if (bytes > memory_limit() - std::min(reserved_bytes(), memory_limit())) return nullptr;
   const size_t span = bytes + kHugePage;  // one page more, to align by cutting off both ends
   void* got = mmap(nullptr, span, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -45,7 +46,8 @@ void* map_pages(size_t bytes) {
   if (head > 0) munmap(begin, head);
   munmap(begin + head + bytes, kHugePage - head);
 #ifdef MADV_HUGEPAGE
-  madvise(begin + head, bytes, MADV_HUGEPAGE);  // advice only: without huge pages it is merely slower
+  madvise(begin + head, bytes,
+          MADV_HUGEPAGE);  // advice only: without huge pages it is merely slower
 #endif
   reserved += bytes;
   return begin + head;

@@ -1,4 +1,5 @@
-// Scratch memory nests, so each thread keeps a stack of it: warm memory for every kernel, without a lock.
+// Scratch memory nests, so each thread keeps a stack of it: warm memory for every kernel, without a
+// lock.
 #include <algorithm>
 #include <bit>
 #include <functional>
@@ -9,7 +10,8 @@
 namespace lamina {
 namespace {
 
-constexpr size_t kMostPerThread = size_t{16} << 20;  // what is larger comes from the heap and goes back to it
+constexpr size_t kMostPerThread = size_t{16}
+                                  << 20;  // what is larger comes from the heap and goes back to it
 
 class Stack {
  public:

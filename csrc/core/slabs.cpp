@@ -43,7 +43,7 @@ void unlink(T*& head, T* item) {
 
 struct Slabs::Slab {
   Slab *next, *previous;
-  void* free;       // blocks that came back, each pointing to the next
+  void* free;        // blocks that came back, each pointing to the next
   std::byte* fresh;  // blocks from here to `end` were never handed out
   std::byte* end;
   uint32_t block_bytes;
@@ -77,7 +77,13 @@ Slabs::Slab* Slabs::open(int size_class) {
   const size_t head = index == 0 ? sizeof(Page) : 0;  // the descriptors lie in the first slab
   std::byte* begin = page->begin() + index * kSlabBytes + head;
   Slab* slab = &page->slabs[index];
-  *slab = {nullptr, nullptr, nullptr, begin, begin + (kSlabBytes - head) / block * block, block, 0,
+  *slab = {nullptr,
+           nullptr,
+           nullptr,
+           begin,
+           begin + (kSlabBytes - head) / block * block,
+           block,
+           0,
            static_cast<uint16_t>(size_class)};
   push(partial_[size_class], slab);
   return slab;

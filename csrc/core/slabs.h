@@ -1,5 +1,5 @@
-// Blocks up to a page: 32 sizes, cut from slabs of 64 KB, 32 of which share a huge page with their descriptors.
-// A slab serves one size until its last block comes back; then it may serve another.
+// Blocks up to a page: 32 sizes, cut from slabs of 64 KB, 32 of which share a huge page with their
+// descriptors. A slab serves one size until its last block comes back; then it may serve another.
 #pragma once
 
 #include <cstddef>
