@@ -7,6 +7,15 @@
 namespace lamina::bindings {
 namespace {
 
+// (device, dtype, *shape): what a gradient must agree in with the tensor that it is for.
+py::tuple signature(const Array& a) {
+  py::tuple t(2 + a.rank());
+  t[0] = py::int_(device_code(a.device()));
+  t[1] = py::int_(static_cast<int>(a.dtype()));
+  for (int d = 0; d < a.rank(); ++d) t[2 + d] = py::int_(a.size(d));
+  return t;
+}
+
 py::object item(const Array& a) {
   check<RuntimeError>(a.numel() == 1, "[item] expected an array of one element, got shape ", a.shape());
   return visit(a.dtype(), [&](auto tag) -> py::object {
@@ -90,6 +99,7 @@ void bind_array(py::module_& m) {
       .def_property_readonly("ndim", &Array::rank)
       .def_property_readonly("dtype", &Array::dtype)
       .def_property_readonly("device", [](const Array& a) { return device_code(a.device()); })
+      .def_property_readonly("signature", &signature)
       .def_property_readonly("offset", &Array::offset)
       .def_property_readonly("numel", &Array::numel)
       .def_property_readonly("version", [](const Array& a) { return a.storage()->version.load(); })

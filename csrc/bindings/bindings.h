@@ -64,7 +64,7 @@ struct type_caster<lamina::Dims> {
   }
 };
 
-// A dtype: its code, which is lamina.dtype's `code`.
+// A dtype: its code, which is lamina.dtypes' `code`.
 template <>
 struct type_caster<lamina::DType> {
   PYBIND11_TYPE_CASTER(lamina::DType, const_name("int"));

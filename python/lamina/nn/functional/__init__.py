@@ -1,0 +1,2 @@
+"""The functions of torch.nn.functional, one file a family."""
+
