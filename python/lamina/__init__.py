@@ -1,0 +1,38 @@
+"""lamina: convolutional and recurrent networks on kernels of our own, with PyTorch's names and meaning."""
+
+import importlib as _importlib
+
+from lamina import autograd
+from lamina.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from lamina.devices import device
+from lamina.dtypes import (
+    bfloat16,
+    bool,
+    double,
+    dtype,
+    float,
+    float16,
+    float32,
+    float64,
+    half,
+    int,
+    int8,
+    int32,
+    int64,
+    long,
+    uint8,
+)
+from lamina.ops import *  # noqa: F403
+from lamina.size import Size
+from lamina.tensor import Tensor
+
+__version__ = "0.1.0"
+
+# Loaded at first use, so that `import lamina` stays quick.
+_SUBMODULES = ("data", "io", "models", "nn", "optim", "viz")
+
+
+def __getattr__(name: str) -> object:
+    if name in _SUBMODULES:
+        return _importlib.import_module(f"lamina.{name}")
+    raise AttributeError(f"module 'lamina' has no attribute {name!r}")

@@ -1,0 +1,6 @@
+"""The functions of the ``lamina`` namespace, one module an op family; importing it attaches the methods of Tensor."""
+
+from lamina.ops.convert import *  # noqa: F403
+from lamina.ops.creation import *  # noqa: F403
+from lamina.ops.elementwise import *  # noqa: F403
+from lamina.ops.shape import *  # noqa: F403

@@ -1,0 +1,175 @@
+"""Other dtypes, devices and memory orders of the same values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lamina import _C
+from lamina import dtypes
+from lamina.autograd.graph import Node, record, tracks
+from lamina.devices import device
+from lamina.dtypes import dtype
+from lamina.tensor import Tensor, method
+
+__all__ = ["channels_last", "clone", "contiguous_format", "detach", "is_floating_point", "is_tensor", "numel"]
+
+
+class memory_format:  # noqa: N801 (torch's name)
+    """An order of the dimensions in memory."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"lamina.{self.name}"
+
+
+contiguous_format = memory_format("contiguous_format")
+channels_last = memory_format("channels_last")
+
+
+@method()
+def to(
+    self: Tensor, *args: Any, dtype: dtype | None = None, device: Any = None, copy: bool = False, **options: Any
+) -> Tensor:
+    """This tensor with another dtype or on another device; itself if nothing changes.
+
+    Args:
+        args: a dtype, a device or a tensor to be like, in any order.
+        dtype: the dtype wanted.
+        device: the device wanted.
+        copy: copy even if nothing changes.
+        options: ``non_blocking`` and ``memory_format``, as in torch.
+
+    Example:
+        >>> lamina.tensor([1, 2]).to(lamina.float32)
+        tensor([1., 2.])
+    """
+    for arg in args:
+        if isinstance(arg, dtypes.dtype):
+            dtype = arg
+        elif isinstance(arg, Tensor):
+            dtype, device = arg.dtype, arg.device
+        elif isinstance(arg, bool):
+            pass  # non_blocking by position
+        elif arg is not None:
+            device = arg
+    unknown = set(options) - {"non_blocking", "memory_format"}
+    if unknown:
+        raise TypeError(f"[to] got unexpected arguments {sorted(unknown)}")
+    result = self if device is None else _to_device(self, device)
+    if dtype is not None and dtype.code != result._array.dtype:
+        result = _cast(result, dtype)
+    if options.get("memory_format") is not None:
+        result = contiguous(result, memory_format=options["memory_format"])
+    return clone(result) if copy and result is self else result
+
+
+def _to_device(x: Tensor, place: Any) -> Tensor:
+    wanted = device(place)
+    if wanted != x.device:
+        raise RuntimeError(f"[to] device {wanted} is not available in this build")
+    return x
+
+
+def _cast(x: Tensor, dtype: dtype) -> Tensor:
+    y = Tensor(_C.cast(x._array, dtype.code))
+    if dtype.is_floating_point and tracks(x):
+        record(y, _cast_backward, (x,))
+    return y
+
+
+def _cast_backward(node: Node, grad: Tensor) -> Tensor:
+    return grad  # the engine casts it to the input's dtype
+
+
+@method()
+def clone(input: Tensor, *, memory_format: memory_format | None = None) -> Tensor:
+    """A copy with memory of its own, recorded for backward."""
+    y = Tensor(_C.clone(input._array))
+    if memory_format is not None:
+        y = Tensor(contiguous(y.detach(), memory_format=memory_format)._array)
+    if tracks(input):
+        record(y, _clone_backward, (input,))
+    return y
+
+
+def _clone_backward(node: Node, grad: Tensor) -> Tensor:
+    return grad
+
+
+@method()
+def contiguous(self: Tensor, memory_format: memory_format = contiguous_format) -> Tensor:
+    """This tensor in row-major (or channels-last) order; itself if it is already."""
+    array = (_C.channels_last if memory_format is channels_last else _C.contiguous)(self._array)
+    if array.data_ptr == self._array.data_ptr:
+        return self
+    y = Tensor(array)
+    if tracks(self):
+        record(y, _clone_backward, (self,))
+    return y
+
+
+@method()
+def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+    """Copies ``src``, which may have another dtype and broadcasts, into this tensor."""
+    source = src if isinstance(src, Tensor) else Tensor(_C.from_numpy(src))
+    if self._check_inplace("copy_", source):
+        expanded = Tensor(_C.empty_like(self._array, self._array.dtype))
+        _C.copy_to(expanded._array, source._array)
+        return self._become(record(expanded, _clone_backward, (source,)))
+    _C.copy_to(self._array, source._array)
+    return self
+
+
+def detach(input: Tensor) -> Tensor:
+    """The same memory, outside the graph."""
+    return input.detach()
+
+
+def is_tensor(obj: object) -> bool:
+    """Whether ``obj`` is a lamina tensor."""
+    return isinstance(obj, Tensor)
+
+
+def is_floating_point(input: Tensor) -> bool:
+    """Whether the elements are of a floating type."""
+    return input.dtype.is_floating_point
+
+
+def numel(input: Tensor) -> int:
+    """The number of elements."""
+    return input._array.numel
+
+
+def tolist(x: Tensor) -> Any:
+    if x.dtype is dtypes.bfloat16:
+        x = x.detach().to(dtypes.float32)
+    return x._array.numpy().tolist()
+
+
+@method()
+def cpu(self: Tensor) -> Tensor:
+    """This tensor on the CPU."""
+    return to(self, device="cpu")
+
+
+@method()
+def type_as(self: Tensor, other: Tensor) -> Tensor:
+    """This tensor in the dtype of ``other``."""
+    return to(self, dtype=other.dtype)
+
+
+def _attach_casts() -> None:
+    names = ("bool", "int", "long", "half", "float", "double", "bfloat16")
+    for name in names:
+        target: dtype = getattr(dtypes, name)
+
+        def cast(self: Tensor, target: dtype = target) -> Tensor:
+            return to(self, dtype=target)
+
+        cast.__name__, cast.__doc__ = name, f"This tensor as {target}."
+        method(name)(cast)
+
+
+_attach_casts()
