@@ -2,3 +2,4 @@
 #pragma once
 
 #include "kernels/elementwise.h"
+#include "kernels/reduce.h"
