@@ -1,4 +1,5 @@
 // Every contract.
 #pragma once
 
+#include "kernels/conv.h"
 #include "kernels/elementwise.h"

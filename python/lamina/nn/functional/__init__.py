@@ -1,0 +1,1 @@
+from lamina.nn.functional.conv import *  # noqa: F403
