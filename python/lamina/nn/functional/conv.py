@@ -1,4 +1,4 @@
-"""Convolution.  All ranks share everything: sizes become tuples here, kernels see three spatial dimensions."""
+"""Convolution.  All ranks share everything: sizes become tuples here, kernels see three dimensions."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class conv_algorithm:  # noqa: N801 (a context manager, used like a function)
     """Within the block this thread's convolutions, and their gradients, run by one algorithm.
 
     Args:
-        name: ``"automatic"`` (by shape: the default), ``"implicit"`` (implicit matrix multiply), ``"depthwise"``,
-            or ``"reference"`` (plain loops, slow).
+        name: ``"automatic"`` (by shape: the default), ``"implicit"`` (implicit matrix multiply),
+            ``"depthwise"``, or ``"reference"`` (plain loops, slow).
 
     Raises:
         ValueError: if there is no such algorithm; the convolution raises where it can't do the shape.
@@ -88,7 +88,7 @@ def conv2d(
 ) -> Tensor:
     """Slides kernels over images.
 
-    ``y[n, k, o] = bias[k] + sum over c, t of x[n, c, o * stride + t * dilation - padding] * weight[k, c, t]``,
+    ``y[n, k, o] = bias[k] + sum over c, t of x[n, c, o * stride + t * dilation - padding] * w[k, c, t]``,
     with o and t running over rows and columns, and x zero outside its borders.
 
     Args:
@@ -96,8 +96,8 @@ def conv2d(
         weight: (K, C / groups, kernel height, kernel width).
         bias: (K,), or None.
         stride: pixels from one position of the kernel to the next; one number, or one for each dimension.
-        padding: zeros on each side of the input; ``"valid"`` for none, ``"same"`` for as many as keep the size,
-            of which the side behind takes the odd one.
+        padding: zeros on each side of the input; ``"valid"`` for none, ``"same"`` for as many as keep the
+            size, of which the side behind takes the odd one.
         dilation: pixels from one tap of the kernel to the next.
         groups: how many groups the channels fall into; an output sees the inputs of its own group only.
 
@@ -181,7 +181,7 @@ def _padding(
     return tuple(t // 2 for t in total), tuple(t - t // 2 for t in total)
 
 
-# The three passes.  Each is linear in both arguments and has the other two as derivatives, so any order works.
+# The three passes.  Each is linear in both arguments and has the other two as derivatives: any order works.
 
 
 def fprop(x: Tensor, w: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
