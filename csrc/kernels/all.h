@@ -2,4 +2,7 @@
 #pragma once
 
 #include "kernels/conv.h"
+#include "kernels/cross_entropy.h"
 #include "kernels/elementwise.h"
+#include "kernels/optimizer.h"
+#include "kernels/softmax.h"
