@@ -131,7 +131,7 @@ def _conv(
             raise TypeError(f"[{op}] expected a tensor as {name}, got {type(value).__name__}")
     stride = sizes(op, "stride", stride, rank)
     dilation = sizes(op, "dilation", dilation, rank)
-    before, after = _padding(op, padding, weight.shape[2:], stride, dilation, rank)
+    before, after = split_padding(op, padding, weight.shape[2:], stride, dilation, rank)
     if isinstance(groups, bool) or not isinstance(groups, int):
         raise TypeError(f"[{op}] expected an integer as groups, got {groups!r}")
     geometry = (stride, before, after, dilation, groups, _choice.algorithm)
@@ -159,7 +159,7 @@ def sizes(op: str, name: str, value: int | Sequence[int], rank: int) -> tuple[in
     return values
 
 
-def _padding(
+def split_padding(
     op: str,
     padding: int | Sequence[int] | str,
     kernel: Sequence[int],
