@@ -1,6 +1,7 @@
 // Every contract.
 #pragma once
 
+#include "kernels/conv.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/elementwise.h"
 #include "kernels/optimizer.h"
