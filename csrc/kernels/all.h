@@ -1,5 +1,7 @@
 // Every contract.
 #pragma once
 
+#include "kernels/cross_entropy.h"
 #include "kernels/elementwise.h"
 #include "kernels/optimizer.h"
+#include "kernels/softmax.h"
