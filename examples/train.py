@@ -47,7 +47,9 @@ class Recipe:
 
 RECIPES = {
     "digits": Recipe(lamina.data.Digits, (16, 32, 64), False, 30, 64, 0.1, padding=1, flip=False),
-    "fashion-mnist": Recipe(lamina.data.FashionMNIST, (32, 64, 128), True, 15, 128, 0.1, padding=2, flip=True),
+    "fashion-mnist": Recipe(
+        lamina.data.FashionMNIST, (32, 64, 128), True, 15, 128, 0.1, padding=2, flip=True
+    ),
 }
 
 
@@ -62,7 +64,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, help="threads that compute (default: all cores)")
     parser.add_argument("--run-dir", type=Path, help="default: runs/DATA")
-    parser.add_argument("--resume", action="store_true", help="go on from the run folder's checkpoint, if any")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the run folder's checkpoint, if any"
+    )
     args = parser.parse_args()
     recipe = RECIPES[args.data]
     args.epochs = args.epochs or recipe.epochs
@@ -180,3 +184,104 @@ class Training:
                 bar.update(len(labels))
                 if self.stop:
                     break
+
+    def finish_epoch(self) -> None:
+        run, self.running = self.running, dict.fromkeys(self.running, 0)
+        accuracy, _, _ = evaluate(self.model, self.test_loader, self.args.device)
+        row = {
+            "epoch": len(self.rows) + 1,
+            "train_loss": run["loss"] / run["images"],
+            "train_accuracy": run["right"] / run["images"],
+            "test_accuracy": accuracy,
+            "learning_rate": self.schedule.get_last_lr()[0],
+            "seconds": run["seconds"],
+            "images_per_second": run["images"] / run["seconds"],
+        }
+        self.rows.append(row)
+        tqdm.write(
+            f"epoch {row['epoch']}: test accuracy {accuracy:.2%}, {row['images_per_second']:.0f} images/s"
+        )
+        with (self.args.run_dir / "metrics.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, row)
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+    def save(self) -> None:
+        state = {
+            "config": self.config,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "loader": self.train_loader.state_dict(),
+            "random": lamina.get_rng_state(),
+            "running": self.running,
+            "rows": self.rows,
+        }
+        lamina.save_checkpoint(state, self.args.run_dir / "checkpoint.safetensors")
+
+    def load(self) -> None:
+        state = lamina.load_checkpoint(self.args.run_dir / "checkpoint.safetensors")
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.train_loader.load_state_dict(state["loader"])
+        lamina.set_rng_state(state["random"])
+        self.running, self.rows = state["running"], state["rows"]
+
+    def draw(self) -> None:
+        def column(name: str) -> list[float]:
+            return [row[name] for row in self.rows]
+
+        folder = self.args.run_dir
+        _, targets, predictions = evaluate(self.model, self.test_loader, self.args.device)
+        accuracies = {"train": column("train_accuracy"), "test": column("test_accuracy")}
+        viz.plot_curves(
+            {"loss": {"train": column("train_loss")}, "accuracy": accuracies}, path=folder / "curves.png"
+        )
+        viz.plot_filters(self.model.stem[0].weight, path=folder / "filters.png")
+        matrix = viz.confusion_matrix(targets, predictions, len(self.classes))
+        viz.plot_confusion_matrix(matrix, self.classes, path=folder / "confusion.png")
+
+
+def check_run_dir(folder: Path, config: dict[str, Any], resume: bool) -> bool:
+    """Whether there is a checkpoint to go on from; refuses folders of other runs."""
+    if not (folder / "checkpoint.safetensors").exists():
+        return False
+    if not resume:
+        sys.exit(f"{folder} holds a run: give --resume to go on with it, or another --run-dir")
+    old = lamina.load_checkpoint(folder / "checkpoint.safetensors").get("config", {})
+    different = [
+        f"{key} {old.get(key)}, not {value}" for key, value in config.items() if old.get(key) != value
+    ]
+    if different:
+        sys.exit(
+            f"{folder} holds a run with {'; '.join(different)}: repeat its settings, or give another --run-dir"
+        )
+    return True
+
+
+def main() -> None:
+    args = parse_arguments()
+    if args.threads:
+        lamina.set_num_threads(args.threads)
+    training = Training(args)
+    if check_run_dir(args.run_dir, training.config, args.resume):
+        training.load()
+    args.run_dir.mkdir(parents=True, exist_ok=True)
+    (args.run_dir / "config.json").write_text(json.dumps(training.config, indent=2) + "\n")
+
+    def request_stop(*_: object) -> None:
+        training.stop = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # the second Ctrl-C doesn't wait
+
+    signal.signal(signal.SIGINT, request_stop)
+    training.run()
+    if training.stop:
+        sys.exit(f"\nstopped in epoch {len(training.rows) + 1}; --resume goes on from {args.run_dir}")
+    training.draw()
+    accuracy = training.rows[-1]["test_accuracy"]
+    print(f"{accuracy:.2%} of {len(training.test_loader.dataset)} test images right; see {args.run_dir}")
+
+
+if __name__ == "__main__":
+    main()

@@ -68,7 +68,10 @@ class SmallResNet(nn.Module):
         )
         inputs = [widths[0], *widths[:-1]]
         self.blocks = nn.Sequential(
-            *(ResidualBlock(i, o, stride=2 if k else 1) for k, (i, o) in enumerate(zip(inputs, widths, strict=True)))
+            *(
+                ResidualBlock(i, o, stride=2 if k else 1)
+                for k, (i, o) in enumerate(zip(inputs, widths, strict=True))
+            )
         )
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(widths[-1], num_classes)
