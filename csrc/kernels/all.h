@@ -4,4 +4,5 @@
 #include "kernels/cross_entropy.h"
 #include "kernels/elementwise.h"
 #include "kernels/optimizer.h"
+#include "kernels/reduce.h"
 #include "kernels/softmax.h"
