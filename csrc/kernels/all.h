@@ -3,3 +3,4 @@
 
 #include "kernels/elementwise.h"
 #include "kernels/optimizer.h"
+#include "kernels/reduce.h"

@@ -3,4 +3,5 @@
 from lamina.ops.convert import *  # noqa: F403
 from lamina.ops.creation import *  # noqa: F403
 from lamina.ops.elementwise import *  # noqa: F403
+from lamina.ops.reduce import *  # noqa: F403
 from lamina.ops.shape import *  # noqa: F403
