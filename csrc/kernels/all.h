@@ -2,7 +2,10 @@
 #pragma once
 
 #include "kernels/cross_entropy.h"
+#include "kernels/dropout.h"
 #include "kernels/elementwise.h"
 #include "kernels/optimizer.h"
+#include "kernels/random.h"
 #include "kernels/reduce.h"
+#include "kernels/sampling.h"
 #include "kernels/softmax.h"
