@@ -6,6 +6,7 @@
 #include "cpu/pool.h"
 #include "cpu/pool_channels_last.h"
 #include "cpu/pool_runs.h"
+#include "cpu/pool_spread.h"
 #include "cpu/pool_tiles.h"
 
 namespace lamina::cpu::LAMINA_ISA {
@@ -56,42 +57,6 @@ void forward(const PoolShape& s, const PoolDivisor& rule, const T* x, T* y) {
   }
 }
 
-// How a row of windows maps to a row of input: dx[t*stride + q - padding] = the sum over m of dy[t - m], one m for each
-// tap m*stride + q.
-struct Spread {
-  int64_t kernel, stride, padding, lead, steps;  // lead: the most that m comes to; steps: values of t
-
-  LAMINA_INLINE explicit Spread(const PoolShape& s)
-      : kernel(s.kernel[2]), stride(s.stride[2]), padding(s.padding[2]),
-        lead((kernel - 1) / stride), steps(divide_up(s.in[2] + padding, stride)) {}
-};
-
-// rows: `lead` zeros, the sums of a row of windows, zeros.  Writes spread.steps * stride values, and up to a vector more.
-template <int kStride, class T>
-LAMINA_INLINE void spread_row(const Spread& spread, const T* rows, T* to) {
-  constexpr int kLane = kLanes<T>;
-  const int64_t stride = kStride ? kStride : spread.stride;
-  const auto phase = [&](int64_t t, int64_t q) {
-    Vec<T> sum{};
-    for (int64_t m = 0; m * stride + q < spread.kernel; ++m) sum += load(rows + spread.lead + t - m);
-    return sum;
-  };
-  for (int64_t t = 0; t < spread.steps; t += kLane) {
-    if constexpr (kStride == 1) {
-      store(to + t, phase(t, 0));
-    } else if constexpr (kStride == 2) {
-      const Vec<T> even = phase(t, 0), odd = phase(t, 1);
-      store(to + 2 * t, interleave<T>(even, odd, 0));
-      store(to + 2 * t + kLane, interleave<T>(even, odd, 1));
-    } else {
-      for (int64_t q = 0; q < stride; ++q) {
-        const Vec<T> sum = phase(t, q);
-        for (int lane = 0; lane < kLane; ++lane) to[(t + lane) * stride + q] = sum[lane];
-      }
-    }
-  }
-}
-
 template <class T>
 LAMINA_INLINE void spread_adaptive(const PoolShape& s, const T* rows, const Cover* across, T* to) {
   for (int64_t iw = 0; iw < s.in[2]; ++iw) {
@@ -111,15 +76,16 @@ void backward_planes(const PoolShape& s, const PoolDivisor& rule, const T* dy, T
     for (int64_t iw = 0; iw < s.in[2]; ++iw) across[iw] = cover(s, 2, iw);
   const Spread spread(s);
   const int64_t W = s.in[2], OW = s.out[2];
-  const int64_t summed = s.adaptive ? OW : spread.lead + spread.steps + kLane;
-  const int64_t spreaded = s.adaptive ? 0 : (spread.steps + kLane) * spread.stride;
+  const int64_t windows = s.adaptive ? OW : spread.windows(kLane);
+  const int64_t positions = s.adaptive ? 0 : spread.positions(kLane);
   parallel_for(s.batch * s.channels * s.in[0] * s.in[1], 1 + kRunGrain / W, [&](int64_t begin, int64_t end) {
-    const Scratch held((summed + spreaded) * sizeof(T));
-    T *rows = held.as<T>(), *to = rows + summed, *sums = s.adaptive ? rows : rows + spread.lead;
+    const Scratch held((windows + positions) * sizeof(T));
+    T *rows = held.as<T>(), *to = rows + windows, *sums = s.adaptive ? rows : rows + spread.lead;
+    const auto term = [&](int64_t at, int64_t) { return load(rows + at); };
     for (int64_t row = begin; row < end; ++row) {
       const int64_t ih = row % s.in[1], id = row / s.in[1] % s.in[0], plane = row / s.in[1] / s.in[0];
       const Cover d = cover(s, 0, id), h = cover(s, 1, ih);
-      fill_row(rows, summed, T(0));
+      fill_row(rows, windows, T(0));
       for (int64_t od = d.begin; od < d.end; ++od)
         for (int64_t oh = h.begin; oh < h.end; ++oh) {
           const T* g = dy + ((plane * s.out[0] + od) * s.out[1] + oh) * OW;
@@ -133,10 +99,11 @@ void backward_planes(const PoolShape& s, const PoolDivisor& rule, const T* dy, T
           spread_adaptive(s, sums, across, dx + row * W);
         continue;
       }
+      fill_row(to, positions, T(0));
       switch (spread.stride) {
-        case 1: spread_row<1>(spread, rows, to); break;
-        case 2: spread_row<2>(spread, rows, to); break;
-        default: spread_row<0>(spread, rows, to);
+        case 1: spread_row<1>(spread, term, to); break;
+        case 2: spread_row<2>(spread, term, to); break;
+        default: spread_row<0>(spread, term, to);
       }
       __builtin_memcpy(dx + row * W, to + spread.padding, W * sizeof(T));
     }

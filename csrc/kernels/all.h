@@ -1,6 +1,7 @@
 // Every contract.
 #pragma once
 
+#include "kernels/conv.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/dropout.h"
 #include "kernels/elementwise.h"
@@ -9,3 +10,4 @@
 #include "kernels/reduce.h"
 #include "kernels/sampling.h"
 #include "kernels/softmax.h"
+#include "kernels/rearrange.h"

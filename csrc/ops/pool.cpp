@@ -10,214 +10,200 @@ using kernels::kPoolDims;
 using kernels::Pool;
 using kernels::PoolShape;
 
-int64_t effective(int64_t kernel, int64_t dilation) { return (kernel - 1) * dilation + 1; }
+int64_t extent(int64_t kernel, int64_t dilation) { return (kernel - 1) * dilation + 1; }
 
-// With ceil_mode a last window may hang over the right edge, but has to start inside the input or the left padding.
-int64_t output_size(int64_t in, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation, bool ceil_mode) {
-  const int64_t room = in + 2 * padding - effective(kernel, dilation);
-  if (room < 0 && !(ceil_mode && room + stride > 0)) return 0;
-  const int64_t out = (room + (ceil_mode ? stride - 1 : 0)) / stride + 1;
+// With ceil_mode the last window may hang over the right edge, but has to start in the input or in the left padding.
+int64_t output_size(int64_t in, int64_t extent, int64_t stride, int64_t padding, bool ceil_mode) {
+  const int64_t room = in + 2 * padding - extent + (ceil_mode ? stride - 1 : 0);
+  if (room < 0) return 0;
+  const int64_t out = room / stride + 1;
   return ceil_mode && (out - 1) * stride >= in + padding ? out - 1 : out;
 }
 
-void check_rank(const Dims& x_shape, int rank, const char* op) {
+// All but the windows: sizes of 1 in front of the spatial ones.
+PoolGeometry begin_geometry(const Array& x, int rank, const char* op) {
   check(rank >= 1 && rank <= kPoolDims, "[", op, "] expected 1 to 3 spatial dimensions, got ", rank);
-  check(x_shape.size() == rank + 1 || x_shape.size() == rank + 2, "[", op, "] expected a ", rank + 1, "-d or ",
-        rank + 2, "-d input (with or without batch), got shape ", x_shape);
-}
-
-// A geometry without windows yet: sizes of 1 in front of the spatial ones.
-PoolGeometry begin_geometry(const Dims& x_shape, int rank, const char* op) {
-  check_rank(x_shape, rank, op);
-  PoolGeometry g{rank, {}, {}, {}};
+  const bool batched = x.rank() == rank + 2;
+  check(batched || x.rank() == rank + 1, "[", op, "] expected an input of ", rank + 1, " or ", rank + 2,
+        " dimensions (without and with batch), got shape ", x.shape());
+  check<TypeError>(x.dtype() == DType::float32 || x.dtype() == DType::float64, "[", op,
+                   "] expected float32 or float64, got ", name(x.dtype()));
+  PoolGeometry g{x.shape(), x.shape(), {}};
+  PoolShape& s = g.shape;
+  s.dtype = x.dtype();
+  s.channels_last = batched && !x.is_contiguous() && x.is_channels_last();
+  s.adaptive = false;
+  s.batch = batched ? x.size(0) : 1;
+  s.channels = x.size(batched ? 1 : 0);
   for (int d = 0; d < kPoolDims; ++d) {
-    g.shape.in[d] = g.shape.out[d] = g.shape.kernel[d] = g.shape.stride[d] = g.shape.dilation[d] = 1;
-    g.shape.padding[d] = 0;
-  }
-  for (int d = 0; d < rank; ++d) {
-    const int64_t in = x_shape[x_shape.size() - rank + d];
-    check(in > 0, "[", op, "] expected spatial sizes of at least 1, got shape ", x_shape);
-    g.in.push_back(g.shape.in[kPoolDims - rank + d] = in);
+    const int from = x.rank() - kPoolDims + d;
+    s.in[d] = d < kPoolDims - rank ? 1 : x.size(from);
+    check(s.in[d] > 0, "[", op, "] expected spatial sizes of at least 1, got shape ", x.shape());
+    s.out[d] = s.kernel[d] = s.stride[d] = s.dilation[d] = 1;
+    s.padding[d] = 0;
   }
   return g;
+}
+
+void check_window(const PoolWindow& w, const char* op) {
+  constexpr int64_t kLimit = int64_t{1} << 31;
+  const int rank = w.kernel.size();
+  check(w.stride.size() == rank && w.padding.size() == rank && w.dilation.size() == rank, "[", op, "] expected ",
+        rank, " numbers each for stride, padding and dilation, got ", w.stride, ", ", w.padding, ", ", w.dilation);
+  const auto within = [&](const Dims& values, int64_t least, const char* what) {
+    for (int64_t v : values)
+      check(v >= least && v < kLimit, "[", op, "] expected ", what, " of at least ", least, " and below 2^31, got ",
+            values);
+  };
+  within(w.kernel, 1, "kernel_size");
+  within(w.stride, 1, "stride");
+  within(w.dilation, 1, "dilation");
+  within(w.padding, 0, "padding");
+  for (int i = 0; i < rank; ++i)
+    check(w.padding[i] <= extent(w.kernel[i], w.dilation[i]) / 2, "[", op,
+          "] expected padding of at most half the (dilated) kernel_size ", w.kernel, ", got ", w.padding);
 }
 
 // One window that holds everything is the same on the plane laid out as a line.
 void flatten_global(PoolShape& s) {
   int64_t total = 1;
   for (int d = 0; d < kPoolDims; ++d) {
-    const bool whole = s.out[d] == 1 && s.padding[d] == 0 && s.kernel[d] == s.in[d] && (s.dilation[d] == 1 || s.kernel[d] == 1);
-    if (!whole) return;
+    if (s.out[d] != 1 || s.padding[d] != 0 || s.kernel[d] != s.in[d] || s.dilation[d] != 1) return;
     total *= s.in[d];
   }
-  for (int d = 0; d < kPoolDims; ++d) s.in[d] = s.kernel[d] = s.stride[d] = s.dilation[d] = 1;
+  for (int d = 0; d < kPoolDims; ++d) s.in[d] = s.kernel[d] = s.stride[d] = 1;
   s.in[kPoolDims - 1] = s.kernel[kPoolDims - 1] = total;
   s.adaptive = true;
 }
 
-void check_taps(const PoolShape& s, const char* op) {
+PoolGeometry finish_geometry(PoolGeometry g, int rank, const char* op) {
   int64_t taps = 1;
-  for (int64_t k : s.kernel)
-    check(!__builtin_mul_overflow(taps, k, &taps) && taps < INT32_MAX, "[", op, "] expected a window of less than 2^31 elements");
+  for (int64_t k : g.shape.kernel)
+    check(!__builtin_mul_overflow(taps, k, &taps) && taps < INT32_MAX, "[", op,
+          "] expected a window of fewer than 2^31 elements");
+  for (int i = 0; i < rank; ++i) g.y_shape[g.y_shape.size() - rank + i] = g.shape.out[kPoolDims - rank + i];
+  checked_numel(g.y_shape, DType::float64, op);
+  flatten_global(g.shape);
+  return g;
 }
 
-// The full shape of an array of the geometry's sizes with x's batch and channels.
-Dims with_spatial(const Array& x, const Dims& spatial, int rank) {
-  Dims shape;
-  for (int d = 0; d < x.rank() - rank; ++d) shape.push_back(x.size(d));
-  for (int64_t s : spatial) shape.push_back(s);
-  return shape;
+Array in_order(const Array& a, const PoolShape& s) {
+  return s.channels_last ? channels_last(a) : contiguous(a);
 }
 
-// x in one of the two layouts, and the shape that a kernel gets.
-struct Ready {
-  Array x;
-  PoolShape shape;
-};
-
-bool channels_last(const Array& x) { return !x.is_contiguous() && x.is_channels_last(); }
-
-Ready ready(const Array& x, const PoolGeometry& g, const Dims& spatial, const char* op) {
-  check_rank(x.shape(), g.rank, op);
-  check(x.shape() == with_spatial(x, spatial, g.rank), "[", op, "] expected spatial sizes ", spatial, ", got shape ", x.shape());
-  check<TypeError>(x.dtype() == DType::float32 || x.dtype() == DType::float64, "[", op,
-                   "] expected float32 or float64, got ", name(x.dtype()));
-  PoolShape shape = g.shape;
-  const bool batched = x.rank() == g.rank + 2;
-  shape.dtype = x.dtype();
-  shape.channels_last = batched && channels_last(x);
-  shape.batch = batched ? x.size(0) : 1;
-  shape.channels = x.size(batched ? 1 : 0);
-  return {shape.channels_last ? x : contiguous(x), shape};
+// `a` in the geometry's memory order.
+Array ready(const Array& a, const Dims& shape, DType dtype, const PoolShape& s, const char* op) {
+  check(a.shape() == shape, "[", op, "] expected shape ", shape, ", got ", a.shape());
+  check<TypeError>(a.dtype() == dtype, "[", op, "] expected ", name(dtype), ", got ", name(a.dtype()));
+  return in_order(a, s);
 }
 
-// The taps that belong to y, in its layout.
-Array ready_taps(const Array& taps, const Dims& y_shape, const PoolShape& shape, const char* op) {
-  check(taps.shape() == y_shape, "[", op, "] expected taps of shape ", y_shape, ", got ", taps.shape());
-  check<TypeError>(taps.dtype() == kernels::tap_dtype(shape), "[", op, "] expected taps of ",
-                   name(kernels::tap_dtype(shape)), ", got ", name(taps.dtype()));
-  return shape.channels_last ? ops::channels_last(taps) : contiguous(taps);
+Array allocate(const Dims& shape, DType dtype, const PoolShape& s, Device device, const char* op) {
+  return s.channels_last ? Array::empty_channels_last(shape, dtype, device, op)
+                         : Array::empty(shape, dtype, device, op);
 }
 
 }  // namespace
 
-PoolGeometry pool_geometry(const Dims& x_shape, const PoolWindow& w, const char* op) {
+PoolGeometry pool_geometry(const Array& x, const PoolWindow& w, const char* op) {
   const int rank = w.kernel.size();
-  PoolGeometry g = begin_geometry(x_shape, rank, op);
-  check(w.stride.size() == rank && w.padding.size() == rank && w.dilation.size() == rank, "[", op, "] expected ",
-        rank, " numbers each for stride, padding and dilation, got ", w.stride, ", ", w.padding, ", ", w.dilation);
+  PoolGeometry g = begin_geometry(x, rank, op);
+  check_window(w, op);
   for (int i = 0; i < rank; ++i) {
-    const int64_t kernel = w.kernel[i], stride = w.stride[i], padding = w.padding[i], dilation = w.dilation[i];
-    check(kernel > 0, "[", op, "] expected kernel_size of at least 1, got ", w.kernel);
-    check(stride > 0, "[", op, "] expected stride of at least 1, got ", w.stride);
-    check(dilation > 0, "[", op, "] expected dilation of at least 1, got ", w.dilation);
-    constexpr int64_t kLimit = int64_t{1} << 31;
-    check(kernel < kLimit && stride < kLimit && dilation < kLimit, "[", op, "] expected kernel_size, stride and dilation below 2^31");
-    check(padding >= 0 && padding <= effective(kernel, dilation) / 2, "[", op,
-          "] expected padding from 0 to half the (dilated) kernel_size ", w.kernel, ", got ", w.padding);
     const int d = kPoolDims - rank + i;
-    const int64_t out = output_size(g.shape.in[d], kernel, stride, padding, dilation, w.ceil_mode);
-    check(out > 0, "[", op, "] expected an input at least as large as the window, got spatial sizes ", g.in,
+    const int64_t out =
+        output_size(g.shape.in[d], extent(w.kernel[i], w.dilation[i]), w.stride[i], w.padding[i], w.ceil_mode);
+    check(out > 0, "[", op, "] expected an input at least as large as the window, got shape ", x.shape(),
           " with kernel_size ", w.kernel, ", padding ", w.padding, ", dilation ", w.dilation);
-    g.shape.kernel[d] = kernel;
-    g.shape.stride[d] = stride;
-    g.shape.padding[d] = padding;
-    g.shape.dilation[d] = dilation;
-    g.out.push_back(g.shape.out[d] = out);
+    g.shape.kernel[d] = w.kernel[i];
+    g.shape.stride[d] = w.stride[i];
+    g.shape.padding[d] = w.padding[i];
+    g.shape.dilation[d] = w.kernel[i] == 1 ? 1 : w.dilation[i];
+    g.shape.out[d] = out;
   }
-  check_taps(g.shape, op);
-  flatten_global(g.shape);
-  return g;
+  return finish_geometry(g, rank, op);
 }
 
-PoolGeometry adaptive_pool_geometry(const Dims& x_shape, const Dims& output_size, const char* op) {
+PoolGeometry adaptive_pool_geometry(const Array& x, const Dims& output_size, const char* op) {
   const int rank = output_size.size();
-  PoolGeometry g = begin_geometry(x_shape, rank, op);
-  bool regular = true;
+  PoolGeometry g = begin_geometry(x, rank, op);
+  PoolShape& s = g.shape;
   for (int i = 0; i < rank; ++i) {
-    const int64_t in = g.in[i], out = output_size[i];
-    check(out >= 0, "[", op, "] expected output_size of at least 0, got ", output_size);
     const int d = kPoolDims - rank + i;
-    // The longest window spans at most this much: ceil(in / out), and one more where the quotient is no integer.
-    g.shape.kernel[d] = out == 0 ? 1 : std::min(in, (in + out - 1) / out + (in % out != 0));
-    g.out.push_back(g.shape.out[d] = out);
-    regular = regular && out > 0 && in % out == 0;
+    const int64_t in = s.in[d], out = s.out[d] = output_size[i];
+    check(out >= 0, "[", op, "] expected output_size of at least 0, got ", output_size);
+    const bool even = out > 0 && in % out == 0;
+    s.adaptive = s.adaptive || !even;
+    // Where the quotient is no integer, a window may reach into one more position at either end.
+    s.kernel[d] = even ? in / out : out == 0 ? 1 : std::min(in, in / out + 2);
   }
-  if (regular) {  // then it is the ordinary pooling without overlap
-    std::copy(std::begin(g.shape.kernel), std::end(g.shape.kernel), g.shape.stride);
-  } else {
-    g.shape.adaptive = true;
-  }
-  check_taps(g.shape, op);
-  flatten_global(g.shape);
-  return g;
+  if (!s.adaptive) std::copy(std::begin(s.kernel), std::end(s.kernel), s.stride);  // windows side by side
+  return finish_geometry(g, rank, op);
 }
 
 std::pair<Array, std::optional<Array>> max_pool(const Array& x, const PoolGeometry& g, bool with_taps) {
-  const Ready in = ready(x, g, g.in, "max_pool");
-  const Dims shape = with_spatial(x, g.out, g.rank);
-  Array y = Array::empty_like(in.x, shape, x.dtype(), "max_pool");
+  const char* op = "max_pool";
+  const PoolShape& s = g.shape;
+  const Array in = ready(x, g.x_shape, s.dtype, s, op);
+  const Array y = allocate(g.y_shape, s.dtype, s, x.device(), op);
   std::optional<Array> taps;
-  if (with_taps) taps = Array::empty_like(in.x, shape, kernels::tap_dtype(in.shape), "max_pool");
+  if (with_taps) taps = allocate(g.y_shape, kernels::tap_dtype(s), s, x.device(), op);
   if (y.numel() > 0)
-    kernels::on<Pool>(x.device()).max_forward(in.shape, in.x.raw(), y.raw(), taps ? taps->raw() : nullptr);
+    kernels::on<Pool>(x.device()).max_forward(s, in.raw(), y.raw(), taps ? taps->raw() : nullptr);
   return {y, taps};
 }
 
 Array max_pool_backward(const Array& dy, const Array& taps, const PoolGeometry& g) {
-  const Ready out = ready(dy, g, g.out, "max_pool_backward");
-  const Array won = ready_taps(taps, dy.shape(), out.shape, "max_pool_backward");
-  Array dx = Array::empty_like(out.x, with_spatial(dy, g.in, g.rank), dy.dtype(), "max_pool_backward");
-  if (dy.numel() == 0) {
+  const char* op = "max_pool_backward";
+  const PoolShape& s = g.shape;
+  const Array out = ready(dy, g.y_shape, s.dtype, s, op);
+  const Array won = ready(taps, g.y_shape, kernels::tap_dtype(s), s, op);
+  const Array dx = allocate(g.x_shape, s.dtype, s, dy.device(), op);
+  if (dy.numel() == 0)
     fill(dx, Scalar::of(0.0));
-  } else {
-    kernels::on<Pool>(dy.device()).max_backward(out.shape, out.x.raw(), won.raw(), dx.raw());
-  }
+  else
+    kernels::on<Pool>(dy.device()).max_backward(s, out.raw(), won.raw(), dx.raw());
   return dx;
 }
 
 Array max_pool_gather(const Array& x, const Array& taps, const PoolGeometry& g) {
-  const Ready in = ready(x, g, g.in, "max_pool_gather");
-  const Dims shape = with_spatial(x, g.out, g.rank);
-  const Array won = ready_taps(taps, shape, in.shape, "max_pool_gather");
-  Array y = Array::empty_like(in.x, shape, x.dtype(), "max_pool_gather");
-  if (y.numel() > 0) kernels::on<Pool>(x.device()).gather(in.shape, in.x.raw(), won.raw(), y.raw());
+  const char* op = "max_pool_gather";
+  const PoolShape& s = g.shape;
+  const Array in = ready(x, g.x_shape, s.dtype, s, op);
+  const Array won = ready(taps, g.y_shape, kernels::tap_dtype(s), s, op);
+  const Array y = allocate(g.y_shape, s.dtype, s, x.device(), op);
+  if (y.numel() > 0) kernels::on<Pool>(x.device()).gather(s, in.raw(), won.raw(), y.raw());
   return y;
 }
 
 Array max_pool_indices(const Array& taps, const PoolGeometry& g) {
-  PoolShape shape = g.shape;
-  check_rank(taps.shape(), g.rank, "max_pool_indices");
-  const bool batched = taps.rank() == g.rank + 2;
-  shape.dtype = DType::float32;
-  shape.channels_last = batched && channels_last(taps);
-  shape.batch = batched ? taps.size(0) : 1;
-  shape.channels = taps.size(batched ? 1 : 0);
-  const Array won = ready_taps(taps, with_spatial(taps, g.out, g.rank), shape, "max_pool_indices");
-  Array index = Array::empty_like(won, DType::int64);
-  if (index.numel() > 0)
-    kernels::on<Pool>(taps.device()).plane_index(shape, won.raw(), index.data<int64_t>());
+  const char* op = "max_pool_indices";
+  const PoolShape& s = g.shape;
+  const Array won = ready(taps, g.y_shape, kernels::tap_dtype(s), s, op);
+  const Array index = allocate(g.y_shape, DType::int64, s, taps.device(), op);
+  if (index.numel() > 0) kernels::on<Pool>(taps.device()).plane_index(s, won.raw(), index.data<int64_t>());
   return index;
 }
 
-Array avg_pool(const Array& x, const PoolGeometry& g, const AveragePool& options) {
-  const Ready in = ready(x, g, g.in, "avg_pool");
-  Array y = Array::empty_like(in.x, with_spatial(x, g.out, g.rank), x.dtype(), "avg_pool");
+Array avg_pool(const Array& x, const PoolGeometry& g, bool count_include_pad, int64_t divisor_override) {
+  const char* op = "avg_pool";
+  const PoolShape& s = g.shape;
+  const Array in = ready(x, g.x_shape, s.dtype, s, op);
+  const Array y = allocate(g.y_shape, s.dtype, s, x.device(), op);
   if (y.numel() > 0)
-    kernels::on<Pool>(x.device()).mean_forward(in.shape, {options.count_include_pad, options.divisor_override},
-                                               in.x.raw(), y.raw());
+    kernels::on<Pool>(x.device()).mean_forward(s, {count_include_pad, divisor_override}, in.raw(), y.raw());
   return y;
 }
 
-Array avg_pool_backward(const Array& dy, const PoolGeometry& g, const AveragePool& options) {
-  const Ready out = ready(dy, g, g.out, "avg_pool_backward");
-  Array dx = Array::empty_like(out.x, with_spatial(dy, g.in, g.rank), dy.dtype(), "avg_pool_backward");
-  if (dy.numel() == 0) {
+Array avg_pool_backward(const Array& dy, const PoolGeometry& g, bool count_include_pad, int64_t divisor_override) {
+  const char* op = "avg_pool_backward";
+  const PoolShape& s = g.shape;
+  const Array out = ready(dy, g.y_shape, s.dtype, s, op);
+  const Array dx = allocate(g.x_shape, s.dtype, s, dy.device(), op);
+  if (dy.numel() == 0)
     fill(dx, Scalar::of(0.0));
-  } else {
-    kernels::on<Pool>(dy.device()).mean_backward(out.shape, {options.count_include_pad, options.divisor_override},
-                                                 out.x.raw(), dx.raw());
-  }
+  else
+    kernels::on<Pool>(dy.device()).mean_backward(s, {count_include_pad, divisor_override}, out.raw(), dx.raw());
   return dx;
 }
 
