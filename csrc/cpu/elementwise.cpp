@@ -1,9 +1,11 @@
 // Elementwise arithmetic and casts: out[i] = f(a[i], b[i]).
 //
-// One pass over strided operands.  Rows whose innermost strides are 1 (or 0 for a broadcast operand) are plain loops that
-// the compiler vectorises; bound by bytes: two reads and a write an element.
+// One pass over strided operands.  Rows whose innermost strides are 1 (or 0 for a broadcast
+// operand) are plain loops that the compiler vectorises; bound by bytes: two reads and a write an
+// element.
 #include "kernels/elementwise.h"
 
+#include "cpu/convert.h"
 #include "cpu/loop.h"
 #include "kernels/registry.h"
 
@@ -12,33 +14,6 @@ namespace {
 
 using kernels::Binary;
 using kernels::Loop;
-
-// What a dtype is computed in.
-template <class T>
-struct Compute {
-  using Type = T;
-};
-template <>
-struct Compute<float16> {
-  using Type = float;
-};
-template <>
-struct Compute<bfloat16> {
-  using Type = float;
-};
-
-template <class To, class From>
-LAMINA_INLINE To convert(From x) {
-  if constexpr (__is_same(To, From)) {
-    return x;
-  } else if constexpr (__is_same(To, bool)) {
-    return static_cast<typename Compute<From>::Type>(x) != 0;
-  } else if constexpr (__is_same(typename Compute<To>::Type, To)) {
-    return static_cast<To>(static_cast<typename Compute<From>::Type>(x));
-  } else {
-    return To(static_cast<float>(x));
-  }
-}
 
 struct Add {
   template <class T>
@@ -100,29 +75,22 @@ void arithmetic(DType dtype, const Loop<3>& loop, Op op) {
 
 void binary(Binary op, DType dtype, const Loop<3>& loop) {
   switch (op) {
-    case Binary::add: return arithmetic(dtype, loop, Add{});
-    case Binary::subtract: return arithmetic(dtype, loop, Subtract{});
-    case Binary::multiply: return arithmetic(dtype, loop, Multiply{});
-    case Binary::divide: return arithmetic(dtype, loop, Divide{});
+    case Binary::add:
+      return arithmetic(dtype, loop, Add{});
+    case Binary::subtract:
+      return arithmetic(dtype, loop, Subtract{});
+    case Binary::multiply:
+      return arithmetic(dtype, loop, Multiply{});
+    case Binary::divide:
+      return arithmetic(dtype, loop, Divide{});
   }
 }
 
 void cast(DType from, DType to, const Loop<2>& loop) {
-  visit(from, [&](auto from_tag) {
-    visit(to, [&](auto to_tag) {
-      using From = decltype(from_tag);
-      using To = decltype(to_tag);
-      for_each_row(loop, {sizeof(To), sizeof(From)}, [&](const Row<2>& row) {
-        To* __restrict out = row.as<To>(0);
-        const From* a = row.as<const From>(1);
-        const int64_t so = row.stride[0], sa = row.stride[1];
-        if (so == 1 && sa == 1) {
-          for (int64_t i = 0; i < row.n; ++i) out[i] = convert<To>(a[i]);
-        } else {
-          for (int64_t i = 0; i < row.n; ++i) out[i * so] = convert<To>(a[i * sa]);
-        }
-      });
-    });
+  const Converter function = converter(from, to);
+  const int64_t out_size = itemsize(to), in_size = itemsize(from);
+  for_each_row(loop, {out_size, in_size}, [&](const Row<2>& row) {
+    function(row.data[0], row.stride[0], row.data[1], row.stride[1], row.n);
   });
 }
 

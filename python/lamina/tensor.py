@@ -155,7 +155,7 @@ class Tensor:
     def detach(self) -> Tensor:
         """The same memory, outside the graph."""
         result = Tensor(self._array)
-        result._base = self._base or self
+        result._base = self if self._base is None else self._base
         return result
 
     def detach_(self) -> Tensor:
@@ -215,7 +215,7 @@ class Tensor:
     def _view(self, array: _C.Array) -> Tensor:
         """Another view of this tensor's memory, not recorded yet."""
         result = Tensor(array)
-        result._base = self._base or self
+        result._base = self if self._base is None else self._base
         return result
 
     def _check_inplace(self, op: str, *others: object) -> bool:
