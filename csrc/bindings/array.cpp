@@ -101,6 +101,7 @@ void bind_array(py::module_& m) {
       .def_property_readonly("device", [](const Array& a) { return device_code(a.device()); })
       .def_property_readonly("signature", &signature)
       .def_property_readonly("offset", &Array::offset)
+      .def_property_readonly("itemsize", [](const Array& a) { return itemsize(a.dtype()); })
       .def_property_readonly("numel", &Array::numel)
       .def_property_readonly("version", [](const Array& a) { return a.storage()->version.load(); })
       .def_property_readonly("storage_users", [](const Array& a) { return a.storage()->references.load(); })

@@ -1,4 +1,5 @@
-// Picks the algorithm of a convolution: the first of an ordered list that offers the pass, the plain reference last.
+// Picks the algorithm of a convolution: the first of an ordered list that offers the pass, the
+// plain reference last.
 #include "cpu/conv_algorithms.h"
 #include "cpu/conv_bias.h"
 #include "kernels/registry.h"
@@ -13,13 +14,17 @@ using kernels::ConvTensor;
 
 const ConvRoutines& routines(ConvAlgorithm algorithm) {
   switch (algorithm) {
-    case ConvAlgorithm::reference: return reference_conv;
-    case ConvAlgorithm::depthwise: return depthwise_conv;
-    default: return implicit_conv;
+    case ConvAlgorithm::reference:
+      return reference_conv;
+    case ConvAlgorithm::depthwise:
+      return depthwise_conv;
+    default:
+      return implicit_conv;
   }
 }
 
-const ConvRoutines& choose(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s, DType dtype) {
+const ConvRoutines& choose(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s,
+                           DType dtype) {
   if (algorithm != ConvAlgorithm::automatic) return routines(algorithm);
   constexpr ConvAlgorithm kPreferred[] = {ConvAlgorithm::depthwise, ConvAlgorithm::implicit};
   for (ConvAlgorithm a : kPreferred)
@@ -31,17 +36,18 @@ bool offers(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s, DType dt
   return choose(algorithm, pass, s, dtype).offers(pass, s, dtype);
 }
 
-void fprop(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvTensor& x, const void* w, const void* bias,
-           const ConvTensor& y) {
+void fprop(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvTensor& x,
+           const void* w, const void* bias, const ConvTensor& y) {
   choose(algorithm, ConvPass::fprop, s, dtype).fprop(s, dtype, x, w, bias, y);
 }
 
-void dgrad(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
-           const ConvTensor& dx) {
+void dgrad(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvTensor& dy,
+           const void* w, const ConvTensor& dx) {
   choose(algorithm, ConvPass::dgrad, s, dtype).dgrad(s, dtype, dy, w, dx);
 }
 
-void wgrad(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTensor& dy, void* dw) {
+void wgrad(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvTensor& x,
+           const ConvTensor& dy, void* dw) {
   choose(algorithm, ConvPass::wgrad, s, dtype).wgrad(s, dtype, x, dy, dw);
 }
 

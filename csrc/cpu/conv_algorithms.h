@@ -8,10 +8,10 @@ namespace lamina::cpu::LAMINA_ISA {
 
 struct ConvRoutines {
   bool (*offers)(kernels::ConvPass pass, const kernels::ConvShape& shape, DType dtype);
-  void (*fprop)(const kernels::ConvShape& shape, DType dtype, const kernels::ConvTensor& x, const void* w,
-                const void* bias, const kernels::ConvTensor& y);
-  void (*dgrad)(const kernels::ConvShape& shape, DType dtype, const kernels::ConvTensor& dy, const void* w,
-                const kernels::ConvTensor& dx);
+  void (*fprop)(const kernels::ConvShape& shape, DType dtype, const kernels::ConvTensor& x,
+                const void* w, const void* bias, const kernels::ConvTensor& y);
+  void (*dgrad)(const kernels::ConvShape& shape, DType dtype, const kernels::ConvTensor& dy,
+                const void* w, const kernels::ConvTensor& dx);
   void (*wgrad)(const kernels::ConvShape& shape, DType dtype, const kernels::ConvTensor& x,
                 const kernels::ConvTensor& dy, void* dw);
 };

@@ -11,7 +11,8 @@ namespace {
 
 // sum[k] += dy[k * stride_k + w * stride_w] over the `width` pixels of a row.
 template <class T>
-LAMINA_INLINE void add_row(const T* dy, int64_t stride_k, int64_t stride_w, int64_t width, int64_t channels, T* sum) {
+LAMINA_INLINE void add_row(const T* dy, int64_t stride_k, int64_t stride_w, int64_t width,
+                           int64_t channels, T* sum) {
   constexpr int n = kLanes<T>;
   int64_t k = 0;
   if (stride_k == 1)
@@ -34,7 +35,8 @@ LAMINA_INLINE void add_row(const T* dy, int64_t stride_k, int64_t stride_w, int6
   }
 }
 
-// Each part of the rows has its own sums; the parts depend on the shape alone and are added in order.
+// Each part of the rows has its own sums; the parts depend on the shape alone and are added in
+// order.
 template <class T>
 void conv_bias_grad(const kernels::ConvShape& s, const kernels::ConvTensor& dy, T* db) {
   constexpr int64_t kPartElements = 1 << 15;
@@ -50,8 +52,9 @@ void conv_bias_grad(const kernels::ConvShape& s, const kernels::ConvTensor& dy, 
     for (int64_t k = 0; k < s.k; ++k) sum[k] = 0;
     for (int64_t r = begin; r < end; ++r) {
       const int64_t h = r % s.out[1], d = r / s.out[1] % s.out[0], n = r / s.out[1] / s.out[0];
-      add_row(static_cast<const T*>(dy.data) + n * dy.stride[0] + d * dy.stride[2] + h * dy.stride[3], dy.stride[1],
-              dy.stride[4], width, s.k, sum);
+      add_row(
+          static_cast<const T*>(dy.data) + n * dy.stride[0] + d * dy.stride[2] + h * dy.stride[3],
+          dy.stride[1], dy.stride[4], width, s.k, sum);
     }
   });
   for (int64_t k = 0; k < s.k; ++k) {

@@ -1,5 +1,6 @@
-// Cuts the output positions (n, d, h, w) of a convolution into boxes that one task computes: as many whole images as
-// fit, else planes, rows or parts of rows.  A function of the problem alone, so that results don't depend on threads.
+// Cuts the output positions (n, d, h, w) of a convolution into boxes that one task computes: as
+// many whole images as fit, else planes, rows or parts of rows.  A function of the problem alone,
+// so that results don't depend on threads.
 #pragma once
 
 #include "cpu/vec.h"
@@ -28,7 +29,8 @@ struct BoxCut {
   }
 };
 
-// Boxes of at most `most` positions (at least one), equal to within rounding; widths are multiples of `unit`.
+// Boxes of at most `most` positions (at least one), equal to within rounding; widths are multiples
+// of `unit`.
 LAMINA_INLINE BoxCut cut_boxes(const int64_t (&extent)[4], int64_t most, int64_t unit) {
   BoxCut cut;
   int64_t rest = 1;

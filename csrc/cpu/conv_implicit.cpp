@@ -1,4 +1,5 @@
-// The three passes by implicit GEMM: conv_implicit.h computes activations, conv_wgrad.h the weight gradient.
+// The three passes by implicit GEMM: conv_implicit.h computes activations, conv_wgrad.h the weight
+// gradient.
 #include "cpu/conv_implicit.h"
 
 #include "cpu/conv_algorithms.h"
@@ -13,8 +14,8 @@ int64_t kernel_taps(const ConvShape& s) { return s.kernel[0] * s.kernel[1] * s.k
 
 // Runs `count` sums that share w[k * stride_k + c * stride_c + tap]; x, y and bias by group.
 template <class T>
-void run_sums(TapSum* sums, int64_t count, const ConvShape& s, const T* w, int64_t stride_k, int64_t stride_c,
-              const T* x, const T* bias, T* y) {
+void run_sums(TapSum* sums, int64_t count, const ConvShape& s, const T* w, int64_t stride_k,
+              int64_t stride_c, const T* x, const T* bias, T* y) {
   const int64_t taps = kernel_taps(s), k = sums[0].k, c = sums[0].c;
   int64_t most_taps = 1;
   bool in_place = true;
@@ -26,28 +27,25 @@ void run_sums(TapSum* sums, int64_t count, const ConvShape& s, const T* w, int64
 
   const int64_t vectors = order.panels * c * kPanel<T>, group_weights = vectors * taps;
   const int64_t group_bias = order.panels * kPanel<T>;
-  Scratch scratch((s.groups * (group_weights + group_bias) + 8 * kPanel<T>) * sizeof(T));
+  Scratch scratch((s.groups * (group_weights + group_bias) + 8 * kPanel<T>)*sizeof(T));
   Scratch slots(taps * sizeof(TapSlot<T>));
   T* packed_bias = scratch.as<T>();
   T* packed = packed_bias + s.groups * group_bias;
   for (int64_t g = 0; g < s.groups; ++g)
-    for (int64_t i = 0; i < group_bias; ++i) packed_bias[g * group_bias + i] = bias && i < k ? bias[g * k + i] : T(0);
+    for (int64_t i = 0; i < group_bias; ++i)
+      packed_bias[g * group_bias + i] = bias && i < k ? bias[g * k + i] : T(0);
 
   TapSlot<T>* slot = slots.as<TapSlot<T>>();
   for (int64_t g = 0; g < s.groups; ++g) {
     int64_t before = 0;
     for (int64_t i = 0; i < count; ++i) {
-      const AxisTaps* a = sums[i].axis;
       const int64_t n = sums[i].taps();
-      for (int64_t p = 0; p < n; ++p) {
-        const int64_t pd = p / (a[1].count * a[2].count), ph = p / a[2].count % a[1].count, pw = p % a[2].count;
-        const int64_t t = ((a[0].tap + pd * a[0].tap_step) * s.kernel[1] + a[1].tap + ph * a[1].tap_step) * s.kernel[2] +
-                          a[2].tap + pw * a[2].tap_step;
-        slot[t] = {packed + g * group_weights + before * vectors, n, p};
-      }
+      T* to = packed + g * group_weights + before * vectors;
+      for_each_tap(sums[i], s, [&](int64_t position, int64_t t) { slot[t] = {to, n, position}; });
       before += n;
     }
-    pack_weights(w + g * taps * (s.c / s.groups) * (s.k / s.groups), stride_k, stride_c, taps, order, slot);
+    pack_weights(w + g * taps * (s.c / s.groups) * (s.k / s.groups), stride_k, stride_c, taps,
+                 order, slot);
   }
 
   int64_t before = 0;
@@ -70,25 +68,28 @@ void run_sums(TapSum* sums, int64_t count, const ConvShape& s, const T* w, int64
   }
 }
 
-void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w, const void* bias, const ConvTensor& y) {
+void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w, const void* bias,
+           const ConvTensor& y) {
   visit_real(dtype, [&](auto of) {
     using T = decltype(of);
     const int64_t taps = kernel_taps(s);
     TapSum sum = fprop_sum(s, x, y);
-    run_sums(&sum, 1, s, static_cast<const T*>(w), sum.c * taps, taps, static_cast<const T*>(x.data),
-             static_cast<const T*>(bias), static_cast<T*>(y.data));
+    run_sums(&sum, 1, s, static_cast<const T*>(w), sum.c * taps, taps,
+             static_cast<const T*>(x.data), static_cast<const T*>(bias), static_cast<T*>(y.data));
   });
 }
 
-void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w, const ConvTensor& dx) {
+void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
+           const ConvTensor& dx) {
   visit_real(dtype, [&](auto of) {
     using T = decltype(of);
-    const int64_t taps = kernel_taps(s), count = s.stride[0] * s.stride[1] * s.stride[2];
+    const int64_t taps = kernel_taps(s), count = residues(s);
     Scratch sums(count * sizeof(TapSum));
     TapSum* sum = sums.as<TapSum>();
     for (int64_t i = 0; i < count; ++i) sum[i] = dgrad_sum(s, dy, dx, i);
-    run_sums(sum, count, s, static_cast<const T*>(w), taps, sum[0].k * taps, static_cast<const T*>(dy.data),
-             static_cast<const T*>(nullptr), static_cast<T*>(dx.data));
+    run_sums(sum, count, s, static_cast<const T*>(w), taps, sum[0].k * taps,
+             static_cast<const T*>(dy.data), static_cast<const T*>(nullptr),
+             static_cast<T*>(dx.data));
   });
 }
 
@@ -112,8 +113,8 @@ void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTenso
       }
     });
     for (int64_t g = 0; g < s.groups; ++g)
-      unpack_weights(parts.as<T>() + g * group_parts, plan.parts, plan.part_elements, taps, plan.order,
-                     static_cast<T*>(dw) + g * group_weights);
+      unpack_weights(parts.as<T>() + g * group_parts, plan.parts, plan.part_elements, taps,
+                     plan.order, static_cast<T*>(dw) + g * group_weights);
   });
 }
 

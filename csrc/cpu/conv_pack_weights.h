@@ -1,12 +1,14 @@
 // Weights between their public order (k, c, taps) and the order in which the tiles read them,
-// [slice][panel][block][tap][channel of the block][kPanel outputs], outputs beyond the last being zero.
+// [slice][panel][block][tap][channel of the block][kPanel outputs], outputs beyond the last being
+// zero.
 //
-// Both ways are transposes of register squares; bound by memory (twice the weights), 2 % of a ResNet layer at batch 32.
+// Both ways are transposes of register squares; bound by memory (twice the weights), 2 % of a
+// ResNet layer at batch 32.
 #pragma once
 
+#include "core/parallel.h"
 #include "cpu/conv_pack_image.h"
 #include "cpu/conv_tile.h"
-#include "core/parallel.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
@@ -17,8 +19,12 @@ struct WeightOrder {
   ChannelBlocks channels;
   int64_t slice_blocks;  // channel blocks of a slice: what a tile adds up in one go
 
-  LAMINA_INLINE int64_t slices() const { return (channels.blocks + slice_blocks - 1) / slice_blocks; }
-  LAMINA_INLINE int64_t slice_begin(int64_t slice) const { return slice * slice_blocks * channels.width; }
+  LAMINA_INLINE int64_t slices() const {
+    return (channels.blocks + slice_blocks - 1) / slice_blocks;
+  }
+  LAMINA_INLINE int64_t slice_begin(int64_t slice) const {
+    return slice * slice_blocks * channels.width;
+  }
   LAMINA_INLINE int64_t slice_channels(int64_t slice) const {
     const int64_t rest = c - slice_begin(slice), most = slice_blocks * channels.width;
     return rest < most ? rest : most;
@@ -45,8 +51,8 @@ struct TapSlot {
 
 // sink(column, vector over rows) for each column of `valid` rows; may read up to `end`.
 template <class T, class Sink>
-LAMINA_INLINE void for_each_column(const T* from, int64_t row_stride, int valid, int64_t columns, const T* end,
-                                   const Sink& sink) {
+LAMINA_INLINE void for_each_column(const T* from, int64_t row_stride, int valid, int64_t columns,
+                                   const T* end, const Sink& sink) {
   constexpr int n = kLanes<T>;
   for (int64_t at = 0; at < columns; at += n) {
     const int64_t left = columns - at < n ? columns - at : n;
@@ -69,10 +75,11 @@ LAMINA_INLINE void for_each_column(const T* from, int64_t row_stride, int valid,
   }
 }
 
-// w[k * stride_k + c * stride_c + t], t < taps, into the packed order of the sum that each tap belongs to.
+// w[k * stride_k + c * stride_c + t], t < taps, into the packed order of the sum that each tap
+// belongs to.
 template <class T>
-void pack_weights(const T* w, int64_t stride_k, int64_t stride_c, int64_t taps, const WeightOrder& order,
-                  const TapSlot<T>* slot) {
+void pack_weights(const T* w, int64_t stride_k, int64_t stride_c, int64_t taps,
+                  const WeightOrder& order, const TapSlot<T>* slot) {
   const T* end = w + (order.k - 1) * stride_k + (order.c - 1) * stride_c + taps;
   parallel_for(order.panels * order.channels.blocks, 1, [&](int64_t begin, int64_t stop) {
     for (int64_t i = begin; i < stop; ++i) {
@@ -84,14 +91,17 @@ void pack_weights(const T* w, int64_t stride_k, int64_t stride_c, int64_t taps, 
         const T* from = w + k * stride_k + block * order.channels.width * stride_c;
         const auto put = [&](int64_t c, int64_t t, Vec<T> outputs) {
           const TapSlot<T>& s = slot[t];
-          store(s.packed + (s.taps * before + s.position * length + c) * kPanel<T> + v * kLanes<T>, outputs);
+          store(s.packed + (s.taps * before + s.position * length + c) * kPanel<T> + v * kLanes<T>,
+                outputs);
         };
         if (valid == 0) {
           for (int64_t c = 0; c < length; ++c)
             for (int64_t t = 0; t < taps; ++t) put(c, t, Vec<T>{});
         } else if (stride_k == 1) {  // dgrad of a 1x1 kernel
           for (int64_t c = 0; c < length; ++c)
-            put(c, 0, valid == kLanes<T> ? load(from + c * stride_c) : load_partial(from + c * stride_c, valid));
+            put(c, 0,
+                valid == kLanes<T> ? load(from + c * stride_c)
+                                   : load_partial(from + c * stride_c, valid));
         } else if (stride_c == taps) {  // fprop
           int64_t c = 0, t = 0;
           for_each_column(from, stride_k, valid, length * taps, end, [&](int64_t, Vec<T> outputs) {
@@ -108,9 +118,11 @@ void pack_weights(const T* w, int64_t stride_k, int64_t stride_c, int64_t taps, 
   });
 }
 
-// dw[k][c][t] = the sum, in order, of `parts` packed gradients that lie `part_stride` apart (one slice, taps in order).
+// dw[k][c][t] = the sum, in order, of `parts` packed gradients that lie `part_stride` apart (one
+// slice, taps in order).
 template <class T>
-void unpack_weights(const T* packed, int64_t parts, int64_t part_stride, int64_t taps, const WeightOrder& order, T* dw) {
+void unpack_weights(const T* packed, int64_t parts, int64_t part_stride, int64_t taps,
+                    const WeightOrder& order, T* dw) {
   constexpr int n = kLanes<T>;
   parallel_for(order.panels * order.channels.blocks, 1, [&](int64_t begin, int64_t stop) {
     for (int64_t i = begin; i < stop; ++i) {

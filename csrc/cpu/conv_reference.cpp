@@ -30,12 +30,13 @@ LAMINA_INLINE void for_each_meeting(const ConvShape& s, const F& f) {
 
 template <class T>
 LAMINA_INLINE T& element(const ConvTensor& a, int64_t n, int64_t c, const int64_t* at) {
-  return static_cast<T*>(a.data)[n * a.stride[0] + c * a.stride[1] + at[0] * a.stride[2] + at[1] * a.stride[3] +
-                                 at[2] * a.stride[4]];
+  return static_cast<T*>(a.data)[n * a.stride[0] + c * a.stride[1] + at[0] * a.stride[2] +
+                                 at[1] * a.stride[3] + at[2] * a.stride[4]];
 }
 
 LAMINA_INLINE int64_t weight_index(const ConvShape& s, int64_t k, int64_t c, const int64_t* t) {
-  return (((k * (s.c / s.groups) + c) * s.kernel[0] + t[0]) * s.kernel[1] + t[1]) * s.kernel[2] + t[2];
+  return (((k * (s.c / s.groups) + c) * s.kernel[0] + t[0]) * s.kernel[1] + t[1]) * s.kernel[2] +
+         t[2];
 }
 
 template <class T>
@@ -45,10 +46,12 @@ void fill(const ConvTensor& a, int64_t n, int64_t c, const int64_t* size, const 
     for (int64_t j = 0; j < c; ++j)
       for (at[0] = 0; at[0] < size[0]; ++at[0])
         for (at[1] = 0; at[1] < size[1]; ++at[1])
-          for (at[2] = 0; at[2] < size[2]; ++at[2]) element<T>(a, i, j, at) = value ? value[j] : T(0);
+          for (at[2] = 0; at[2] < size[2]; ++at[2])
+            element<T>(a, i, j, at) = value ? value[j] : T(0);
 }
 
-void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w, const void* bias, const ConvTensor& y) {
+void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w, const void* bias,
+           const ConvTensor& y) {
   visit_real(dtype, [&](auto of) {
     using T = decltype(of);
     const T* weights = static_cast<const T*>(w);
@@ -66,7 +69,8 @@ void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w, 
   });
 }
 
-void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w, const ConvTensor& dx) {
+void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
+           const ConvTensor& dx) {
   visit_real(dtype, [&](auto of) {
     using T = decltype(of);
     const T* weights = static_cast<const T*>(w);
@@ -77,7 +81,8 @@ void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
         for_each_meeting(s, [&](const int64_t* o, const int64_t* t, const int64_t* i) {
           double sum = 0;
           for (int64_t k = k0; k < k0 + s.k / s.groups; ++k)
-            sum += double(element<T>(dy, n, k, o)) * double(weights[weight_index(s, k, in_group, t)]);
+            sum +=
+                double(element<T>(dy, n, k, o)) * double(weights[weight_index(s, k, in_group, t)]);
           element<T>(dx, n, c, i) += T(sum);
         });
       }

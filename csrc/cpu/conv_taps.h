@@ -1,13 +1,16 @@
-// One form for every dense pass that makes activations: a sum over taps on a grid of output positions,
+// One form for every dense pass that makes activations: a sum over taps on a grid of output
+// positions,
 //
-//   y[n, k, o] = bias[k] + sum over c, t of x[n, c, o * step + offset(t)] * w[k, c, tap(t)]        (x is 0 outside)
+//   y[n, k, o] = bias[k] + sum over c, t of x[n, c, o * step + offset(t)] * w[k, c, tap(t)] (x is 0
+//   outside)
 //
-// fprop is one such sum.  dgrad has one for each residue of the input position modulo the stride: positions of one
-// residue meet the same subset of the taps, on a grid of their own (the same kernel serves transposed convolution).
+// fprop is one such sum.  dgrad has one for each residue of the input position modulo the stride:
+// positions of one residue meet the same subset of the taps, on a grid of their own (the same
+// kernel serves transposed convolution).
 #pragma once
 
-#include "kernels/conv.h"
 #include "cpu/vec.h"
+#include "kernels/conv.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
@@ -16,8 +19,8 @@ using kernels::ConvShape;
 using kernels::ConvTensor;
 using kernels::kConvDims;
 
-// The taps of one dimension, by rising offset: the i-th reads at offset + i * offset_step and is kernel index
-// tap + i * tap_step.
+// The taps of one dimension, by rising offset: the i-th reads at offset + i * offset_step and is
+// kernel index tap + i * tap_step.
 struct AxisTaps {
   int64_t count, offset, offset_step, tap, tap_step;
 };
@@ -52,15 +55,17 @@ LAMINA_INLINE TapSum fprop_sum(const ConvShape& s, const ConvTensor& x, const Co
   return sum;
 }
 
-// Input position i meets tap t where i + pad - t * dilation = o * stride; for i = residue + j * stride that is
-// o = j + (residue + pad - t * dilation) / stride, for the taps that divide.
+// Input position i meets tap t where i + pad - t * dilation = o * stride; for i = residue + j *
+// stride that is o = j + (residue + pad - t * dilation) / stride, for the taps that divide.
 LAMINA_INLINE AxisTaps dgrad_axis(const ConvShape& s, int d, int64_t residue) {
   AxisTaps axis{0, 0, 1, 0, 1};
   int64_t first = -1, last = -1, period = 1;
   for (int64_t t = 0; t < s.kernel[d]; ++t)
     if ((residue + s.pad[d] - t * s.dilation[d]) % s.stride[d] == 0) {
-      if (axis.count++ == 0) first = t;
-      else if (axis.count == 2) period = t - first;
+      if (axis.count++ == 0)
+        first = t;
+      else if (axis.count == 2)
+        period = t - first;
       last = t;
     }
   if (axis.count == 0) return axis;
@@ -71,9 +76,12 @@ LAMINA_INLINE AxisTaps dgrad_axis(const ConvShape& s, int d, int64_t residue) {
   return axis;
 }
 
-LAMINA_INLINE int64_t residues(const ConvShape& s) { return s.stride[0] * s.stride[1] * s.stride[2]; }
+LAMINA_INLINE int64_t residues(const ConvShape& s) {
+  return s.stride[0] * s.stride[1] * s.stride[2];
+}
 
-LAMINA_INLINE TapSum dgrad_sum(const ConvShape& s, const ConvTensor& dy, const ConvTensor& dx, int64_t residue) {
+LAMINA_INLINE TapSum dgrad_sum(const ConvShape& s, const ConvTensor& dy, const ConvTensor& dx,
+                               int64_t residue) {
   TapSum sum{};
   sum.n = s.n;
   sum.c = s.k / s.groups;
@@ -94,6 +102,20 @@ LAMINA_INLINE TapSum dgrad_sum(const ConvShape& s, const ConvTensor& dy, const C
     sum.y_stride[i] = dx.stride[i];
   }
   return sum;
+}
+
+// f(position, t): the taps of a sum in its order, as indices t of the kernel.
+template <class F>
+LAMINA_INLINE void for_each_tap(const TapSum& sum, const ConvShape& s, const F& f) {
+  const AxisTaps* a = sum.axis;
+  int64_t position = 0;
+  for (int64_t d = 0; d < a[0].count; ++d)
+    for (int64_t h = 0; h < a[1].count; ++h)
+      for (int64_t w = 0; w < a[2].count; ++w)
+        f(position++,
+          ((a[0].tap + d * a[0].tap_step) * s.kernel[1] + a[1].tap + h * a[1].tap_step) *
+                  s.kernel[2] +
+              a[2].tap + w * a[2].tap_step);
 }
 
 }  // namespace

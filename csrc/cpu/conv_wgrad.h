@@ -1,9 +1,10 @@
-// Implicit GEMM for the weight gradient: dw[k, c, t] = sum over n, o of dy[n, k, o] * x[n, c, o * stride + offset(t)].
+// Implicit GEMM for the weight gradient: dw[k, c, t] = sum over n, o of dy[n, k, o] * x[n, c, o *
+// stride + offset(t)].
 //
-// Register tile: MR inputs that lie together in x (channels of a tap, or of a row of taps where they touch) by NV
-// vectors of output channels, summed over the positions of a box: MR broadcasts and NV loads for MR*NV multiply-adds.
-// Each part of the positions has its own dw in packed order; the parts, cut by the problem alone, are added in order
-// at the end.  Bound by multiply-adds.
+// Register tile: MR inputs that lie together in x (channels of a tap, or of a row of taps where
+// they touch) by NV vectors of output channels, summed over the positions of a box: MR broadcasts
+// and NV loads for MR*NV multiply-adds. Each part of the positions has its own dw in packed order;
+// the parts, cut by the problem alone, are added in order at the end.  Bound by multiply-adds.
 #pragma once
 
 #include "core/memory.h"
@@ -17,25 +18,29 @@ inline constexpr int kGradRows = 14;
 #else
 inline constexpr int kGradRows = 6;
 #endif
-inline constexpr int64_t kGradPositions = 256;         // of a box: dy's panel stays in L1
+inline constexpr int64_t kGradPositions = 256;           // of a box: dy's panel stays in L1
 inline constexpr int64_t kPartBytes = int64_t{4} << 20;  // of all parts' gradients
 
 // A packed box: x rows of positions by offset, dy positions in a row, panel by panel.
 struct GradBox {
   const int64_t* row;  // offsets in packed x of the box's rows of positions
   int64_t rows, width;
-  int64_t pixel;       // elements of x from one position to the next
+  int64_t pixel;  // elements of x from one position to the next
 };
 
-// dw[r][k] (+)= sum over positions of x[position][r] * dy[position][k], r < MR of which `valid` are stored.
+// dw[r][k] (+)= sum over positions of x[position][r] * dy[position][k], r < MR of which `valid` are
+// stored.
 template <class T, int MR, int NV>
-__attribute__((noinline)) void wgrad_tile(const GradBox& box, const T* x, const T* dy, T* dw, int valid, bool accumulate) {
+__attribute__((noinline)) void wgrad_tile(const GradBox& box, const T* x, const T* dy, T* dw,
+                                          int valid, bool accumulate) {
   using V = Vec<T>;
   V sum[MR][NV];
   LAMINA_UNROLL
   for (int i = 0; i < MR * NV; ++i) {
-    if (accumulate && i / NV < valid) sum[i / NV][i % NV] = load(dw + i / NV * kPanel<T> + i % NV * kLanes<T>);
-    else sum[i / NV][i % NV] = V{};
+    if (accumulate && i / NV < valid)
+      sum[i / NV][i % NV] = load(dw + i / NV * kPanel<T> + i % NV * kLanes<T>);
+    else
+      sum[i / NV][i % NV] = V{};
   }
   for (int64_t r = 0; r < box.rows; ++r) {
     const T* from = x + box.row[r];
@@ -82,7 +87,8 @@ GradTile<T> choose_grad_tile(int rows, bool one_vector) {
   return one_vector ? &wgrad_tile<T, kGradRows, 1> : &wgrad_tile<T, kGradRows, 2>;
 }
 
-// One group's weight gradient: parts x panel groups tasks, each with dw in packed order (one slice).
+// One group's weight gradient: parts x panel groups tasks, each with dw in packed order (one
+// slice).
 template <class T>
 struct ImplicitGrad {
   TapSum sum;  // of fprop
@@ -119,7 +125,9 @@ ImplicitGrad<T> plan_grad(const TapSum& sum, int64_t groups) {
   parts = parts > tasks ? tasks : parts < 1 ? 1 : parts;
   plan.parts = parts > plan.cut.boxes() ? plan.cut.boxes() : parts;
   int64_t panel_groups = tasks / plan.parts;
-  plan.panel_groups = panel_groups < 1 ? 1 : panel_groups > order.panels ? order.panels : panel_groups;
+  plan.panel_groups = panel_groups < 1              ? 1
+                      : panel_groups > order.panels ? order.panels
+                                                    : panel_groups;
   return plan;
 }
 
@@ -134,16 +142,20 @@ void ImplicitGrad<T>::run(int64_t task) const {
   // The largest box sizes the scratch.
   int64_t image_size[kConvDims], image_positions = cut.box[0];
   for (int d = 0; d < kConvDims; ++d) {
-    image_size[d] = (cut.box[1 + d] - 1) * sum.step[d] + 1 + (sum.axis[d].count - 1) * sum.axis[d].offset_step;
+    image_size[d] =
+        (cut.box[1 + d] - 1) * sum.step[d] + 1 + (sum.axis[d].count - 1) * sum.axis[d].offset_step;
     image_positions *= image_size[d];
   }
   const int64_t image_elements = order.channels.blocks * image_positions * width + kGradRows;
-  const int64_t panels = last_panel - first_panel, dy_elements = cut.positions() * panels * kPanel<T>;
+  const int64_t panels = last_panel - first_panel,
+                dy_elements = cut.positions() * panels * kPanel<T>;
   const int64_t most_rows = cut.box[0] * cut.box[1] * cut.box[2];
-  Scratch scratch((image_elements + dy_elements) * sizeof(T) + (most_rows + taps) * sizeof(int64_t) + 64);
+  Scratch scratch((image_elements + dy_elements) * sizeof(T) +
+                  (most_rows + taps) * sizeof(int64_t) + 64);
   T* packed_dy = scratch.as<T>();
   T* packed_x = packed_dy + dy_elements;
-  int64_t* row = reinterpret_cast<int64_t*>((reinterpret_cast<uintptr_t>(packed_x + image_elements) + 7) & ~uintptr_t{7});
+  int64_t* row = reinterpret_cast<int64_t*>(
+      (reinterpret_cast<uintptr_t>(packed_x + image_elements) + 7) & ~uintptr_t{7});
   int64_t* run = row + most_rows;
   T* to = dw + part * part_elements;
 
@@ -152,7 +164,8 @@ void ImplicitGrad<T>::run(int64_t task) const {
     ImageBox<T> image{x, sum.x_stride, sum.in, box.begin[0], box.size[0], {}, {}, order.channels};
     for (int d = 0; d < kConvDims; ++d) {
       image.begin[d] = box.begin[1 + d] * sum.step[d] + sum.axis[d].offset;
-      image.size[d] = (box.size[1 + d] - 1) * sum.step[d] + 1 + (sum.axis[d].count - 1) * sum.axis[d].offset_step;
+      image.size[d] = (box.size[1 + d] - 1) * sum.step[d] + 1 +
+                      (sum.axis[d].count - 1) * sum.axis[d].offset_step;
     }
     pack_image(image, packed_x);
     const int64_t stride[4] = {image.size[0] * image.size[1] * image.size[2] * width,
@@ -161,11 +174,18 @@ void ImplicitGrad<T>::run(int64_t task) const {
     for (int64_t n = 0; n < box.size[0]; ++n)
       for (int64_t d = 0; d < box.size[1]; ++d)
         for (int64_t h = 0; h < box.size[2]; ++h)
-          row[grad.rows++] = n * stride[0] + d * sum.step[0] * stride[1] + h * sum.step[1] * stride[2];
+          row[grad.rows++] =
+              n * stride[0] + d * sum.step[0] * stride[1] + h * sum.step[1] * stride[2];
     const int64_t positions = grad.rows * grad.width;
 
-    ImageBox<T> grads{dy, sum.y_stride, sum.grid, box.begin[0], box.size[0],
-                      {box.begin[1], box.begin[2], box.begin[3]}, {box.size[1], box.size[2], box.size[3]}, {}};
+    ImageBox<T> grads{dy,
+                      sum.y_stride,
+                      sum.grid,
+                      box.begin[0],
+                      box.size[0],
+                      {box.begin[1], box.begin[2], box.begin[3]},
+                      {box.size[1], box.size[2], box.size[3]},
+                      {}};
     for (int64_t panel = first_panel; panel < last_panel; ++panel) {
       const int64_t rest = order.k - panel * kPanel<T>;
       grads.x = dy + panel * kPanel<T> * sum.y_stride[1];

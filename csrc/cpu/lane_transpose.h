@@ -1,5 +1,5 @@
-// Transposes a square of kLanes x kLanes elements in registers by log2(kLanes) perfect shuffles: interleaving rows i
-// and i + n/2 into rows 2i and 2i + 1 rotates the bits of (row, column) by one.
+// Transposes a square of kLanes x kLanes elements in registers by log2(kLanes) perfect shuffles:
+// interleaving rows i and i + n/2 into rows 2i and 2i + 1 rotates the bits of (row, column) by one.
 #pragma once
 
 #include <utility>

@@ -1,10 +1,13 @@
-// Convolution over up to three spatial dimensions (cross-correlation, as everywhere in deep learning):
+// Convolution over up to three spatial dimensions (cross-correlation, as everywhere in deep
+// learning):
 //
 //   y[n, k, o] = bias[k] + sum over c, t of x[n, c, o * stride + t * dilation - pad] * w[k, c, t]
 //
-// with o, t running over (depth, height, width); 1-d and 2-d convolutions have size 1 in the leading dimensions.
-// Channels come in `groups`: output channel k sees the c / groups input channels of its own group.
-//   fprop makes y,  dgrad makes dx from dy (the fprop of a transposed convolution),  wgrad makes dw from x and dy.
+// with o, t running over (depth, height, width); 1-d and 2-d convolutions have size 1 in the
+// leading dimensions. Channels come in `groups`: output channel k sees the c / groups input
+// channels of its own group.
+//   fprop makes y,  dgrad makes dx from dy (the fprop of a transposed convolution),  wgrad makes dw
+//   from x and dy.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +22,8 @@ struct ConvShape {
   int64_t n, c, k, groups;
   int64_t in[kConvDims], out[kConvDims];
   int64_t kernel[kConvDims], stride[kConvDims], dilation[kConvDims];
-  int64_t pad[kConvDims];  // zeros before the first input; those behind the last one follow from `out`
+  int64_t
+      pad[kConvDims];  // zeros before the first input; those behind the last one follow from `out`
 };
 
 // An activation of any layout: strides of (N, C, D, H, W) in elements.

@@ -4,4 +4,8 @@ from lamina.ops.convert import *  # noqa: F403
 from lamina.ops.creation import *  # noqa: F403
 from lamina.ops.elementwise import *  # noqa: F403
 from lamina.ops.reduce import *  # noqa: F403
+from lamina.ops.join import *  # noqa: F403
+from lamina.ops.rearrange import *  # noqa: F403
 from lamina.ops.shape import *  # noqa: F403
+from lamina.ops.split import *  # noqa: F403
+from lamina.ops.strided import *  # noqa: F403
