@@ -67,7 +67,8 @@ def test_concat_and_subset():
 
 
 @pytest.mark.parametrize(
-    ("lengths", "sizes"), [([7, 3], [7, 3]), ([0.5, 0.25, 0.25], [6, 2, 2]), ([1.0], [10]), ([10, 0], [10, 0])]
+    ("lengths", "sizes"),
+    [([7, 3], [7, 3]), ([0.5, 0.25, 0.25], [6, 2, 2]), ([1.0], [10]), ([10, 0], [10, 0])],
 )
 def test_random_split(lengths, sizes):
     parts = data.random_split(Noisy(10), lengths, seeded(0))
@@ -145,7 +146,13 @@ def test_samplers_refuse(make):
 def test_default_collate_agrees_with_torch(torch):
     Point = namedtuple("Point", "x y")
     samples = [
-        {"image": np.full((2, 3), i, np.float32), "label": i, "score": i / 2, "name": f"s{i}", "p": Point(i, [i])}
+        {
+            "image": np.full((2, 3), i, np.float32),
+            "label": i,
+            "score": i / 2,
+            "name": f"s{i}",
+            "p": Point(i, [i]),
+        }
         for i in range(3)
     ]
     ours, theirs = data.default_collate(samples), torch.utils.data.default_collate(samples)

@@ -16,7 +16,12 @@ DTYPES = ["float32", "float64", "float16", "bfloat16", "int64", "int32", "int8",
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_state_dict_round_trip(tmp_path, dtype):
     values = lamina.tensor([[0.0, 1.0, 0.0], [2.5, 3.0, 100.0]]).to(getattr(lamina, dtype))
-    state = {"layer.weight": values, "scalar": values[0, 1], "empty": values[:0], "strided": values.transpose(0, 1)}
+    state = {
+        "layer.weight": values,
+        "scalar": values[0, 1],
+        "empty": values[:0],
+        "strided": values.transpose(0, 1),
+    }
     lamina.save(state, tmp_path / "s.safetensors")
     got = lamina.load(tmp_path / "s.safetensors")
     assert set(got) == set(state)
@@ -30,7 +35,10 @@ def test_files_are_what_torch_reads(tmp_path, torch):
     from safetensors.torch import load_file, save_file
 
     values = [[1.0, -2.5], [math.inf, 0.1]]
-    ours = {dtype: lamina.tensor(values).to(getattr(lamina, dtype)) for dtype in ("float32", "bfloat16", "float16")}
+    ours = {
+        dtype: lamina.tensor(values).to(getattr(lamina, dtype))
+        for dtype in ("float32", "bfloat16", "float16")
+    }
     lamina.save({**ours, "n": lamina.arange(3)}, tmp_path / "ours.safetensors")
     theirs = load_file(tmp_path / "ours.safetensors")
     for dtype, tensor in ours.items():
@@ -39,7 +47,9 @@ def test_files_are_what_torch_reads(tmp_path, torch):
     save_file(theirs, tmp_path / "theirs.safetensors")
     back = lamina.load(tmp_path / "theirs.safetensors")
     assert back["bfloat16"].dtype == lamina.bfloat16
-    assert {name: tensor.tolist() for name, tensor in back.items()} == {k: v.tolist() for k, v in theirs.items()}
+    assert {name: tensor.tolist() for name, tensor in back.items()} == {
+        k: v.tolist() for k, v in theirs.items()
+    }
 
 
 def test_parameters_are_saved_without_their_graph(tmp_path):

@@ -118,7 +118,11 @@ def test_compose_is_batched_if_all_are():
         (lambda: data.RandomCrop(3, padding_mode="wrap"), ValueError, "padding_mode"),
         (lambda: data.RandomHorizontalFlip(1.5), ValueError, r"p in \[0, 1\]"),
         (lambda: data.Normalize([0], [0]), ValueError, "std other than zero"),
-        (lambda: data.Normalize([0, 0], [1, 1])(lamina.zeros(3, 4, 4)), ValueError, r"C = 2, got \(3, 4, 4\)"),
+        (
+            lambda: data.Normalize([0, 0], [1, 1])(lamina.zeros(3, 4, 4)),
+            ValueError,
+            r"C = 2, got \(3, 4, 4\)",
+        ),
         (lambda: data.Normalize([0], [1])(image()), TypeError, "floating tensor"),
         (lambda: data.ToTensor()([1, 2]), TypeError, "got list"),
         (lambda: data.ToTensor()(np.zeros(3)), ValueError, r"got shape \(3,\)"),

@@ -36,7 +36,7 @@ _DTYPES = {
 
 
 def save(state_dict: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
-    """Write a flat state dict into a safetensors file, atomically.
+    """Writes a flat state dict into a safetensors file, atomically.
 
     Args:
         state_dict: tensors (or NumPy arrays) by name, as from ``Module.state_dict()``.
@@ -45,8 +45,7 @@ def save(state_dict: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None
     Raises:
         TypeError: a key is not a string or a value not a tensor.
 
-    Example::
-
+    Example:
         >>> import lamina
         >>> lamina.save({"weight": lamina.ones(2, 3)}, "/tmp/layer.safetensors")
         >>> lamina.load("/tmp/layer.safetensors")["weight"].shape
@@ -62,7 +61,7 @@ def save(state_dict: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """Read all tensors of a safetensors file.
+    """Reads all tensors of a safetensors file.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -73,9 +72,11 @@ def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
 
 
 def write_tensors(
-    path: str | os.PathLike[str], tensors: Mapping[str, Tensor | NDArray[Any]], metadata: dict[str, str] | None
+    path: str | os.PathLike[str],
+    tensors: Mapping[str, Tensor | NDArray[Any]],
+    metadata: dict[str, str] | None,
 ) -> None:
-    """Write tensors by name, and strings that describe them."""
+    """Writes tensors by name, and strings that describe them."""
     patterns = {name: _to_numpy(value) for name, value in tensors.items()}
     brains = [name for name, value in tensors.items() if value.dtype == bfloat16]
     data = memoryview(safetensors.numpy.save(patterns, metadata))
@@ -90,7 +91,7 @@ def write_tensors(
 
 
 def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Read tensors by name, and the strings that describe them."""
+    """Reads tensors by name, and the strings that describe them."""
     data = Path(path).read_bytes()
     try:
         entries = safetensors.deserialize(data)
