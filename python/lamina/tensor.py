@@ -317,9 +317,7 @@ class Tensor:
             raise RuntimeError("[deepcopy] only leaves can be copied deeply; detach() it first")
         result = type(self).__new__(type(self))
         memo[id(self)] = result
-        result.__dict__.update(
-            {k: v for k, v in self.__dict__.items() if k not in ("_edge", "_base", "grad")}
-        )
+        result.__dict__.update({k: v for k, v in self.__dict__.items() if k not in ("_edge", "_base", "grad")})
         result._array = _C.clone(self._array)
         if self.grad is not None:
             result.grad = self.grad.detach().clone()

@@ -49,9 +49,7 @@ class Node:
         self, rule: Rule, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor], saved: Sequence[Any]
     ) -> None:
         self.rule = rule
-        self.edges = tuple(
-            [None if t is None or not t._requires_grad else t._edge or leaf_edge(t) for t in inputs]
-        )
+        self.edges = tuple([None if t is None or not t._requires_grad else t._edge or leaf_edge(t) for t in inputs])
         self.order = -next(_counter)
         self.signatures = [t._array.signature for t in outputs]
         self.hooks: list[tuple[int, Callable[[Tensor], Tensor | None]]] | None = None

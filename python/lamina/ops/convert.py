@@ -30,12 +30,7 @@ channels_last = memory_format("channels_last")
 
 @method()
 def to(
-    self: Tensor,
-    *args: Any,
-    dtype: dtype | None = None,
-    device: Any = None,
-    copy: bool = False,
-    **options: Any,
+    self: Tensor, *args: Any, dtype: dtype | None = None, device: Any = None, copy: bool = False, **options: Any
 ) -> Tensor:
     """This tensor with another dtype or on another device; itself if nothing changes.
 

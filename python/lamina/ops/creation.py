@@ -92,9 +92,7 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
     return Tensor(_C.from_numpy(array))
 
 
-def empty(
-    *size: Any, dtype: dtype | None = None, device: Device = None, requires_grad: bool = False
-) -> Tensor:
+def empty(*size: Any, dtype: dtype | None = None, device: Device = None, requires_grad: bool = False) -> Tensor:
     """A tensor of the given sizes whose elements are whatever the memory held.
 
     Args:
@@ -128,27 +126,19 @@ def full(
     return result.requires_grad_() if requires_grad else result
 
 
-def zeros(
-    *size: Any, dtype: dtype | None = None, device: Device = None, requires_grad: bool = False
-) -> Tensor:
+def zeros(*size: Any, dtype: dtype | None = None, device: Device = None, requires_grad: bool = False) -> Tensor:
     """A tensor of zeros; arguments as :func:`lamina.empty`.
 
     Example:
         >>> lamina.zeros(2, 3).shape
         lamina.Size([2, 3])
     """
-    return full(
-        shape_of(size, "zeros"), 0, dtype=dtype or _default(), device=device, requires_grad=requires_grad
-    )
+    return full(shape_of(size, "zeros"), 0, dtype=dtype or _default(), device=device, requires_grad=requires_grad)
 
 
-def ones(
-    *size: Any, dtype: dtype | None = None, device: Device = None, requires_grad: bool = False
-) -> Tensor:
+def ones(*size: Any, dtype: dtype | None = None, device: Device = None, requires_grad: bool = False) -> Tensor:
     """A tensor of ones; arguments as :func:`lamina.empty`."""
-    return full(
-        shape_of(size, "ones"), 1, dtype=dtype or _default(), device=device, requires_grad=requires_grad
-    )
+    return full(shape_of(size, "ones"), 1, dtype=dtype or _default(), device=device, requires_grad=requires_grad)
 
 
 def empty_like(

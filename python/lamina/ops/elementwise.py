@@ -41,9 +41,7 @@ def deliver(result: Tensor, out: Tensor | None) -> Tensor:
     return out
 
 
-def inplace(
-    name: str, kernel_out: Callable[..., None], function: Callable[..., Tensor]
-) -> Callable[..., Tensor]:
+def inplace(name: str, kernel_out: Callable[..., None], function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """The method ``x.name_(other)``: straight into x's memory, or through the recorded op where a graph needs it."""
 
     def apply(self: Tensor, other: Operand) -> Tensor:
