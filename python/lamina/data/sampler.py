@@ -186,7 +186,8 @@ class WeightedRandomSampler(SeededSampler):
         exponential = -np.log1p(-draw(len(self.weights)))
         with np.errstate(divide="ignore", invalid="ignore"):
             times = np.where(self.weights > 0, exponential / self.weights, np.inf)
-        return np.argsort(times, kind="stable")[: self.num_samples]
+        first: NDArray[np.int64] = np.argsort(times, kind="stable")
+        return first[: self.num_samples]
 
     def __len__(self) -> int:
         return self.num_samples

@@ -94,7 +94,7 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
     """Reads tensors by name, and the strings that describe them."""
     data = Path(path).read_bytes()
     try:
-        entries = safetensors.deserialize(data)
+        entries = safetensors.deserialize(data)  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
         raise ValueError(f"[load] {path}: expected a whole safetensors file, got {error}") from error
     tensors = {}
@@ -104,7 +104,7 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
             raise ValueError(
                 f"[load] {path}: expected a dtype that lamina has, got {entry['dtype']} of {name}"
             )
-        values = np.frombuffer(entry["data"], np.uint16 if bits else _DTYPES[entry["dtype"]])
+        values: NDArray[Any] = np.frombuffer(entry["data"], np.uint16 if bits else _DTYPES[entry["dtype"]])
         tensors[name] = _from_numpy(values.reshape(entry["shape"]), bits)
     return tensors, _header(memoryview(data))[0].get("__metadata__", {})
 
@@ -120,9 +120,9 @@ def _to_numpy(value: Tensor | NDArray[Any]) -> NDArray[Any]:
     if not isinstance(value, Tensor):
         return np.asarray(value, order="C")
     value = value.detach().cpu()
-    if value.dtype != bfloat16:
-        return np.asarray(value.numpy(), order="C")
-    return (np.asarray(value.float().numpy(), order="C").view(np.uint32) >> 16).astype(np.uint16)
+    values: NDArray[Any] = (value.float() if value.dtype == bfloat16 else value).numpy()
+    values = np.asarray(values, order="C")  # unlike ascontiguousarray, it leaves 0-d arrays 0-d
+    return (values.view(np.uint32) >> 16).astype(np.uint16) if value.dtype == bfloat16 else values
 
 
 def _from_numpy(values: NDArray[Any], bits: bool) -> Tensor:

@@ -82,5 +82,5 @@ def plot_filters(
 
 
 def _to_unit(array: NDArray[np.float64]) -> NDArray[np.float64]:
-    low, high = array.min(), array.max()
+    low, high = float(array.min()), float(array.max())
     return (array - low) / (high - low if high > low else 1)
