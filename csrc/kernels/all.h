@@ -2,5 +2,6 @@
 #pragma once
 
 #include "kernels/elementwise.h"
+#include "kernels/indexing.h"
 #include "kernels/optimizer.h"
 #include "kernels/rearrange.h"
