@@ -11,3 +11,4 @@
 #include "kernels/sampling.h"
 #include "kernels/softmax.h"
 #include "kernels/rearrange.h"
+#include "kernels/pool.h"
