@@ -12,4 +12,3 @@
 #include "kernels/sampling.h"
 #include "kernels/softmax.h"
 #include "kernels/rearrange.h"
-#include "kernels/pool.h"

@@ -22,8 +22,8 @@ __all__ = [
 class Generator(_C.Generator):
     """A source of random draws: Philox 4x32-10 under a seed, with a stream of its own for each drawing call.
 
-    Element ``i`` of a call depends on the seed, the number of calls before it and ``i`` alone, so that draws are the same
-    on any number of threads, any instruction set and any device.
+    Element ``i`` of a call depends on the seed, the number of calls before it and ``i`` alone, so that draws are the
+    same on any number of threads, any instruction set and any device.
 
     Args:
         device: where it draws; the state is the same everywhere, so one generator serves every device.
