@@ -4,6 +4,7 @@ import importlib as _importlib
 
 from lamina import autograd
 from lamina.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from lamina.config import get_num_threads, set_num_threads, show_config
 from lamina.devices import device
 from lamina.dtypes import (
     bfloat16,
@@ -23,6 +24,15 @@ from lamina.dtypes import (
     uint8,
 )
 from lamina.ops import *  # noqa: F403
+from lamina.random import (
+    Generator,
+    default_generator,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
 from lamina.size import Size
 from lamina.tensor import Tensor
 
