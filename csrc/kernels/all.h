@@ -3,8 +3,12 @@
 
 #include "kernels/conv.h"
 #include "kernels/cross_entropy.h"
+#include "kernels/dropout.h"
 #include "kernels/elementwise.h"
 #include "kernels/optimizer.h"
+#include "kernels/pool.h"
+#include "kernels/random.h"
 #include "kernels/reduce.h"
+#include "kernels/sampling.h"
 #include "kernels/softmax.h"
 #include "kernels/rearrange.h"
