@@ -5,3 +5,4 @@
 #include "kernels/indexing.h"
 #include "kernels/optimizer.h"
 #include "kernels/rearrange.h"
+#include "kernels/sort.h"
