@@ -22,6 +22,8 @@ _LAZY = {
     "grad": "lamina.autograd.engine",
     "gradcheck": "lamina.autograd.gradcheck",
     "gradgradcheck": "lamina.autograd.gradcheck",
+    "numerical_gradient": "lamina.autograd.numeric",
+    "relative_error": "lamina.autograd.numeric",
 }
 
 

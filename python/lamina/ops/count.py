@@ -163,6 +163,9 @@ def bucketize(
 
 
 def _searched(rows: Tensor, values: Tensor | float, right: bool, out_int32: bool, op: str) -> Tensor:
-    wanted = values if isinstance(values, Tensor) else tensor(values, dtype=rows.dtype)
-    found = Tensor(_C.searchsorted(rows._array, wanted._array, right, op))
+    if not isinstance(values, Tensor):
+        exact = rows.dtype if rows.dtype.is_floating_point else None
+        values = tensor(values, dtype=exact or (dtypes.float64 if isinstance(values, float) else None))
+    common = _C.promote(rows._array.dtype, values._array.dtype)
+    found = Tensor(_C.searchsorted(_C.cast(rows._array, common), _C.cast(values._array, common), right, op))
     return found.to(dtypes.int32) if out_int32 else found

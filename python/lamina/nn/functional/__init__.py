@@ -1,2 +1,6 @@
 """The functions of torch.nn.functional, one file a family."""
 
+from lamina.nn.functional.conv import *  # noqa: F403
+from lamina.nn.functional.loss import *  # noqa: F403
+from lamina.nn.functional.softmax import *  # noqa: F403
+from lamina.nn.functional.dropout import *  # noqa: F403

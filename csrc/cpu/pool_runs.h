@@ -1,0 +1,110 @@
+// Pooling of row-major planes forward with any other window (stride of 3 and more, adaptive, global): each window is a
+// set of runs along the rows of memory, and a long run is reduced a vector at a time.
+#pragma once
+
+#include "core/parallel.h"
+#include "cpu/pool_lanes.h"
+#include "cpu/pool_window.h"
+
+namespace lamina::cpu::LAMINA_ISA {
+
+using kernels::PoolShape;
+
+inline constexpr int64_t kRunGrain = 1 << 14;  // taps a chunk: some 5 us
+
+template <class T>
+struct RunMax {
+  T value;
+  int64_t tap;
+
+  LAMINA_INLINE void begin(int64_t first) {
+    value = lowest<T>();
+    tap = first;
+  }
+  LAMINA_INLINE void take(T x, int64_t k) {
+    const bool wins = (x > value) | (x != x);
+    value = wins ? x : value;
+    tap = wins ? k : tap;
+  }
+  // The taps k, k+1, ... are p[0], p[1], ... : first how large, then where.
+  LAMINA_INLINE void take_run(const T* p, int64_t n, int64_t k) {
+    constexpr int kLane = kLanes<T>;
+    if (n < 2 * kLane) {
+      for (int64_t i = 0; i < n; ++i) take(p[i], k + i);
+      return;
+    }
+    Vec<T> most = load(p), next = load(p + kLane);
+    int64_t i = 2 * kLane;
+    for (; i + 2 * kLane <= n; i += 2 * kLane) {
+      most = maximum(load(p + i), most);
+      next = maximum(load(p + i + kLane), next);
+    }
+    most = maximum(maximum(load(p + n - 2 * kLane), most), maximum(load(p + n - kLane), next));
+    T peak = most[0];
+    for (int lane = 1; lane < kLane; ++lane) peak = most[lane] > peak || most[lane] != most[lane] ? most[lane] : peak;
+    if (peak != peak) {
+      for (i = n - 1; p[i] == p[i];) --i;
+    } else {
+      if (!(peak > value)) return;
+      for (i = 0; p[i] != peak;) ++i;
+    }
+    value = peak;
+    tap = k + i;
+  }
+};
+
+template <class T>
+struct RunSum {
+  T value;
+
+  LAMINA_INLINE void begin(int64_t) { value = T(0); }
+  LAMINA_INLINE void take(T x, int64_t) { value += x; }
+  LAMINA_INLINE void take_run(const T* p, int64_t n, int64_t) {
+    constexpr int kLane = kLanes<T>;
+    Vec<T> sum[4] = {};
+    int64_t i = 0;
+    for (; i + 4 * kLane <= n; i += 4 * kLane)
+      for (int v = 0; v < 4; ++v) sum[v] += load(p + i + v * kLane);
+    for (; i + kLane <= n; i += kLane) sum[0] += load(p + i);
+    T rest = T(0);
+    for (; i < n; ++i) rest += p[i];
+    if (n >= kLane) {
+      const Vec<T> all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+      for (int lane = 0; lane < kLane; ++lane) rest += all[lane];
+    }
+    value += rest;
+  }
+};
+
+// finish(what the window came to, offset in y, windows) writes an output.
+template <class T, class Run, class Finish>
+LAMINA_INLINE void forward_runs(const PoolShape& s, const T* x, const Finish& finish) {
+  const int64_t rows = s.batch * s.channels * s.out[0] * s.out[1];
+  const int64_t work = s.out[2] * (s.adaptive ? volume(s.kernel) : 4 * volume(s.kernel));
+  parallel_for(rows, 1 + kRunGrain / work, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const int64_t oh = row % s.out[1], od = row / s.out[1] % s.out[0], plane = row / s.out[1] / s.out[0];
+      const Window d = window(s, 0, od), h = window(s, 1, oh);
+      for (int64_t ow = 0; ow < s.out[2]; ++ow) {
+        const Window w = window(s, 2, ow);
+        const bool empty = d.begin >= d.end || h.begin >= h.end || w.begin >= w.end;
+        Run run;
+        run.begin(empty ? -1 : (d.begin * s.kernel[1] + h.begin) * s.kernel[2] + w.begin);
+        for (int64_t kd = d.begin; kd < d.end; ++kd)
+          for (int64_t kh = h.begin; kh < h.end; ++kh) {
+            const int64_t id = d.first + kd * d.step, ih = h.first + kh * h.step;
+            const T* p = x + ((plane * s.in[0] + id) * s.in[1] + ih) * s.in[2] + w.first;
+            const int64_t tap = (kd * s.kernel[1] + kh) * s.kernel[2];
+            if (w.step == 1) {
+              if (w.begin < w.end) run.take_run(p + w.begin, w.end - w.begin, tap + w.begin);
+            } else {
+              for (int64_t kw = w.begin; kw < w.end; ++kw) run.take(p[kw * w.step], tap + kw);
+            }
+          }
+        finish(run, row * s.out[2] + ow, od, oh, ow);
+      }
+    }
+  });
+}
+
+}  // namespace lamina::cpu::LAMINA_ISA
