@@ -13,3 +13,4 @@
 #include "kernels/sampling.h"
 #include "kernels/softmax.h"
 #include "kernels/rearrange.h"
+#include "kernels/sort.h"
