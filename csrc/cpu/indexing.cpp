@@ -6,6 +6,7 @@
 // order on one thread, so that sums have the same bits every time.
 #include "kernels/indexing.h"
 
+#include "core/memory.h"
 #include "cpu/loop.h"
 #include "kernels/registry.h"
 
@@ -178,6 +179,39 @@ LAMINA_INLINE void scatter_rows(const Scatter& s, const int64_t (&base)[3], int6
   }
 }
 
+// Whole rows, such as an embedding's gradients: shared out by destination, so that each destination
+// keeps its order.
+constexpr int kPartBits = 3, kParts = 1 << kPartBits;
+
+LAMINA_INLINE int part_of(int64_t index) {  // Fibonacci hashing: even for any pattern of positions
+  return static_cast<int>(static_cast<uint64_t>(index) * 0x9E3779B97F4A7C15u >> (64 - kPartBits));
+}
+
+template <Combine combine, class T>
+void scatter_long_rows(const Scatter& s, int64_t rows, int64_t inner) {
+  const Loop<3>& loop = s.loop;
+  const int64_t step = loop.strides[2][0];
+  const int64_t* index = static_cast<const int64_t*>(loop.data[2]);
+  const Scratch scratch(static_cast<size_t>(rows) * sizeof(int64_t));
+  int64_t* order = scratch.as<int64_t>();
+  int64_t first[kParts + 1] = {}, next[kParts];
+  for (int64_t j = 0; j < rows; ++j) ++first[part_of(index[j * step]) + 1];
+  for (int p = 0; p < kParts; ++p) {
+    next[p] = first[p];
+    first[p + 1] += first[p];
+  }
+  for (int64_t j = 0; j < rows; ++j) order[next[part_of(index[j * step])]++] = j;
+  parallel_for(kParts, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t k = first[begin]; k < first[end]; ++k) {
+      const int64_t j = order[k];
+      scatter_row<combine>(static_cast<T*>(loop.data[0]),
+                           static_cast<const T*>(loop.data[1]) + j * loop.strides[1][0],
+                           index + j * step, inner, loop.strides[0][1], loop.strides[1][1], 0,
+                           s.scale);
+    }
+  });
+}
+
 template <Combine combine, class T>
 void scatter_as(const Scatter& s) {
   const Loop<3>& loop = s.loop;
@@ -187,8 +221,11 @@ void scatter_as(const Scatter& s) {
   for (int d = 0; d < s.serial; ++d) outer *= loop.shape[d];
   for (int d = s.serial; d < last; ++d) rows *= loop.shape[d];
   if (outer == 0 || rows == 0 || inner == 0) return;
-  // Long rows are cut where that is allowed, into pieces of at least four cache lines.
-  constexpr int64_t kLeast = 256 / static_cast<int64_t>(sizeof(T));
+  if (s.serial == 0 && last == 1 && s.free_rows && loop.strides[2][last] == 0 &&
+      rows * inner >= 2 * kLoopGrain)
+    return scatter_long_rows<combine, T>(s, rows, inner);
+  // Long rows are cut where that is allowed, into pieces long enough to be fetched ahead.
+  constexpr int64_t kLeast = 1024 / static_cast<int64_t>(sizeof(T));
   int64_t block = inner;
   if (s.free_rows) {
     block = rows < kLoopGrain ? kLoopGrain / rows : 1;

@@ -36,7 +36,7 @@ def _getitem(self: Tensor, key: Any) -> Tensor:
             return _taken(self, key)
         array = _C.basic_index(self._array, key)
     y = self._view(array)
-    if tracks(self):
+    if self._requires_grad and tracks(self):
         record(y, _getitem_backward, (self,), (self._array.shape, key))
     return y
 
