@@ -87,6 +87,10 @@ struct Panels {
     packer.template pack<kWidth>(buffer, begin(panel), lines(panel), depth, depths);
     return {buffer, 1, kWidth};
   }
+  LAMINA_INLINE void prefetch(int64_t panel, int64_t depth, int64_t depths, int64_t part, int64_t parts) const {
+    if constexpr (requires { &Packer::prefetch; })
+      packer.prefetch(begin(panel), lines(panel), depth, depths, part, parts);
+  }
 };
 
 // The shared operand's block: panels [first, last), depths [depth, depth + depths).
@@ -170,11 +174,16 @@ class Product {
             for (int64_t p = depth; p == depth || p < end_depth; p += block) {
               const int64_t depths = smaller(block, end_depth - p);
               const PanelView<T> view = mine.view(i, p, depths, panel.as<T>());
-              for (int64_t j = first; j < last; ++j)
+              const bool same = p + block < end_depth;  // the next panel is more of this one
+              const int64_t next = same ? i : i + 1, next_depth = same ? p + block : depth;
+              for (int64_t j = first; j < last; ++j) {
+                if (next < end)
+                  mine.prefetch(next, next_depth, depths, j - first, last - first);
                 if constexpr (kRowsPrivate)
                   tile(i, j, p, depths, view, pack.view(j, p));
                 else
                   tile(j, i, p, depths, pack.view(j, p), view);
+              }
             }
         });
       }

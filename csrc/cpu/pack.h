@@ -59,6 +59,17 @@ struct Strided {
       gather_lines<Width>(panel, source, lines, depths);
   }
 
+  LAMINA_INLINE void prefetch(int64_t line, int lines, int64_t depth, int64_t depths, int64_t part,
+                int64_t parts) const {
+    const bool along_lines = line_stride == 1;
+    const int64_t rows = along_lines ? depths : lines, length = along_lines ? lines : depths;
+    const int64_t stride = along_lines ? depth_stride : line_stride;
+    constexpr int64_t kLine = 64 / sizeof(T);
+    for (int64_t r = rows * part / parts; r < rows * (part + 1) / parts; ++r)
+      for (int64_t q = 0; q < length; q += kLine)
+        __builtin_prefetch(at(line, depth) + r * stride + q, 0, 2);
+  }
+
  private:
   template <int Width>
   void copy_lines(T* panel, const T* source, int lines, int64_t depths) const {

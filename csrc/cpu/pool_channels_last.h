@@ -89,13 +89,12 @@ LAMINA_INLINE void forward_channels_last(const PoolShape& s, const T* x, const F
 template <class T, class Term>
 LAMINA_INLINE void backward_channels_last(const PoolShape& s, T* dx, const Term& term) {
   const int64_t C = s.channels;
-  const Scratch held(s.in[2] * sizeof(Cover));
-  Cover* across = held.as<Cover>();
-  for (int64_t i = 0; i < s.in[2]; ++i) across[i] = cover(s, 2, i);
+  const CoverTable covers(s);
   const int64_t windows = 1 + volume(s.kernel) * volume(s.out) / volume(s.in);
   for_rows(s, s.in, windows, [&](int64_t n, int64_t id, int64_t ih, int64_t c0, int64_t c1) {
-    const Cover d = cover(s, 0, id), h = cover(s, 1, ih);
+    const Cover d = covers.of[0][id], h = covers.of[1][ih];
     for (int64_t iw = 0; iw < s.in[2]; ++iw) {
+      const Cover w = covers.of[2][iw];
       T* pixel = dx + (((n * s.in[0] + id) * s.in[1] + ih) * s.in[2] + iw) * C;
       for_channels<T>(c0, c1, [&](int64_t c, auto lanes) {
         constexpr int kVectors = decltype(lanes)::kVectors;
@@ -106,7 +105,7 @@ LAMINA_INLINE void backward_channels_last(const PoolShape& s, T* dx, const Term&
           for (int64_t oh = h.begin; oh < h.end; ++oh) {
             const int64_t kh = tap_of(s, 1, oh, ih);
             if (kh < 0) continue;
-            for (int64_t ow = across[iw].begin; ow < across[iw].end; ++ow) {
+            for (int64_t ow = w.begin; ow < w.end; ++ow) {
               const int64_t kw = tap_of(s, 2, ow, iw);
               if (kw < 0) continue;
               const int64_t at = (((n * s.out[0] + od) * s.out[1] + oh) * s.out[2] + ow) * C + c;

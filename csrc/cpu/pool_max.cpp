@@ -99,53 +99,70 @@ void scatter_planes(const PoolShape& s, const T* dy, const I* tap, T* dx) {
       });
 }
 
-// Stride 1 or 2: a row of input gathers from the rows of outputs that hold it.
+// Rows of windows for a tile: gradients, and winners with none beside the row.
+template <class T>
+struct WinnerStage {
+  using Tap = typename TapLane<T>::Type;
+  const Scratch held;
+  T* grads;
+  Tap* taps;
+
+  LAMINA_INLINE explicit WinnerStage(int64_t elements)
+      : held(elements * (sizeof(T) + sizeof(Tap))), grads(held.as<T>()), taps(reinterpret_cast<Tap*>(grads + elements)) {
+    for (int64_t i = 0; i < elements; ++i) taps[i] = -1;
+  }
+  template <class I>
+  LAMINA_INLINE void load_row(int64_t at, const T* dy, const I* tap, int64_t n) const {
+    for (int64_t i = 0; i < n; i += kLanes<T>) {
+      const int count = static_cast<int>(smaller(kLanes<T>, n - i));
+      store_lanes(grads + at + i, count == kLanes<T> ? load(dy + i) : load_partial(dy + i, count), count);
+      store_taps<T>(taps + at + i, load_taps<T>(tap + i, count), count);
+    }
+  }
+};
+
+// Stride 1 or 2: a row of input gathers from the rows of windows that hold it.
 template <int kStride, class T, class I>
 void gather_planes(const PoolShape& s, const T* dy, const I* tap, T* dx) {
   using Tap = typename TapLane<T>::Type;
-  constexpr int kLane = kLanes<T>;
-  const Spread spread(s);
-  const int64_t W = s.in[2], OW = s.out[2], windows = spread.windows(kLane), positions = spread.positions(kLane);
-  parallel_for(s.batch * s.channels * s.in[0] * s.in[1], 1 + kRunGrain / W, [&](int64_t begin, int64_t end) {
-    const Scratch held(windows * (sizeof(T) + sizeof(Tap)) + positions * sizeof(T));
-    Tap* taps = held.as<Tap>();  // of a row of outputs, none beside it
-    T *grads = reinterpret_cast<T*>(taps + windows), *to = grads + windows;
-    for (int64_t i = 0; i < windows; ++i) {
-      taps[i] = -1;
-      grads[i] = T(0);
-    }
-    int64_t held_row = -1;
-    for (int64_t row = begin; row < end; ++row) {
-      const int64_t ih = row % s.in[1], id = row / s.in[1] % s.in[0], plane = row / s.in[1] / s.in[0];
-      const Cover d = cover(s, 0, id), h = cover(s, 1, ih);
-      fill_row(to, positions, T(0));
-      for (int64_t od = d.begin; od < d.end; ++od) {
-        const int64_t kd = tap_of(s, 0, od, id);
-        if (kd < 0) continue;
-        for (int64_t oh = h.begin; oh < h.end; ++oh) {
-          const int64_t kh = tap_of(s, 1, oh, ih);
-          if (kh < 0) continue;
-          const int64_t from = (plane * s.out[0] + od) * s.out[1] + oh;
-          if (from != held_row) {
-            held_row = from;
-            __builtin_memcpy(grads + spread.lead, dy + from * OW, OW * sizeof(T));
-            for (int64_t ow = 0; ow < OW; ow += kLane) {
-              const int n = static_cast<int>(smaller(kLane, OW - ow));
-              store_taps<T>(taps + spread.lead + ow, load_taps<T>(tap + from * OW + ow, n), n);
-            }
+  const Spread spread(s, kLanes<T>);
+  const CoverTable covers(s);
+  const int64_t H = s.in[1], W = s.in[2], OH = s.out[1], OW = s.out[2], pitch = spread.windows;
+  const int64_t reach = (s.kernel[1] - 1) * s.dilation[1];
+  const int64_t depths = smaller(s.out[0], (s.kernel[0] - 1) * s.dilation[0] / s.stride[0] + 1);
+  const int64_t fit = kStagedWindows / (pitch * depths) * s.stride[1] - reach;
+  const int64_t rows = fit >= H ? H : larger(fit, s.stride[1]);
+  const int64_t staged = smaller(OH, (rows - 1 + reach) / s.stride[1] + 1);  // rows of windows that a tile needs
+  for_input_tiles(
+      s, rows, [&] { return WinnerStage<T>(depths * staged * pitch); },
+      [&](const WinnerStage<T>& stage, int64_t plane, int64_t id, int64_t h0, int64_t h1, int64_t limit) {
+        const Cover d = covers.of[0][id];
+        const int64_t top = covers.of[1][h0].begin, bottom = covers.of[1][h1 - 1].end;
+        for (int64_t od = d.begin; od < d.end; ++od)
+          for (int64_t oh = top; oh < bottom; ++oh) {
+            const int64_t from = ((plane * s.out[0] + od) * OH + oh) * OW;
+            stage.load_row(((od - d.begin) * staged + oh - top) * pitch + spread.lead, dy + from, tap + from, OW);
           }
-          const int64_t base = (kd * s.kernel[1] + kh) * s.kernel[2];
-          spread_row<kStride>(
-              spread,
-              [&](int64_t at, int64_t k) {
-                return select(load(taps + at) == broadcast(static_cast<Tap>(base + k)), load(grads + at), Vec<T>{});
-              },
-              to);
+        for (int64_t ih = h0; ih < h1; ++ih) {
+          const Cover h = covers.of[1][ih];
+          const int64_t row = ((plane * s.in[0] + id) * H + ih) * W;
+          spread_row<kStride>(spread, dx + row, limit - row, [&](int64_t t, int64_t q) {
+            Vec<T> sum{};
+            for (int64_t od = d.begin; od < d.end; ++od)
+              for (int64_t oh = h.begin; oh < h.end; ++oh) {
+                const int64_t kd = tap_of(s, 0, od, id), kh = tap_of(s, 1, oh, ih);
+                if (kd < 0 || kh < 0) continue;
+                const int64_t line = ((od - d.begin) * staged + oh - top) * pitch;
+                const int64_t base = (kd * s.kernel[1] + kh) * s.kernel[2];
+                spread.add_phase<kStride, T>(sum, t, q, [&](int64_t at, int64_t k) {
+                  const auto won = load(stage.taps + line + at) == broadcast(static_cast<Tap>(base + k));
+                  return select(won, load(stage.grads + line + at), Vec<T>{});
+                });
+              }
+            return sum;
+          });
         }
-      }
-      __builtin_memcpy(dx + row * W, to + spread.padding, W * sizeof(T));
-    }
-  });
+      });
 }
 
 template <class T, class I>

@@ -58,56 +58,62 @@ void forward(const PoolShape& s, const PoolDivisor& rule, const T* x, T* y) {
 }
 
 template <class T>
-LAMINA_INLINE void spread_adaptive(const PoolShape& s, const T* rows, const Cover* across, T* to) {
+LAMINA_INLINE void spread_adaptive(const PoolShape& s, const T* sums, const Cover* across, T* to) {
+  if (s.out[2] == 1) return fill_row(to, s.in[2], sums[0]);
   for (int64_t iw = 0; iw < s.in[2]; ++iw) {
-    T sum = rows[across[iw].begin];
-    for (int64_t ow = across[iw].begin + 1; ow < across[iw].end; ++ow) sum += rows[ow];
+    T sum = sums[across[iw].begin];
+    for (int64_t ow = across[iw].begin + 1; ow < across[iw].end; ++ow) sum += sums[ow];
     to[iw] = sum;
   }
 }
 
 template <class T>
+struct SumStage {
+  const Scratch held;
+  T* rows;
+
+  LAMINA_INLINE explicit SumStage(int64_t elements) : held(elements * sizeof(T)), rows(held.as<T>()) {
+    fill_row(rows, elements, T(0));
+  }
+};
+
+template <int kStride, class T>
 void backward_planes(const PoolShape& s, const PoolDivisor& rule, const T* dy, T* dx) {
-  constexpr int kLane = kLanes<T>;
-  const Scratch table(Divisors<T>::bytes(s)), covers(s.in[2] * sizeof(Cover));
+  const Scratch table(Divisors<T>::bytes(s));
   const Divisors<T> divide(s, rule, table.as<T>());
-  Cover* across = covers.as<Cover>();
-  if (s.adaptive)
-    for (int64_t iw = 0; iw < s.in[2]; ++iw) across[iw] = cover(s, 2, iw);
-  const Spread spread(s);
-  const int64_t W = s.in[2], OW = s.out[2];
-  const int64_t windows = s.adaptive ? OW : spread.windows(kLane);
-  const int64_t positions = s.adaptive ? 0 : spread.positions(kLane);
-  parallel_for(s.batch * s.channels * s.in[0] * s.in[1], 1 + kRunGrain / W, [&](int64_t begin, int64_t end) {
-    const Scratch held((windows + positions) * sizeof(T));
-    T *rows = held.as<T>(), *to = rows + windows, *sums = s.adaptive ? rows : rows + spread.lead;
-    const auto term = [&](int64_t at, int64_t) { return load(rows + at); };
-    for (int64_t row = begin; row < end; ++row) {
-      const int64_t ih = row % s.in[1], id = row / s.in[1] % s.in[0], plane = row / s.in[1] / s.in[0];
-      const Cover d = cover(s, 0, id), h = cover(s, 1, ih);
-      fill_row(rows, windows, T(0));
-      for (int64_t od = d.begin; od < d.end; ++od)
-        for (int64_t oh = h.begin; oh < h.end; ++oh) {
-          const T* g = dy + ((plane * s.out[0] + od) * s.out[1] + oh) * OW;
-          const T down = divide.down(od, oh);
-          for (int64_t ow = 0; ow < OW; ++ow) sums[ow] += g[ow] / (divide.across[ow] * down);
+  const CoverTable covers(s);
+  const Spread spread(s, kLanes<T>);
+  const int64_t H = s.in[1], W = s.in[2], OW = s.out[2], pitch = spread.windows;
+  const int64_t rows = smaller(H, larger(kStagedWindows / pitch, 1));
+  for_input_tiles(
+      s, rows, [&] { return SumStage<T>(rows * pitch); },
+      [&](const SumStage<T>& stage, int64_t plane, int64_t id, int64_t h0, int64_t h1, int64_t limit) {
+        const Cover d = covers.of[0][id];
+        for (int64_t ih = h0; ih < h1; ++ih) {
+          const Cover h = covers.of[1][ih];
+          T* sums = stage.rows + (ih - h0) * pitch + spread.lead;
+          fill_row(sums, OW, T(0));
+          for (int64_t od = d.begin; od < d.end; ++od)
+            for (int64_t oh = h.begin; oh < h.end; ++oh) {
+              const T* g = dy + ((plane * s.out[0] + od) * s.out[1] + oh) * OW;
+              const T down = divide.down(od, oh);
+              for (int64_t ow = 0; ow < OW; ++ow) sums[ow] += g[ow] / (divide.across[ow] * down);
+            }
         }
-      if (s.adaptive) {
-        if (OW == 1)
-          fill_row(dx + row * W, W, sums[0]);
-        else
-          spread_adaptive(s, sums, across, dx + row * W);
-        continue;
-      }
-      fill_row(to, positions, T(0));
-      switch (spread.stride) {
-        case 1: spread_row<1>(spread, term, to); break;
-        case 2: spread_row<2>(spread, term, to); break;
-        default: spread_row<0>(spread, term, to);
-      }
-      __builtin_memcpy(dx + row * W, to + spread.padding, W * sizeof(T));
-    }
-  });
+        for (int64_t ih = h0; ih < h1; ++ih) {
+          const int64_t row = ((plane * s.in[0] + id) * H + ih) * W;
+          const T* windows = stage.rows + (ih - h0) * pitch;
+          if (s.adaptive) {
+            spread_adaptive(s, windows + spread.lead, covers.of[2], dx + row);
+            continue;
+          }
+          spread_row<kStride>(spread, dx + row, limit - row, [&](int64_t t, int64_t q) {
+            Vec<T> sum{};
+            spread.add_phase<kStride, T>(sum, t, q, [&](int64_t at, int64_t) { return load(windows + at); });
+            return sum;
+          });
+        }
+      });
 }
 
 }  // namespace
@@ -123,10 +129,15 @@ void mean_pool_backward(const PoolShape& s, const PoolDivisor& rule, const void*
   visit_real(s.dtype, [&](auto element) {
     using T = decltype(element);
     const T* g = static_cast<const T*>(dy);
-    if (!s.channels_last) return backward_planes(s, rule, g, static_cast<T*>(dx));
+    T* to = static_cast<T*>(dx);
+    if (!s.channels_last) {
+      if (s.stride[2] == 1 || s.adaptive) return backward_planes<1>(s, rule, g, to);
+      if (s.stride[2] == 2) return backward_planes<2>(s, rule, g, to);
+      return backward_planes<0>(s, rule, g, to);
+    }
     const Scratch table(Divisors<T>::bytes(s));
     const Divisors<T> divide(s, rule, table.as<T>());
-    backward_channels_last<T>(s, static_cast<T*>(dx),
+    backward_channels_last<T>(s, to,
                               [&](int64_t o, int64_t, const auto& lanes, int64_t od, int64_t oh, int64_t ow) {
                                 return lanes.get(g + o) * (T(1) / (divide.across[ow] * divide.down(od, oh)));
                               });

@@ -1,6 +1,7 @@
 // Which input positions a pooling window holds, and which windows hold an input position.
 #pragma once
 
+#include "core/memory.h"
 #include "cpu/vec.h"
 #include "kernels/pool.h"
 
@@ -38,6 +39,21 @@ LAMINA_INLINE Cover cover(const kernels::PoolShape& s, int dim, int64_t i) {
   const int64_t at = i + s.padding[dim], extent = (s.kernel[dim] - 1) * s.dilation[dim] + 1;
   return {at < extent ? 0 : (at - extent) / s.stride[dim] + 1, smaller(out, at / s.stride[dim] + 1)};
 }
+
+// The covers of every position of every dimension: looked up, for dividing once a position would cost more than the rest.
+struct CoverTable {
+  const Scratch held;
+  const Cover* of[kernels::kPoolDims];
+
+  LAMINA_INLINE explicit CoverTable(const kernels::PoolShape& s)
+      : held((s.in[0] + s.in[1] + s.in[2]) * sizeof(Cover)) {
+    Cover* next = held.as<Cover>();
+    for (int dim = 0; dim < kernels::kPoolDims; ++dim) {
+      of[dim] = next;
+      for (int64_t i = 0; i < s.in[dim]; ++i) *next++ = cover(s, dim, i);
+    }
+  }
+};
 
 // The tap of window o that is position i, or -1.
 LAMINA_INLINE int64_t tap_of(const kernels::PoolShape& s, int dim, int64_t o, int64_t i) {

@@ -3,3 +3,4 @@
 from lamina.nn.functional.conv import *  # noqa: F403
 from lamina.nn.functional.loss import *  # noqa: F403
 from lamina.nn.functional.softmax import *  # noqa: F403
+from lamina.nn.functional.dropout import *  # noqa: F403
