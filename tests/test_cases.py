@@ -106,7 +106,7 @@ def test_gradients(case: Case, sample: Sample) -> None:
 
 
 def transposed(values: np.ndarray) -> np.ndarray:
-    return np.asfortranarray(values)
+    return np.asarray(values, order="F")
 
 
 def sliced(values: np.ndarray) -> np.ndarray:

@@ -123,10 +123,11 @@ Heap::Block* Heap::merge(Block* front, Block* back) {
   return front;
 }
 
+size_t Heap::bound() const { return peak_used_ + peak_used_ / 2 + kSlack; }
+
 // Gives free memory back if `bytes` more from the system would exceed the bound.
 void Heap::make_room(size_t bytes) {
-  const size_t bound = peak_used_ + peak_used_ / 2 + kSlack;
-  if (reserved_bytes() + bytes > bound) release(bound > bytes ? bound - bytes : 0);
+  if (reserved_bytes() + bytes > bound()) release(bound() > bytes ? bound() - bytes : 0);
 }
 
 Heap::Block* Heap::grow(size_t size) {
@@ -183,6 +184,7 @@ void Heap::deallocate(void* data) {
     block = merge(before, block);
   }
   insert(block);
+  if (reserved_bytes() > bound()) discard(block);  // merging counts discarded pages again
 }
 
 void Heap::release_arena(Arena* arena) {
@@ -194,13 +196,11 @@ void Heap::release_arena(Arena* arena) {
   unmap_pages(arena, arena->bytes);
 }
 
-void Heap::discard_free_blocks(Arena* arena) {
-  for (Block* block = arena->first(); block->size > 0; block = block->after()) {
-    const size_t pages = block->whole_pages();
-    if (!block->free || block->discarded || pages == 0) continue;
-    discard_pages(reinterpret_cast<void*>(block->first_page()), pages);
-    block->discarded = true;
-  }
+void Heap::discard(Block* block) {
+  const size_t pages = block->whole_pages();
+  if (block->discarded || pages == 0) return;
+  discard_pages(reinterpret_cast<void*>(block->first_page()), pages);
+  block->discarded = true;
 }
 
 void Heap::release(size_t target) {
@@ -208,8 +208,11 @@ void Heap::release(size_t target) {
     next = arena->next;
     if (arena->whole_free()) release_arena(arena);
   }
-  for (Arena* arena = arenas_; arena && reserved_bytes() > target; arena = arena->next)
-    discard_free_blocks(arena);
+  for (Arena* arena = arenas_; arena; arena = arena->next)
+    for (Block* block = arena->first(); block->size > 0; block = block->after()) {
+      if (reserved_bytes() <= target) return;
+      if (block->free) discard(block);
+    }
 }
 
 }  // namespace lamina

@@ -29,13 +29,14 @@ class Heap {
 
   Block* find(size_t size) const;
   Block* grow(size_t size);
+  size_t bound() const;
   void make_room(size_t bytes);
   void insert(Block* block);
   void remove(Block* block);
   Block* split(Block* block, size_t size);
   Block* merge(Block* front, Block* back);
   void release_arena(Arena* arena);
-  void discard_free_blocks(Arena* arena);
+  void discard(Block* block);
 
   uint64_t levels_ = 0;               // bit l: bins_[l] has a free block
   uint64_t bins_used_[kLevels] = {};  // bit s: bins_[l][s] has one

@@ -12,7 +12,7 @@ namespace {
 // __builtin_cpu_supports asks CPUID for the feature and XGETBV for the registers that the system
 // saves.
 Isa best_of_processor() {
-#ifdef LAMINA_X86
+#ifdef __x86_64__
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
                     __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi") &&

@@ -6,6 +6,7 @@
 #include "kernels/dropout.h"
 #include "kernels/elementwise.h"
 #include "kernels/matmul.h"
+#include "kernels/indexing.h"
 #include "kernels/optimizer.h"
 #include "kernels/pool.h"
 #include "kernels/random.h"

@@ -88,7 +88,7 @@ Array cross_entropy_backward(const Array& scores, const Array& targets, const st
                              const CrossEntropyResult& saved, const Array& grad, const CrossEntropyOptions& o) {
   const Prepared p = prepare(scores, targets, weight, o);
   const Array dlosses = Array::empty(targets.shape(), scores.dtype(), scores.device());
-  binary_out(kernels::Binary::divide, {&grad}, {&saved.divisor}, dlosses);
+  binary(kernels::Binary::divide, {&grad}, {&saved.divisor}, {}, &dlosses);
   const Array dscores = Array::empty_like(p.scores, scores.dtype());
   if (dscores.numel())
     kernels::on<kernels::CrossEntropy>(scores.device())

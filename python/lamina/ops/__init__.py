@@ -4,6 +4,7 @@ from lamina.ops.convert import *  # noqa: F403
 from lamina.ops.creation import *  # noqa: F403
 from lamina.ops.elementwise import *  # noqa: F403
 from lamina.ops.reduce import *  # noqa: F403
+from lamina.ops.indexing import *  # noqa: F403
 from lamina.ops.join import *  # noqa: F403
 from lamina.ops.rearrange import *  # noqa: F403
 from lamina.ops.shape import *  # noqa: F403
