@@ -33,7 +33,9 @@ def einsum(equation: str, *operands: Any) -> Tensor:
         >>> lamina.einsum("ij,kj->ik", lamina.ones(2, 3), lamina.ones(4, 3)).shape
         lamina.Size([2, 4])
     """
-    tensors = list(operands[0]) if len(operands) == 1 and not isinstance(operands[0], Tensor) else list(operands)
+    tensors = (
+        list(operands[0]) if len(operands) == 1 and not isinstance(operands[0], Tensor) else list(operands)
+    )
     inputs, output = _parse(equation, [t._array.ndim for t in tensors])
     _check_sizes(equation, inputs, tensors)
 
@@ -46,9 +48,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     return result.permute([labels.index(x) for x in output]) if labels != output else result
 
 
-def tensordot(
-    a: Tensor, b: Tensor, dims: int | Sequence[Any] = 2, *, out: Tensor | None = None
-) -> Tensor:
+def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Any] = 2, *, out: Tensor | None = None) -> Tensor:
     """The sum of products over pairs of dimensions of ``a`` and ``b``; the rest of ``a``'s come before ``b``'s.
 
     Args:
@@ -108,11 +108,15 @@ def _labels(equation: str, term: str, rank: int | None, ellipsis: Sequence[Label
     before, dots, after = term.partition("...")
     letters = before + after
     if not all(x.isascii() and x.isalpha() for x in letters):
-        raise ValueError(f"[einsum] expected letters and at most one '...' a term in {equation!r}, got {term!r}")
+        raise ValueError(
+            f"[einsum] expected letters and at most one '...' a term in {equation!r}, got {term!r}"
+        )
     if rank is not None:
         count = rank - len(letters)
         if count < 0 or (count > 0 and not dots):
-            raise ValueError(f"[einsum] {term!r} in {equation!r} does not fit an operand of {rank} dimensions")
+            raise ValueError(
+                f"[einsum] {term!r} in {equation!r} does not fit an operand of {rank} dimensions"
+            )
         ellipsis = range(-count, 0)
     return [*before, *(ellipsis if dots else ()), *after]
 
@@ -172,7 +176,10 @@ def _contract(
     shape = [size(x) for x in result_labels]
     if not summed:
         return mul(arranged(a, labels_a, result_labels), arranged(b, labels_b, result_labels)), result_labels
-    left, right = arranged(a, labels_a, batch + rows + summed), arranged(b, labels_b, batch + summed + columns)
+    left, right = (
+        arranged(a, labels_a, batch + rows + summed),
+        arranged(b, labels_b, batch + summed + columns),
+    )
     lead_a, lead_b = left._array.shape[: len(batch)], right._array.shape[: len(batch)]
     m, k, n = (math.prod(size(x) for x in group) for group in (rows, summed, columns))
     y = product(left.reshape((*lead_a, m, k)), right.reshape((*lead_b, k, n)))

@@ -23,7 +23,9 @@ def product(a: Tensor, b: Tensor, transpose_a: bool = False, transpose_b: bool =
     )
 
 
-def _recorded(y: Tensor, a: Tensor, b: Tensor, transpose_a: bool = False, transpose_b: bool = False) -> Tensor:
+def _recorded(
+    y: Tensor, a: Tensor, b: Tensor, transpose_a: bool = False, transpose_b: bool = False
+) -> Tensor:
     if tracks(a, b):
         # Each side is saved only for the other's gradient.
         kept_a, kept_b = (a if tracks(b) else None), (b if tracks(a) else None)
@@ -42,12 +44,18 @@ def _product_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor |
         a = None if a is None else a.unsqueeze(0)
     grad_a = grad_b = None
     if node.needs(0):
-        grad_a = product(b, grad, transpose_b, True) if transpose_a else product(grad, b, False, not transpose_b)
+        grad_a = (
+            product(b, grad, transpose_b, True) if transpose_a else product(grad, b, False, not transpose_b)
+        )
         grad_a = grad_a.squeeze(-2) if rank_a == 1 else grad_a
     if node.needs(1):
-        if rank_b == 2 and a._array.ndim > 2 and not transpose_a:  # one long product, not a sum of many short ones
+        if (
+            rank_b == 2 and a._array.ndim > 2 and not transpose_a
+        ):  # one long product, not a sum of many short ones
             a, grad = a.flatten(0, -2), grad.flatten(0, -2)
-        grad_b = product(grad, a, True, transpose_a) if transpose_b else product(a, grad, not transpose_a, False)
+        grad_b = (
+            product(grad, a, True, transpose_a) if transpose_b else product(a, grad, not transpose_a, False)
+        )
         grad_b = grad_b.squeeze(-1) if rank_b == 1 else grad_b
     return grad_a, grad_b
 
@@ -170,7 +178,8 @@ def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     rank = max(len(a), len(b))
     a, b = (1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b
     blocks = mul(
-        input.reshape([s for size in a for s in (size, 1)]), other.reshape([s for size in b for s in (1, size)])
+        input.reshape([s for size in a for s in (size, 1)]),
+        other.reshape([s for size in b for s in (1, size)]),
     )
     y = blocks.reshape([x * y for x, y in zip(a, b)])
     return y if out is None else deliver(y, out)
@@ -178,7 +187,13 @@ def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 @method()
 def addmm(
-    input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha: Number = 1, out: Tensor | None = None
+    input: Tensor,
+    mat1: Tensor,
+    mat2: Tensor,
+    *,
+    beta: Number = 1,
+    alpha: Number = 1,
+    out: Tensor | None = None,
 ) -> Tensor:
     """``beta * input + alpha * (mat1 @ mat2)``.
 
@@ -213,7 +228,9 @@ def baddbmm(
     return y if out is None else deliver(y, out)
 
 
-def _added(kernel: Any, plain: Any, input: Tensor, a: Tensor, b: Tensor, beta: Number, alpha: Number) -> Tensor:
+def _added(
+    kernel: Any, plain: Any, input: Tensor, a: Tensor, b: Tensor, beta: Number, alpha: Number
+) -> Tensor:
     if alpha != 1:  # scale whichever is smaller
         a, b = (mul(a, alpha), b) if a._array.numel <= b._array.numel else (a, mul(b, alpha))
     if beta == 0:
