@@ -14,3 +14,4 @@
 #include "kernels/sampling.h"
 #include "kernels/softmax.h"
 #include "kernels/rearrange.h"
+#include "kernels/sort.h"

@@ -3,6 +3,7 @@
 #include "kernels/cross_entropy.h"
 #include "kernels/registry.h"
 #include "ops/elementwise.h"
+#include "ops/shape.h"
 
 namespace lamina::ops {
 namespace {

@@ -158,8 +158,12 @@ def _run(
     found: dict[Edge, Tensor | None] = {} if wanted is None else dict.fromkeys(wanted)
     waiting: dict[int, tuple[Node, list[Tensor | None]]] = {}  # by order: what has arrived for each output
     heap: list[int] = []  # the orders in `waiting`
-    leaves: dict[Node, Tensor] = {}  # served last, so that no rule runs after a leaf took over a gradient's memory
-    summed: set[Edge] = set()  # where the gathered gradient is a sum made here, to which more may be added in place
+    leaves: dict[
+        Node, Tensor
+    ] = {}  # served last, so that no rule runs after a leaf took over a gradient's memory
+    summed: set[Edge] = (
+        set()
+    )  # where the gathered gradient is a sum made here, to which more may be added in place
     edges: Sequence[Edge | None] = roots
     result: Sequence[Tensor | None] = grads
     previous, mode.enabled = mode.enabled, create_graph
