@@ -5,6 +5,7 @@
 #include "kernels/cross_entropy.h"
 #include "kernels/dropout.h"
 #include "kernels/elementwise.h"
+#include "kernels/matmul.h"
 #include "kernels/indexing.h"
 #include "kernels/optimizer.h"
 #include "kernels/pool.h"

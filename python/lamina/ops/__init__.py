@@ -13,3 +13,5 @@ from lamina.ops.shape import *  # noqa: F403
 from lamina.ops.sort import *  # noqa: F403
 from lamina.ops.split import *  # noqa: F403
 from lamina.ops.strided import *  # noqa: F403
+from lamina.ops.matmul import *  # noqa: F403
+from lamina.ops.einsum import *  # noqa: F403
