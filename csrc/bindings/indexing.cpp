@@ -93,6 +93,7 @@ void bind_indexing(py::module_& m) {
   def(m, "index_write", &ops::index_write);
   def(m, "gather", &ops::gather);
   def(m, "scatter", &ops::scatter);
+  def(m, "extent", &ops::extent);
   def(m, "nonzero", &ops::nonzero);
   def(m, "nonzero_tuple", &ops::nonzero_tuple);
   def(m, "repeat_positions", &ops::repeat_positions);

@@ -5,6 +5,7 @@
 #include "kernels/cross_entropy.h"
 #include "kernels/dropout.h"
 #include "kernels/elementwise.h"
+#include "kernels/matmul.h"
 #include "kernels/indexing.h"
 #include "kernels/optimizer.h"
 #include "kernels/pool.h"
@@ -13,3 +14,4 @@
 #include "kernels/sampling.h"
 #include "kernels/softmax.h"
 #include "kernels/rearrange.h"
+#include "kernels/sort.h"

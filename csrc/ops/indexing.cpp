@@ -258,6 +258,15 @@ void index_write(const Array& a, int64_t dim, const Array& index, const Operand&
   scatter_into(seen, lookup, source, combine, op);
 }
 
+std::pair<int64_t, int64_t> extent(const Array& given) {
+  const Array index = as_index(given, "extent");
+  check(index.numel() > 0, "[extent] expected at least one element");
+  int64_t low, high;
+  kernel(index).extent(make_loop<1>(index.shape(), {{{index.raw(), index.strides()}}}), &low,
+                       &high);
+  return {low, high};
+}
+
 Array nonzero(const Array& a) {
   const Counted c = counted(a);
   Array out = Array::empty({c.total, a.rank()}, DType::int64, a.device(), "nonzero");
@@ -282,9 +291,7 @@ Array repeat_positions(const Array& given) {
         given.shape());
   const Array counts = contiguous(as_index(given, "repeat_interleave"));
   const int64_t n = counts.numel();
-  const auto loop = make_loop<1>(counts.shape(), {{{counts.raw(), counts.strides()}}});
-  int64_t low = 0, high = 0;
-  if (n > 0) kernel(counts).extent(loop, &low, &high);
+  const auto [low, high] = n > 0 ? extent(counts) : std::pair<int64_t, int64_t>{0, 0};
   check(low >= 0, "[repeat_interleave] expected counts of at least 0, got ", low);
   checked_numel({n, high}, DType::int64, "repeat_interleave");  // no sum of counts overflows
   const Array starts = Array::empty({n}, DType::int64, given.device(), "repeat_interleave");

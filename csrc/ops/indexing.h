@@ -44,7 +44,9 @@ Array index_select(const Array& a, int64_t dim, const Array& index);
 void index_write(const Array& a, int64_t dim, const Array& index, const Operand& source,
                  kernels::Combine combine, const char* op);
 
-Array nonzero(const Array& a);                     // (n, rank) coordinates
+std::pair<int64_t, int64_t> extent(
+    const Array& index);        // the least and the greatest of at least one integer
+Array nonzero(const Array& a);  // (n, rank) coordinates
 std::vector<Array> nonzero_tuple(const Array& a);  // one (n,) array a dimension
 Array repeat_positions(const Array& counts);       // counts[0] zeros, counts[1] ones, ...
 

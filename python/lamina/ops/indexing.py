@@ -43,10 +43,10 @@ def _getitem(self: Tensor, key: Any) -> Tensor:
 
 def _getitem_backward(node: Node, grad: Tensor) -> Tensor:
     shape, key = node.saved
-    return _placed(grad, shape, key)
+    return placed(grad, shape, key)
 
 
-def _placed(x: Tensor, shape: Sequence[int], key: Any) -> Tensor:
+def placed(x: Tensor, shape: Sequence[int], key: Any) -> Tensor:
     """Zeros of ``shape`` with ``x`` at a basic key."""
     array = _C.new_zeros(x._array, shape)
     _C.basic_assign(array, key, x._array)
@@ -112,10 +112,16 @@ def _write(array: _C.Array, key: Any, values: Any, combine: Any = _C.Combine.ass
     _C.index_put(array, key.arrays(), values, combine)
 
 
-def _record_write(x: Tensor, key: Any, value: Any, accumulate: bool = False) -> None:
-    """Makes ``x``, already written to, the result of the write: of what it was before and of the values."""
+def snapshot(x: Tensor) -> Tensor:
+    """What ``x`` is in the graph before a write in place: the input of the write's record."""
     before = Tensor(x._array)
     before._edge, before._requires_grad = x._edge, x._requires_grad
+    return before
+
+
+def _record_write(x: Tensor, key: Any, value: Any, accumulate: bool = False) -> None:
+    """Makes ``x``, already written to, the result of the write: of what it was before and of the values."""
+    before = snapshot(x)
     source = value if isinstance(value, Tensor) else None
     indices = key.indices if type(key) is Advanced else ()
     shape = None if source is None else source._array.shape
