@@ -84,6 +84,8 @@ def grad(
         >>> lamina.autograd.grad(g, x)
         (tensor(18.),)
     """
+    from lamina.ops.creation import zeros_like
+
     roots, grads = _starts(outputs, grad_outputs)
     wanted = _listed(inputs)
     retain = create_graph if retain_graph is None else retain_graph
@@ -91,7 +93,7 @@ def grad(
     result: list[Tensor | None] = []
     for position, (t, g) in enumerate(zip(wanted, found)):
         if g is None and materialize_grads:
-            g = t.new_zeros(t.shape)
+            g = zeros_like(t)
         elif g is None and not allow_unused:
             raise RuntimeError(
                 f"[grad] the outputs do not depend on input {position}; pass allow_unused=True to get None for it"
@@ -212,7 +214,6 @@ def _run(
                 raise RuntimeError(
                     f"[backward] expected {len(edges)} gradients from {node.name()}, got {len(result)}"
                 )
-        del result, gathered
         for node, grad in leaves.items():
             if node.hooks is not None:
                 (grad,) = _run_hooks(node, [grad])
