@@ -15,3 +15,4 @@ from lamina.ops.split import *  # noqa: F403
 from lamina.ops.strided import *  # noqa: F403
 from lamina.ops.matmul import *  # noqa: F403
 from lamina.ops.einsum import *  # noqa: F403
+from lamina.ops.random import *  # noqa: F403
