@@ -101,9 +101,16 @@ void bind_array(py::module_& m) {
       .def_property_readonly("device", [](const Array& a) { return device_code(a.device()); })
       .def_property_readonly("signature", &signature)
       .def_property_readonly("offset", &Array::offset)
+      .def_property_readonly("itemsize", [](const Array& a) { return itemsize(a.dtype()); })
       .def_property_readonly("numel", &Array::numel)
       .def_property_readonly("version", [](const Array& a) { return a.storage()->version.load(); })
       .def_property_readonly("storage_users", [](const Array& a) { return a.storage()->references.load(); })
+      .def("unshared_since",  // whether this handle alone sees the memory, and it was allocated after `clock`
+           [](const Array& a, int64_t clock) {
+             return a.storage()->birth > clock && a.storage()->references.load() == 1;
+           })
+      .def_property_readonly("storage_id",
+                             [](const Array& a) { return reinterpret_cast<uintptr_t>(a.storage().get()); })
       .def_property_readonly("storage_bytes", [](const Array& a) { return a.storage()->bytes(); })
       .def_property_readonly("data_ptr", [](const Array& a) { return reinterpret_cast<uintptr_t>(a.raw()); })
       .def("is_contiguous", &Array::is_contiguous)
@@ -112,6 +119,7 @@ void bind_array(py::module_& m) {
       .def("alias", [](const Array& a) { return a; })
       .def("item", &item)
       .def("numpy", &to_numpy);
+  m.def("storage_clock", &storage_clock);
   m.def("from_numpy", &from_numpy);
   m.def("empty", [](const Dims& shape, DType dtype, int device) {
     return Array::empty(shape, dtype, device_from_code(device));

@@ -1,4 +1,6 @@
 // The extension module lamina._C.
+#include <unistd.h>
+
 #include "bindings/bindings.h"
 #include "core/check.h"
 
@@ -14,7 +16,15 @@ namespace {
 
 void* release_interpreter() { return PyGILState_Check() ? PyEval_SaveThread() : nullptr; }
 
-void acquire_interpreter(void* state) { PyEval_RestoreThread(static_cast<PyThreadState*>(state)); }
+// An interpreter that shuts down ends every other thread that comes back to it, before Python 3.14 by unwinding, which
+// the frames of an op are not made for.  Such a thread sleeps until the process is gone, as it does from 3.14 on.
+void acquire_interpreter(void* state) {
+  try {
+    PyEval_RestoreThread(static_cast<PyThreadState*>(state));
+  } catch (...) {
+    for (;;) pause();
+  }
+}
 
 }  // namespace
 

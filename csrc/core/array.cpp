@@ -11,12 +11,16 @@ namespace {
 constexpr const char* kNames[kDTypes] = {"bool",    "uint8",    "int8",    "int32",  "int64",
                                          "float16", "bfloat16", "float32", "float64"};
 
+std::atomic<int64_t> births{0};
+
 StoragePtr make_storage(size_t bytes, Device device) {
   check<RuntimeError>(device.type == DeviceType::cpu, "[empty] device ", name(device),
                       " is not available in this build");
-  return StoragePtr(new Storage(
+  StoragePtr storage(new Storage(
       allocate(bytes), bytes, device,
       [](void*, void* data, size_t size) { deallocate(data, size); }, nullptr));
+  storage->birth = births.fetch_add(1, std::memory_order_relaxed) + 1;
+  return storage;
 }
 
 Array make(const Dims& shape, const Dims& strides, DType dtype, Device device, const char* op) {
@@ -83,6 +87,8 @@ std::ostream& operator<<(std::ostream& out, const Dims& dims) {
   for (int i = 0; i < dims.size(); ++i) out << (i ? ", " : "") << dims[i];
   return out << (dims.size() == 1 ? ",)" : ")");
 }
+
+int64_t storage_clock() { return births.load(std::memory_order_relaxed); }
 
 int64_t checked_numel(const Dims& shape, DType dtype, const char* op) {
   constexpr int64_t kLimit = std::numeric_limits<int64_t>::max() / 2;

@@ -26,6 +26,7 @@ class Storage {
   std::atomic<int> references{1};
   std::atomic<int64_t> version{0};  // counts the writes in place, for autograd's checks
   bool read_only = false;           // borrowed from an object that must not be written
+  int64_t birth = 0;                // the number of this allocation; 0 for foreign memory
 
   void unref() {
     if (references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
@@ -120,6 +121,7 @@ class Array {
   DType dtype_;
 };
 
+int64_t storage_clock();  // the birth of the youngest storage
 int64_t checked_numel(const Dims& shape, DType dtype, const char* op);  // throws on negative or overflow
 Dims contiguous_strides(const Dims& shape);
 Dims channels_last_strides(const Dims& shape);

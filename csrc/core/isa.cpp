@@ -9,9 +9,10 @@
 namespace lamina {
 namespace {
 
-// __builtin_cpu_supports asks CPUID for the feature and XGETBV for the registers that the system saves.
+// __builtin_cpu_supports asks CPUID for the feature and XGETBV for the registers that the system
+// saves.
 Isa best_of_processor() {
-#ifdef LAMINA_X86
+#ifdef __x86_64__
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
                     __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi") &&
@@ -37,9 +38,12 @@ Isa cap() {
 
 const char* name(Isa isa) {
   switch (isa) {
-    case Isa::baseline: return "baseline";
-    case Isa::avx2: return "avx2";
-    case Isa::avx512: return "avx512";
+    case Isa::baseline:
+      return "baseline";
+    case Isa::avx2:
+      return "avx2";
+    case Isa::avx512:
+      return "avx512";
   }
   __builtin_unreachable();
 }

@@ -46,7 +46,8 @@ KernelScope::~KernelScope() {
   innermost = outer_;
   if (outer_) return;
   // Flags that the work raised stay, as after ordinary arithmetic; only the flushing bits go back.
-  if ((control_ & kFlush) != kFlush) write_control((read_control() & ~kFlush) | (control_ & kFlush));
+  if ((control_ & kFlush) != kFlush)
+    write_control((read_control() & ~kFlush) | (control_ & kFlush));
   if (released_) hooks.acquire(released_);
 }
 

@@ -1,6 +1,8 @@
 // Picks the table of every contract for the instruction set that was selected at load.
 #include "core/isa.h"
 
+#include <initializer_list>
+
 #include "core/check.h"
 #include "kernels/all.h"
 #include "kernels/registry.h"
@@ -23,15 +25,15 @@ namespace avx512 {
 
 namespace {
 
+// The best table that this build has, up to the selected instruction set.
 template <class Contract>
-const Contract& select(const Contract& baseline, [[maybe_unused]] const Contract* avx2,
-                       [[maybe_unused]] const Contract* avx512) {
-  switch (selected_isa()) {
-    case Isa::avx512: return *avx512;
-    case Isa::avx2: return *avx2;
-    case Isa::baseline: break;
-  }
-  return baseline;
+const Contract& select(std::initializer_list<const Contract*> tables) {
+  const Contract* best = nullptr;
+  auto isa = static_cast<int>(Isa::baseline);
+  for (const Contract* table : tables)
+    if (isa++ <= static_cast<int>(selected_isa()) && table) best = table;
+  check<RuntimeError>(best, "this build has no kernels for the instruction set ", name(selected_isa()));
+  return *best;
 }
 
 }  // namespace
@@ -39,10 +41,21 @@ const Contract& select(const Contract& baseline, [[maybe_unused]] const Contract
 
 namespace lamina::kernels {
 
-#ifdef LAMINA_X86
-#define LAMINA_TABLES(stem) cpu::baseline::stem, &cpu::avx2::stem, &cpu::avx512::stem
+// LAMINA_HAS_<ISA> comes from CMake's LAMINA_ISAS, which lists the instruction sets to build.
+#ifdef LAMINA_HAS_BASELINE
+#define LAMINA_BASELINE(stem) &cpu::baseline::stem
 #else
-#define LAMINA_TABLES(stem) cpu::baseline::stem, nullptr, nullptr
+#define LAMINA_BASELINE(stem) nullptr
+#endif
+#ifdef LAMINA_HAS_AVX2
+#define LAMINA_AVX2(stem) &cpu::avx2::stem
+#else
+#define LAMINA_AVX2(stem) nullptr
+#endif
+#ifdef LAMINA_HAS_AVX512
+#define LAMINA_AVX512(stem) &cpu::avx512::stem
+#else
+#define LAMINA_AVX512(stem) nullptr
 #endif
 
 #define LAMINA_KERNELS(Contract, stem)                                                       \
@@ -50,7 +63,8 @@ namespace lamina::kernels {
   const Contract& on<Contract>(Device device) {                                              \
     check<RuntimeError>(device.type == DeviceType::cpu, "[" #stem "] has no kernel on device ", \
                         name(device));                                                       \
-    static const Contract& table = cpu::select(LAMINA_TABLES(stem));                         \
+    static const Contract& table = cpu::select<Contract>(                                    \
+        {LAMINA_BASELINE(stem), LAMINA_AVX2(stem), LAMINA_AVX512(stem)});                     \
     return table;                                                                            \
   }
 #include "kernels/list.inc"

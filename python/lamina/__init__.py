@@ -4,6 +4,7 @@ import importlib as _importlib
 
 from lamina import autograd
 from lamina.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from lamina.config import get_num_threads, set_num_threads, show_config
 from lamina.devices import device
 from lamina.dtypes import (
     bfloat16,
@@ -23,6 +24,15 @@ from lamina.dtypes import (
     uint8,
 )
 from lamina.ops import *  # noqa: F403
+from lamina.random import (
+    Generator,
+    default_generator,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
 from lamina.size import Size
 from lamina.tensor import Tensor
 
@@ -30,9 +40,12 @@ __version__ = "0.1.0"
 
 # Loaded at first use, so that `import lamina` stays quick.
 _SUBMODULES = ("data", "io", "models", "nn", "optim", "viz")
+_FILES = ("load", "load_checkpoint", "save", "save_checkpoint")  # of lamina.io
 
 
 def __getattr__(name: str) -> object:
     if name in _SUBMODULES:
         return _importlib.import_module(f"lamina.{name}")
+    if name in _FILES:
+        return getattr(_importlib.import_module("lamina.io"), name)
     raise AttributeError(f"module 'lamina' has no attribute {name!r}")

@@ -6,12 +6,15 @@ themselves as methods through :func:`method`.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lamina import _C
+from lamina.autograd import inplace
 from lamina.autograd.grad_mode import mode
-from lamina.autograd.graph import AccumulateGrad, Node, leaf_edge
+from lamina.autograd.graph import AccumulateGrad, Edge, Node, leaf_edge, set_tensor_type
+from lamina.autograd.hooks import Hook, KeepGrad
 from lamina.devices import device
 from lamina.dtypes import BY_CODE, dtype
 from lamina.size import Size
@@ -25,14 +28,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Tensor:
     """A multi-dimensional array that remembers how it was computed.  Made by :func:`lamina.tensor` and its kin.
 
-    Attributes:
-        grad: the gradient that backward accumulated, or None.
+    The attributes below are defaults; a tensor that differs has its own.
     """
 
-    grad: Tensor | None = None
     _requires_grad: bool = False
-    _edge: tuple[Node, int] | None = None
+    _edge: Edge | None = None
+    _grad: Tensor | None = None
     _base: Tensor | None = None  # of a view: the tensor whose memory it shows
+    _views: list[weakref.ref[Tensor]] | None = None  # of a base: its views
+    _keeper: Hook | None = None  # of a tensor that is no leaf: what keeps its gradient
 
     def __init__(self, array: _C.Array) -> None:
         self._array = array
@@ -133,8 +137,33 @@ class Tensor:
             if not requires_grad:
                 raise RuntimeError("[requires_grad_] only a leaf can stop requiring a gradient; use detach()")
             return self
+        if not requires_grad:
+            self._edge = None
         self._requires_grad = bool(requires_grad)
         return self
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that backward accumulated, or None."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"[grad] expected a tensor or None, got {type(value).__name__}")
+            if value is self:
+                raise RuntimeError("[grad] a tensor can't be its own gradient")
+            if value._array.signature != self._array.signature:
+                raise RuntimeError(
+                    f"[grad] expected a gradient of shape {tuple(self.shape)}, {self.dtype} on {self.device}, "
+                    f"got shape {tuple(value.shape)}, {value.dtype} on {value.device}"
+                )
+        self._grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
 
     @property
     def is_leaf(self) -> bool:
@@ -154,9 +183,7 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same memory, outside the graph."""
-        result = Tensor(self._array)
-        result._base = self._base or self
-        return result
+        return Tensor(self._array.alias())
 
     def detach_(self) -> Tensor:
         """Takes this tensor out of the graph; it becomes a leaf."""
@@ -166,7 +193,7 @@ class Tensor:
     @property
     def data(self) -> Tensor:
         """The same memory, outside the graph.  Assigning gives this tensor other memory and keeps its place."""
-        return Tensor(self._array)
+        return Tensor(self._array.alias())
 
     @data.setter
     def data(self, value: Tensor) -> None:
@@ -201,44 +228,37 @@ class Tensor:
         """Calls ``hook(grad)`` when this tensor's gradient is computed; what it returns replaces the gradient."""
         if not self._requires_grad:
             raise RuntimeError("[register_hook] a tensor that requires no gradient has none to hook")
-        node, index = self._edge or leaf_edge(self)
-        return Hook(node, (index, hook))
+        return Hook(*(self._edge or leaf_edge(self)), hook)
 
     def retain_grad(self) -> None:
         """Keeps the gradient of a tensor that is not a leaf in ``grad``."""
-        if not self.is_leaf:
-            self.register_hook(self._keep_grad)
+        if not self._requires_grad:
+            raise RuntimeError("[retain_grad] a tensor that requires no gradient has none to keep")
+        if self._keeper is None and not self.is_leaf:
+            assert self._edge is not None
+            self._keeper = Hook(*self._edge, KeepGrad(self))
 
-    def _keep_grad(self, grad: Tensor) -> None:
-        self.grad = grad.detach() if self.grad is None else self.grad + grad
+    @property
+    def retains_grad(self) -> bool:
+        """Whether backward stores the gradient of this tensor, no leaf, in ``grad``."""
+        return self._keeper is not None
 
     def _view(self, array: _C.Array) -> Tensor:
         """Another view of this tensor's memory, not recorded yet."""
         result = Tensor(array)
-        result._base = self._base or self
+        base = self if self._base is None else self._base
+        result._base = base
+        if mode.enabled:
+            inplace.add_view(base, result)
         return result
 
     def _check_inplace(self, op: str, *others: object) -> bool:
         """Whether a write in place must be recorded; raises where it can't be."""
-        if not mode.enabled:
-            return False
-        if self._requires_grad and self.is_leaf:
-            raise RuntimeError(
-                f"[{op}] a leaf that requires a gradient can't be changed in place; use no_grad() to update it"
-            )
-        recorded = self._requires_grad or any(getattr(t, "_requires_grad", False) for t in others)
-        if self._base is not None and (recorded or (self._base._requires_grad and not self._base.is_leaf)):
-            raise RuntimeError(
-                f"[{op}] this tensor is a view, and a write to it can't be recorded in its base's graph; "
-                "write to the base, as in base[index] = value, or clone() it first"
-            )
-        return recorded
+        return inplace.must_record(self, op, others)
 
     def _become(self, result: Tensor) -> Tensor:
         """Takes over the values and the place in the graph of ``result``: the end of a recorded in-place op."""
-        _C.copy_to(self._array, result._array)
-        self._edge, self._requires_grad = result._edge, result._requires_grad
-        return self
+        return inplace.become(self, result)
 
     # -- as Python and NumPy see it
 
@@ -317,34 +337,18 @@ class Tensor:
             raise RuntimeError("[deepcopy] only leaves can be copied deeply; detach() it first")
         result = type(self).__new__(type(self))
         memo[id(self)] = result
-        result.__dict__.update({k: v for k, v in self.__dict__.items() if k not in ("_edge", "_base", "grad")})
+        result.__dict__.update({k: v for k, v in self.__dict__.items() if k not in _PLACE})
         result._array = _C.clone(self._array)
-        if self.grad is not None:
-            result.grad = self.grad.detach().clone()
+        if self._grad is not None:
+            result._grad = self._grad.detach().clone()
         return result
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.detach().cpu().numpy(), self._requires_grad)
 
 
-class Hook:
-    """A registered hook; ``remove()`` takes it off again."""
-
-    def __init__(self, node: Node, entry: tuple[int, Callable[[Tensor], Tensor | None]]) -> None:
-        if node.hooks is None:
-            node.hooks = []
-        node.hooks.append(entry)
-        self._node, self._entry = node, entry
-
-    def remove(self) -> None:
-        if self._node.hooks and self._entry in self._node.hooks:
-            self._node.hooks.remove(self._entry)
-
-    def __enter__(self) -> Hook:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.remove()
+_PLACE = ("_edge", "_base", "_grad", "_views", "_keeper")  # what a copy does not take along
+set_tensor_type(Tensor)
 
 
 def _rebuild(cls: type[Tensor], values: np.ndarray[Any, Any], requires_grad: bool) -> Tensor:

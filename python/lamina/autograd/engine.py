@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Sequence
 from heapq import heappop, heappush
+from typing import Any
 
 from lamina import _C
-from lamina.autograd.grad_mode import set_grad_enabled
-from lamina.autograd.graph import AccumulateGrad, Node, leaf_edge
+from lamina.autograd.grad_mode import mode
+from lamina.autograd.graph import Edge, Node, leaf_edge
+from lamina.dtypes import BY_CODE
 from lamina.tensor import Tensor
-
-Edge = tuple[Node, int]
 
 
 def backward(
@@ -45,10 +46,13 @@ def backward(
         _run(roots, grads, retain, create_graph, None)
         return
     wanted = _listed(inputs)
+    if not wanted:
+        raise RuntimeError("[backward] expected at least one tensor in inputs, got none")
     found = _run(roots, grads, retain, create_graph, [_edge(t, "backward") for t in wanted])
+    clock = _C.storage_clock()  # other edges may lead to the same memory: take copies
     for t, g in zip(wanted, found):
         if g is not None:
-            _accumulate(t, g, create_graph)
+            _accumulate(t, g, create_graph, clock)
 
 
 def grad(
@@ -80,6 +84,8 @@ def grad(
         >>> lamina.autograd.grad(g, x)
         (tensor(18.),)
     """
+    from lamina.ops.creation import zeros_like
+
     roots, grads = _starts(outputs, grad_outputs)
     wanted = _listed(inputs)
     retain = create_graph if retain_graph is None else retain_graph
@@ -87,7 +93,7 @@ def grad(
     result: list[Tensor | None] = []
     for position, (t, g) in enumerate(zip(wanted, found)):
         if g is None and materialize_grads:
-            g = t.new_zeros(t.shape)
+            g = zeros_like(t)
         elif g is None and not allow_unused:
             raise RuntimeError(
                 f"[grad] the outputs do not depend on input {position}; pass allow_unused=True to get None for it"
@@ -114,13 +120,15 @@ def _starts(
     tensors: Tensor | Sequence[Tensor], grads: Tensor | Sequence[Tensor | None] | None
 ) -> tuple[list[Edge], list[Tensor]]:
     listed = _listed(tensors)
-    given: Iterable[Tensor | None]
+    given: list[Tensor | None]
     if grads is None:
         given = [None] * len(listed)
     else:
         given = [grads] if isinstance(grads, Tensor) else list(grads)
+    if len(given) != len(listed):
+        raise RuntimeError(f"[backward] expected {len(listed)} gradients, one a start, got {len(given)}")
     edges, starts = [], []
-    for t, g in zip(listed, given, strict=True):
+    for t, g in zip(listed, given):
         edges.append(_edge(t, "backward"))
         if g is None:
             if t._array.numel != 1:
@@ -129,7 +137,9 @@ def _starts(
                 )
             g = Tensor(_C.empty_like(t._array, t._array.dtype))
             _C.fill(g._array, 1)
-        elif tuple(g.shape) != tuple(t.shape):
+        elif not isinstance(g, Tensor):
+            raise TypeError(f"[backward] expected a tensor as gradient, got {type(g).__name__}")
+        elif g._array.shape != t._array.shape:
             raise RuntimeError(
                 f"[backward] expected a gradient of shape {tuple(t.shape)}, got {tuple(g.shape)}"
             )
@@ -138,54 +148,81 @@ def _starts(
 
 
 def _run(
-    roots: list[Edge], grads: list[Tensor], retain_graph: bool, create_graph: bool, wanted: list[Edge] | None
+    roots: Sequence[Edge],
+    grads: Sequence[Tensor],
+    retain_graph: bool,
+    create_graph: bool,
+    wanted: Sequence[Edge] | None,
 ) -> list[Tensor | None]:
     """Walks the graph.  With ``wanted``, returns those gradients and touches no leaf; without, accumulates leaves."""
-    pending: dict[int, tuple[Node, list[Tensor | None]]] = {}
-    heap: list[int] = []
+    clock = _C.storage_clock()
     useful = None if wanted is None else _nodes_towards(roots, wanted)
     found: dict[Edge, Tensor | None] = {} if wanted is None else dict.fromkeys(wanted)
-    held = [g._array.alias() for g in grads]  # so that no leaf's grad takes over the caller's own memory
-
-    def send(edge: Edge, grad: Tensor) -> None:
-        node, index = edge
-        entry = pending.get(node.order)
-        if entry is None:
-            if useful is not None and node not in useful:
-                return
-            entry = pending[node.order] = (node, [None] * len(node.signatures))
-            heappush(heap, node.order)
-        if grad._array.signature != node.signatures[index]:
-            grad = _fit(grad, node, index)
-        gathered = entry[1]
-        present = gathered[index]
-        gathered[index] = grad if present is None else present + grad
-
-    with set_grad_enabled(create_graph):
-        for edge, g in zip(roots, grads):
-            send(edge, g)
-        while heap:
-            node, gathered = pending.pop(heappop(heap))
+    waiting: dict[int, tuple[Node, list[Tensor | None]]] = {}  # by order: what has arrived for each output
+    heap: list[int] = []  # the orders in `waiting`
+    leaves: dict[
+        Node, Tensor
+    ] = {}  # served last, so that no rule runs after a leaf took over a gradient's memory
+    summed: set[Edge] = (
+        set()
+    )  # where the gathered gradient is a sum made here, to which more may be added in place
+    edges: Sequence[Edge | None] = roots
+    result: Sequence[Tensor | None] = grads
+    gathered: list[Tensor | None] = []
+    previous, mode.enabled = mode.enabled, create_graph
+    try:
+        while True:
+            for edge, grad in zip(edges, result):
+                if edge is None or grad is None:
+                    continue
+                node, index = edge
+                if useful is not None and node not in useful:
+                    continue
+                if grad._array.signature != node.signatures[index]:
+                    grad = _fit(grad, node, index)
+                order = node.order
+                if order == 0:
+                    present = leaves.get(node)
+                    leaves[node] = grad if present is None else _add(present, grad, edge, summed)
+                elif order in waiting:
+                    gathered = waiting[order][1]
+                    present = gathered[index]
+                    gathered[index] = grad if present is None else _add(present, grad, edge, summed)
+                else:
+                    gathered = [None] * len(node.signatures)
+                    gathered[index] = grad
+                    waiting[order] = (node, gathered)
+                    heappush(heap, order)
+            if not heap:
+                break
+            node, gathered = waiting.pop(heappop(heap))
             if node.hooks is not None:
                 _run_hooks(node, gathered)
-            if wanted is not None:
-                for index, g in enumerate(gathered):
-                    if (node, index) in found:
-                        found[(node, index)] = g
-            if type(node) is AccumulateGrad:
-                leaf = node.leaf()
-                if wanted is None and leaf is not None and gathered[0] is not None:
-                    _accumulate(leaf, gathered[0], create_graph)
-                continue
-            result = node.rule(node, *gathered)
+            if useful is None:
+                result = node.rule(node, *gathered)
+            else:
+                result = _run_pruned(node, gathered, useful, found)
+                if result is _NOT_RUN:
+                    edges = result = ()
+                    continue
             if not retain_graph:
                 node.release()
+            edges = node.edges
             if type(result) is not tuple:
                 result = (result,)
-            for next_edge, g in zip(node.edges, result):
-                if next_edge is not None and g is not None:
-                    send(next_edge, g)
-    del held
+            if len(result) != len(edges):
+                raise RuntimeError(
+                    f"[backward] expected {len(edges)} gradients from {node.name()}, got {len(result)}"
+                )
+        for node, grad in leaves.items():
+            if node.hooks is not None:
+                (grad,) = _run_hooks(node, [grad])
+            if useful is not None:
+                found[node, 0] = grad
+            elif (leaf := node.leaf()) is not None:
+                _accumulate(leaf, grad, create_graph, clock)
+    finally:
+        mode.enabled = previous
     return [] if wanted is None else [found[edge] for edge in wanted]
 
 
@@ -194,63 +231,107 @@ def _fit(grad: Tensor, node: Node, index: int) -> Tensor:
     device, dtype, *shape = node.signatures[index]
     have = grad._array.signature
     if have[0] != device:
-        raise RuntimeError(f"[backward] a gradient for {node.name} is on another device than its tensor")
+        raise RuntimeError(f"[backward] a gradient for {node.name()} is on another device than its tensor")
     if list(have[2:]) != shape:
         lead = len(have) - 2 - len(shape)
         if lead < 0 or any(w not in (h, 1) for h, w in zip(have[2 + lead :], shape)):
             raise RuntimeError(
-                f"[backward] expected a gradient of shape {tuple(shape)} for {node.name}, got {tuple(have[2:])}"
+                f"[backward] expected a gradient of shape {tuple(shape)} for {node.name()}, got {tuple(have[2:])}"
             )
         grad = grad.sum_to_size(shape)
     if have[1] != dtype:
-        grad = grad.to(_dtype(dtype))
+        grad = grad.to(BY_CODE[dtype])
     return grad
 
 
-def _dtype(code: int) -> object:
-    from lamina.dtypes import BY_CODE
-
-    return BY_CODE[code]
-
-
-def _run_hooks(node: Node, gathered: list[Tensor | None]) -> None:
-    for index, hook in list(node.hooks or ()):
-        g = gathered[index]
-        if g is not None:
-            replaced = hook(g)
-            if replaced is not None:
-                gathered[index] = replaced
-
-
-def _accumulate(leaf: Tensor, grad: Tensor, create_graph: bool) -> None:
-    if leaf.grad is None:
-        array = grad._array
-        if create_graph:
-            leaf.grad = grad
-        elif array.storage_users == 1 and array.is_dense():  # nobody else sees this memory: take it over
-            leaf.grad = Tensor(array.alias())
-        else:
-            leaf.grad = Tensor(_C.clone(array))
-    elif create_graph:
-        leaf.grad = leaf.grad + grad
-    else:
-        _C.add_out(leaf.grad._array, grad._array, leaf.grad._array)
+def _run_pruned(
+    node: Node, gathered: list[Tensor | None], useful: set[Node], found: dict[Edge, Tensor | None]
+) -> Any:
+    """Notes what is wanted of the gradients that arrived; runs the rule for inputs that lead on to wanted edges."""
+    for index, grad in enumerate(gathered):
+        if (node, index) in found:
+            found[node, index] = grad
+    edges = node.edges
+    pruned = [edge if edge is not None and edge[0] in useful else None for edge in edges]
+    if not any(pruned):
+        return _NOT_RUN
+    node.edges = pruned  # what node.needs tells the rule
+    try:
+        return node.rule(node, *gathered)
+    finally:
+        node.edges = edges
 
 
-def _nodes_towards(roots: list[Edge], wanted: list[Edge]) -> set[Node]:
+_NOT_RUN = object()
+
+
+def _nodes_towards(roots: Sequence[Edge], wanted: Sequence[Edge]) -> set[Node]:
     """The nodes from which a wanted edge can be reached, the wanted ones included."""
-    targets = {node for node, _ in wanted}
-    useful = set(targets)
-    state: dict[Node, bool] = {}
-    stack: list[tuple[Node, bool]] = [(node, False) for node, _ in roots]
+    reached: set[Node] = set()
+    stack = [node for node, _ in roots]
     while stack:
-        node, expanded = stack.pop()
-        parents = [edge[0] for edge in node.edges if edge is not None]
-        if expanded:
-            if any(p in useful for p in parents):
-                useful.add(node)
-        elif node not in state:
-            state[node] = True
-            stack.append((node, True))
-            stack.extend((p, False) for p in parents)
+        node = stack.pop()
+        if node not in reached:
+            reached.add(node)
+            stack.extend([edge[0] for edge in node.edges if edge is not None])
+    useful = {node for node, _ in wanted}
+    for node in sorted(reached, key=lambda n: n.order, reverse=True):  # producers before consumers
+        if any(edge is not None and edge[0] in useful for edge in node.edges):
+            useful.add(node)
     return useful
+
+
+def _add(present: Tensor, grad: Tensor, edge: Edge, summed: set[Edge]) -> Tensor:
+    """The sum of two gradients for one edge; in place from the second sum on."""
+    if mode.enabled:
+        return present + grad
+    if edge in summed:
+        _C.add_out(present._array, grad._array, present._array)
+        return present
+    summed.add(edge)
+    return Tensor(_C.add(present._array, grad._array))
+
+
+def _run_hooks(node: Node, gathered: list[Tensor | None]) -> list[Tensor | None]:
+    for index, hook in tuple(node.hooks or ()):
+        grad = gathered[index]
+        if grad is None:
+            continue
+        # A handle of its own, so that memory that a hook keeps is seen to be shared.
+        replaced = hook(grad if mode.enabled else Tensor(grad._array.alias()))
+        if replaced is None:
+            continue
+        if not isinstance(replaced, Tensor) or replaced._array.signature != node.signatures[index]:
+            raise RuntimeError(
+                f"[backward] a hook on {node.name()} must return a gradient of the shape, dtype and device that it "
+                f"got, {tuple(grad.shape)} {grad.dtype}, or None; got {_describe(replaced)}"
+            )
+        gathered[index] = replaced
+    return gathered
+
+
+def _describe(x: object) -> str:
+    return f"{tuple(x.shape)} {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
+
+
+def _accumulate(leaf: Tensor, grad: Tensor, create_graph: bool, clock: int) -> None:
+    with _accumulating:  # leaves may be shared by threads whose graphs are not
+        present = leaf._grad
+        if create_graph:
+            leaf._grad = grad.clone() if present is None else present + grad
+        elif present is not None:
+            _C.add_out(present._array, grad._array, present._array)
+        else:
+            leaf._grad = Tensor(_own(grad._array, leaf._array, clock))
+
+
+_accumulating = threading.Lock()
+
+
+def _own(array: _C.Array, like: _C.Array, clock: int) -> _C.Array:
+    """The gradient's memory if it was made in this backward pass and nobody else sees it; else a copy."""
+    if array.unshared_since(clock) and array.strides == like.strides:
+        return array.alias()
+    copy = _C.empty_like(like, array.dtype)
+    _C.copy_to(copy, array)
+    return copy

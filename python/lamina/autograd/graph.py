@@ -1,8 +1,8 @@
 """The graph that backward walks: nodes made by ops, edges that say where a gradient goes.
 
 A tensor that needs a gradient has an edge ``(node, index)``: it is output ``index`` of ``node``.  A leaf's node is an
-:class:`AccumulateGrad`.  Nodes hold edges, never the tensors at the other end, so that memory that no backward rule
-needs is freed as soon as the forward pass drops it.
+:class:`AccumulateGrad`.  Nodes hold edges and the arrays that their rules need, never tensors: memory that no rule
+needs is freed as soon as the forward pass drops it, and a tensor's later life does not change what was recorded.
 """
 
 from __future__ import annotations
@@ -12,28 +12,20 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lamina import _C
 from lamina.autograd.grad_mode import mode
 
 if TYPE_CHECKING:
     from lamina.tensor import Tensor
 
-Rule = Callable[..., "Tensor | None | tuple[Tensor | None, ...]"]
+Rule = Callable[..., "Tensor | tuple[Tensor | None, ...] | None"]
+Edge = tuple["Node", int]
 
 _counter = itertools.count(1)
 
 
-class SavedOutput:
-    """An output kept for its own backward: without its edge, which would close a reference cycle."""
-
-    __slots__ = ("array", "index")
-
-    def __init__(self, output: Tensor, index: int) -> None:
-        self.array = output._array
-        self.index = index
-
-
 class Node:
-    """One recorded operation.
+    """One recorded operation: its inputs' edges, its outputs' place in the graph, and what its rule needs.
 
     Attributes:
         rule: ``rule(node, *output_gradients)`` gives a gradient or None for each input.
@@ -43,67 +35,101 @@ class Node:
         hooks: ``(output index, function)`` pairs that run on gradients before the rule.
     """
 
-    __slots__ = ("__weakref__", "_saved", "_versions", "edges", "hooks", "order", "rule", "signatures")
+    __slots__ = ("__weakref__", "_marks", "_values", "edges", "hooks", "order", "rule", "signatures")
 
     def __init__(
         self, rule: Rule, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor], saved: Sequence[Any]
     ) -> None:
+        edges: list[Edge | None] = []
+        for t in inputs:
+            edges.append(t._edge or leaf_edge(t) if t is not None and t._requires_grad else None)
+        signatures = []
+        for index, t in enumerate(outputs):
+            signatures.append(t._array.signature)
+            t._requires_grad = True
+            t._edge = (self, index)
         self.rule = rule
-        self.edges = tuple([None if t is None or not t._requires_grad else t._edge or leaf_edge(t) for t in inputs])
+        self.edges: Sequence[Edge | None] = edges
         self.order = -next(_counter)
-        self.signatures = [t._array.signature for t in outputs]
+        self.signatures = signatures
         self.hooks: list[tuple[int, Callable[[Tensor], Tensor | None]]] | None = None
-        kept, versions = [], []
+        self._values: Sequence[Any] | None = saved
+        self._marks: list[tuple[int, Edge | int | None] | None] | None = None
+        if saved:
+            self.keep(saved)
+
+    def keep(self, saved: Sequence[Any]) -> None:
+        """Keeps what the rule needs, tensors as arrays marked with the version and the edge that they have now."""
+        values, marks, tensors = [], [], False
         for value in saved:
             array = getattr(value, "_array", None)
-            for index, output in enumerate(outputs):
-                if value is output:
-                    value = SavedOutput(output, index)
-            kept.append(value)
-            versions.append(None if array is None else array.version)
-        self._saved: list[Any] | None = kept
-        self._versions = versions
+            if array is None:
+                values.append(value)
+                marks.append(None)
+                continue
+            edge: Edge | int | None = value._edge
+            if edge is None:
+                edge = leaf_edge(value) if value._requires_grad else None
+            elif edge[0] is self:
+                edge = edge[1]  # an output: its edge, to this node, would close a reference cycle
+            values.append(array)
+            marks.append((array.version, edge))
+            tensors = True
+        self._values, self._marks = values, marks if tensors else None
 
     def needs(self, index: int) -> bool:
         """Whether input ``index`` wants a gradient."""
         return self.edges[index] is not None
 
     @property
-    def saved(self) -> list[Any]:
+    def saved(self) -> Sequence[Any]:
         """What the op saved, tensors checked against changes in place since."""
-        if self._saved is None:
+        values, marks = self._values, self._marks
+        if values is None:
             raise RuntimeError(
-                f"[backward] {self.name} has already run and freed what it saved; "
+                f"[backward] {self.name()} has already run and freed what it saved; "
                 "pass retain_graph=True to the first backward to run it twice"
             )
-        values = []
-        for value, version in zip(self._saved, self._versions):
-            if version is not None:
-                if type(value) is SavedOutput:
-                    value = self._restore(value)
-                if value._array.version != version:
+        if marks is None:
+            return values
+        restored = []
+        for value, mark in zip(values, marks):
+            if mark is not None:
+                version, edge = mark
+                if value.version != version:
                     raise RuntimeError(
-                        f"[backward] a tensor of shape {tuple(value.shape)} that {self.name} needs was changed in "
-                        f"place: saved at version {version}, now at {value._array.version}"
+                        f"[backward] a tensor of shape {value.shape} that {self.name()} needs was changed in "
+                        f"place: saved at version {version}, now at {value.version}"
                     )
-            values.append(value)
-        return values
+                value = _make_tensor(value)
+                if edge is not None and mode.enabled:
+                    value._requires_grad = True
+                    value._edge = (self, edge) if type(edge) is int else edge
+            restored.append(value)
+        return restored
 
     def release(self) -> None:
-        """Frees what the op saved."""
-        self._saved = None
+        """Frees the arrays that the op saved."""
+        if self._marks is not None:
+            self._values = self._marks = None
 
-    def _restore(self, saved: SavedOutput) -> Tensor:
-        from lamina.tensor import Tensor
+    def saves(self, array: _C.Array) -> bool:
+        """Whether the rule needs this very array."""
+        return self._marks is not None and any(value is array for value in self._values or ())
 
-        output = Tensor(saved.array)
-        if mode.enabled:
-            output._requires_grad = True
-            output._edge = (self, saved.index)
-        return output
+    def replace_saved(self, array: _C.Array, replacement: _C.Array) -> None:
+        """Makes the rule use ``replacement``, of equal values, for ``array``: how in-place ops keep what they save."""
+        if self._marks is None or self._values is None:
+            return
+        values = list(self._values)
+        for k, mark in enumerate(self._marks):
+            if mark is not None and values[k] is array:
+                values[k] = replacement
+                self._marks[k] = (replacement.version, mark[1])
+        self._values = values
 
-    @property
     def name(self) -> str:
+        """The op's name as torch writes it, such as ``MulBackward0``."""
         words = self.rule.__name__.strip("_").removesuffix("_backward").split("_")
         return "".join(word.capitalize() for word in words) + "Backward0"
 
@@ -112,7 +138,7 @@ class Node:
         return tuple((None, 0) if edge is None else edge for edge in self.edges)
 
     def __repr__(self) -> str:
-        return f"<{self.name}>"
+        return f"<{self.name()}>"
 
 
 class AccumulateGrad(Node):
@@ -124,18 +150,13 @@ class AccumulateGrad(Node):
     __slots__ = ("leaf",)
 
     def __init__(self, leaf: Tensor) -> None:
-        self.rule = _no_rule
-        self.edges = ()
-        self.order = next(_counter)  # positive: after every recorded operation
-        self.signatures = [leaf._array.signature]
-        self.hooks = None
-        self._saved, self._versions = [], []
+        super().__init__(_no_rule, (), (leaf,), ())
+        self.order = 0  # the engine serves leaves last
         self.leaf = weakref.ref(leaf)
 
     def release(self) -> None:
         pass
 
-    @property
     def name(self) -> str:
         return "AccumulateGrad"
 
@@ -144,15 +165,15 @@ def _no_rule(node: Node, grad: Tensor) -> None:
     raise AssertionError("the engine accumulates leaves itself")
 
 
-def leaf_edge(leaf: Tensor) -> tuple[Node, int]:
-    leaf._edge = edge = (AccumulateGrad(leaf), 0)
-    return edge
+def leaf_edge(leaf: Tensor) -> Edge:
+    """The edge of a leaf, made when it first takes part in a graph."""
+    AccumulateGrad(leaf)
+    return leaf._edge  # type: ignore[return-value]
 
 
 def record(output: Tensor, rule: Rule, inputs: Sequence[Tensor | None], saved: Sequence[Any] = ()) -> Tensor:
     """Makes ``output`` the result of a node over ``inputs``; call it only where :func:`tracks` says so."""
-    output._requires_grad = True
-    output._edge = (Node(rule, inputs, (output,), saved), 0)
+    Node(rule, inputs, (output,), saved)
     return output
 
 
@@ -160,10 +181,7 @@ def record_many(
     outputs: Sequence[Tensor], rule: Rule, inputs: Sequence[Tensor | None], saved: Sequence[Any] = ()
 ) -> None:
     """As :func:`record` for several outputs; the rule gets a gradient or None for each."""
-    node = Node(rule, inputs, outputs, saved)
-    for index, output in enumerate(outputs):
-        output._requires_grad = True
-        output._edge = (node, index)
+    Node(rule, inputs, outputs, saved)
 
 
 def tracks(*inputs: object) -> bool:
@@ -173,3 +191,13 @@ def tracks(*inputs: object) -> bool:
             if getattr(t, "_requires_grad", False):
                 return True
     return False
+
+
+def _make_tensor(array: _C.Array) -> Tensor:
+    raise AssertionError("lamina.tensor has not been imported")
+
+
+def set_tensor_type(tensor: type[Tensor]) -> None:
+    """Says what tensors are restored as; called by the module that defines them, which imports this one."""
+    global _make_tensor
+    _make_tensor = tensor

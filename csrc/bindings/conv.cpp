@@ -1,0 +1,38 @@
+#include "ops/conv.h"
+
+#include "bindings/bindings.h"
+
+namespace lamina::bindings {
+namespace {
+
+// stride, padding before and after, dilation, groups, the algorithm's number.
+ops::ConvGeometry geometry(const Dims& stride, const Dims& pad_begin, const Dims& pad_end,
+                           const Dims& dilation, int64_t groups, int algorithm) {
+  return {stride,   pad_begin, pad_end,
+          dilation, groups,    static_cast<kernels::ConvAlgorithm>(algorithm)};
+}
+
+}  // namespace
+
+void bind_conv(py::module_& m) {
+  def(m, "conv",
+      [](const Array& x, const Array& w, const Array* bias, const Dims& stride, const Dims& begin,
+         const Dims& end, const Dims& dilation, int64_t groups, int algorithm) {
+        return ops::conv(x, w, bias, geometry(stride, begin, end, dilation, groups, algorithm));
+      });
+  def(m, "conv_dgrad",
+      [](const Array& dy, const Array& w, const Dims& x_shape, const Dims& stride,
+         const Dims& begin, const Dims& end, const Dims& dilation, int64_t groups, int algorithm) {
+        return ops::conv_dgrad(dy, w, x_shape,
+                               geometry(stride, begin, end, dilation, groups, algorithm));
+      });
+  def(m, "conv_wgrad",
+      [](const Array& x, const Array& dy, const Dims& w_shape, const Dims& stride,
+         const Dims& begin, const Dims& end, const Dims& dilation, int64_t groups, int algorithm) {
+        return ops::conv_wgrad(x, dy, w_shape,
+                               geometry(stride, begin, end, dilation, groups, algorithm));
+      });
+  def(m, "conv_bias_grad", &ops::conv_bias_grad);
+}
+
+}  // namespace lamina::bindings

@@ -1,0 +1,218 @@
+#include "core/heap.h"
+
+#include <algorithm>
+#include <bit>
+#include <new>
+
+#include "core/pages.h"
+
+namespace lamina {
+namespace {
+
+constexpr size_t kUnit = 64;                 // alignment and granularity
+constexpr size_t kArena = size_t{32} << 20;  // what the heap asks for at least
+constexpr size_t kMinSplit = 4096;           // smaller remainders stay with their block
+constexpr size_t kMaxBytes = size_t{1} << 45;
+constexpr size_t kSlack = size_t{64} << 20;  // kept whatever the peak
+
+size_t round_to(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
+
+struct Bin {
+  int level, index;
+};
+
+// Sizes below 64 units have a bin each; above, the six bits after the leading one choose among 64
+// bins.
+Bin bin_of(size_t size) {
+  const size_t units = size / kUnit;
+  if (units < 64) return {0, static_cast<int>(units)};
+  const int shift = std::bit_width(units) - 7;
+  return {shift + 1, static_cast<int>(units >> shift) - 64};
+}
+
+size_t round_to_bin(size_t bytes) {
+  const size_t size = round_to(std::max<size_t>(bytes, 1), kUnit);
+  const size_t units = size / kUnit;
+  return units < 64 ? size : round_to(size, kUnit << (std::bit_width(units) - 7));
+}
+
+}  // namespace
+
+// In front of its payload.  Physical neighbours find each other by size and `before`.
+struct alignas(kUnit) Heap::Block {
+  Block* before;           // null: the arena's first
+  size_t size;             // of the payload; 0: the mark at the arena's end
+  Block *next, *previous;  // in the bin, while free
+  bool free;
+  bool discarded;  // free, and its whole huge pages have been given back
+
+  std::byte* data() { return reinterpret_cast<std::byte*>(this + 1); }
+  Block* after() { return reinterpret_cast<Block*>(data() + size); }
+
+  uintptr_t first_page() { return round_to(reinterpret_cast<uintptr_t>(data()), kHugePage); }
+  size_t whole_pages() {
+    const uintptr_t end = reinterpret_cast<uintptr_t>(data() + size) / kHugePage * kHugePage;
+    return end > first_page() ? end - first_page() : 0;
+  }
+};
+
+struct alignas(kUnit) Heap::Arena {
+  Arena *next, *previous;
+  size_t bytes;
+
+  Block* first() { return reinterpret_cast<Block*>(this + 1); }
+  bool whole_free() { return first()->free && first()->after()->size == 0; }
+};
+
+void Heap::insert(Block* block) {
+  const auto [level, index] = bin_of(block->size);
+  Block*& head = bins_[level][index];
+  block->free = true;
+  block->previous = nullptr;
+  block->next = head;
+  if (head) head->previous = block;
+  head = block;
+  levels_ |= uint64_t{1} << level;
+  bins_used_[level] |= uint64_t{1} << index;
+}
+
+void Heap::remove(Block* block) {
+  const auto [level, index] = bin_of(block->size);
+  block->free = false;
+  if (block->next) block->next->previous = block->previous;
+  if (block->previous) {
+    block->previous->next = block->next;
+  } else if (!(bins_[level][index] = block->next)) {
+    bins_used_[level] &= ~(uint64_t{1} << index);
+    if (bins_used_[level] == 0) levels_ &= ~(uint64_t{1} << level);
+  }
+}
+
+Heap::Block* Heap::find(size_t size) const {
+  auto [level, index] = bin_of(size);
+  uint64_t bins = bins_used_[level] & (~uint64_t{0} << index);
+  if (bins == 0) {
+    const uint64_t levels = levels_ & (~uint64_t{0} << level << 1);
+    if (levels == 0) return nullptr;
+    level = std::countr_zero(levels);
+    bins = bins_used_[level];
+  }
+  return bins_[level][std::countr_zero(bins)];
+}
+
+// Cuts a block that is in no bin down to `size`, if what remains is worth a block; returns the
+// remainder or null.
+Heap::Block* Heap::split(Block* block, size_t size) {
+  if (block->size < size + sizeof(Block) + kMinSplit) return nullptr;
+  auto* rest = reinterpret_cast<Block*>(block->data() + size);
+  *rest = {block, block->size - size - sizeof(Block), nullptr, nullptr, false, block->discarded};
+  block->size = size;
+  rest->after()->before = rest;
+  return rest;
+}
+
+// One block of two neighbours that are in no bin.
+Heap::Block* Heap::merge(Block* front, Block* back) {
+  for (Block* block : {front, back})
+    if (block->discarded) {  // part of the result is resident, so count all of it
+      undiscarded_pages(block->whole_pages());
+      block->discarded = false;
+    }
+  front->size += sizeof(Block) + back->size;
+  front->after()->before = front;
+  return front;
+}
+
+size_t Heap::bound() const { return peak_used_ + peak_used_ / 2 + kSlack; }
+
+// Gives free memory back if `bytes` more from the system would exceed the bound.
+void Heap::make_room(size_t bytes) {
+  if (reserved_bytes() + bytes > bound()) release(bound() > bytes ? bound() - bytes : 0);
+}
+
+Heap::Block* Heap::grow(size_t size) {
+  const size_t need = round_to(sizeof(Arena) + 2 * sizeof(Block) + size, kHugePage);
+  size_t bytes = std::max(need, kArena);
+  make_room(bytes);
+  void* pages = map_pages(bytes);
+  if (!pages) {
+    release(0);
+    pages = map_pages(bytes = need);
+    if (!pages) return nullptr;
+  }
+  auto* arena = new (pages) Arena{arenas_, nullptr, bytes};
+  if (arenas_) arenas_->previous = arena;
+  arenas_ = arena;
+  Block* block = arena->first();
+  *block = {nullptr, bytes - sizeof(Arena) - 2 * sizeof(Block), nullptr, nullptr, false, false};
+  *block->after() = {block, 0, nullptr, nullptr, false, false};
+  return block;
+}
+
+void* Heap::allocate(size_t bytes) {
+  if (bytes > kMaxBytes) return nullptr;
+  const size_t size = round_to_bin(bytes);
+  peak_used_ = std::max(peak_used_, used_ + size);
+  Block* block = find(size);
+  if (block) {
+    remove(block);
+  } else if (!(block = grow(size))) {
+    return nullptr;
+  }
+  const size_t discarded = block->discarded ? block->whole_pages() : 0;
+  Block* rest = split(block, size);
+  if (discarded > 0) {  // all but the pages of `rest` will be written
+    const size_t pages = discarded - (rest ? rest->whole_pages() : 0);
+    make_room(pages);
+    undiscarded_pages(pages);
+    block->discarded = false;
+  }
+  if (rest) insert(rest);
+  used_ += block->size;
+  return block->data();
+}
+
+void Heap::deallocate(void* data) {
+  Block* block = static_cast<Block*>(data) - 1;
+  used_ -= block->size;
+  if (Block* after = block->after(); after->free) {
+    remove(after);
+    merge(block, after);
+  }
+  if (Block* before = block->before; before && before->free) {
+    remove(before);
+    block = merge(before, block);
+  }
+  insert(block);
+  if (reserved_bytes() > bound()) discard(block);  // merging counts discarded pages again
+}
+
+void Heap::release_arena(Arena* arena) {
+  Block* block = arena->first();
+  remove(block);
+  if (block->discarded) undiscarded_pages(block->whole_pages());
+  if (arena->next) arena->next->previous = arena->previous;
+  (arena->previous ? arena->previous->next : arenas_) = arena->next;
+  unmap_pages(arena, arena->bytes);
+}
+
+void Heap::discard(Block* block) {
+  const size_t pages = block->whole_pages();
+  if (block->discarded || pages == 0) return;
+  discard_pages(reinterpret_cast<void*>(block->first_page()), pages);
+  block->discarded = true;
+}
+
+void Heap::release(size_t target) {
+  for (Arena *arena = arenas_, *next; arena && reserved_bytes() > target; arena = next) {
+    next = arena->next;
+    if (arena->whole_free()) release_arena(arena);
+  }
+  for (Arena* arena = arenas_; arena; arena = arena->next)
+    for (Block* block = arena->first(); block->size > 0; block = block->after()) {
+      if (reserved_bytes() <= target) return;
+      if (block->free) discard(block);
+    }
+}
+
+}  // namespace lamina

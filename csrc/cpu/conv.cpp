@@ -1,0 +1,65 @@
+// Picks the algorithm of a convolution: the first of an ordered list that offers the pass, the
+// plain reference last.
+#include "cpu/conv_algorithms.h"
+#include "cpu/conv_bias.h"
+#include "kernels/registry.h"
+
+namespace lamina::cpu::LAMINA_ISA {
+namespace {
+
+using kernels::ConvAlgorithm;
+using kernels::ConvPass;
+using kernels::ConvShape;
+using kernels::ConvTensor;
+
+const ConvRoutines& routines(ConvAlgorithm algorithm) {
+  switch (algorithm) {
+    case ConvAlgorithm::reference:
+      return reference_conv;
+    case ConvAlgorithm::depthwise:
+      return depthwise_conv;
+    default:
+      return implicit_conv;
+  }
+}
+
+const ConvRoutines& choose(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s,
+                           DType dtype) {
+  if (algorithm != ConvAlgorithm::automatic) return routines(algorithm);
+  constexpr ConvAlgorithm kPreferred[] = {ConvAlgorithm::depthwise, ConvAlgorithm::implicit};
+  for (ConvAlgorithm a : kPreferred)
+    if (routines(a).offers(pass, s, dtype)) return routines(a);
+  return reference_conv;
+}
+
+bool offers(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s, DType dtype) {
+  return choose(algorithm, pass, s, dtype).offers(pass, s, dtype);
+}
+
+void fprop(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvTensor& x,
+           const void* w, const void* bias, const ConvTensor& y) {
+  choose(algorithm, ConvPass::fprop, s, dtype).fprop(s, dtype, x, w, bias, y);
+}
+
+void dgrad(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvTensor& dy,
+           const void* w, const ConvTensor& dx) {
+  choose(algorithm, ConvPass::dgrad, s, dtype).dgrad(s, dtype, dy, w, dx);
+}
+
+void wgrad(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvTensor& x,
+           const ConvTensor& dy, void* dw) {
+  choose(algorithm, ConvPass::wgrad, s, dtype).wgrad(s, dtype, x, dy, dw);
+}
+
+void bias_grad(const ConvShape& s, DType dtype, const ConvTensor& dy, void* db) {
+  visit_real(dtype, [&](auto of) {
+    using T = decltype(of);
+    conv_bias_grad(s, dy, static_cast<T*>(db));
+  });
+}
+
+}  // namespace
+
+LAMINA_CPU_KERNELS(Conv, conv){&offers, &fprop, &dgrad, &wgrad, &bias_grad};
+
+}  // namespace lamina::cpu::LAMINA_ISA

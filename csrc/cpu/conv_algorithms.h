@@ -1,0 +1,21 @@
+// The algorithms that conv.cpp chooses from.  Each has its own file and ends in one table.
+#pragma once
+
+#include "cpu/vec.h"
+#include "kernels/conv.h"
+
+namespace lamina::cpu::LAMINA_ISA {
+
+struct ConvRoutines {
+  bool (*offers)(kernels::ConvPass pass, const kernels::ConvShape& shape, DType dtype);
+  void (*fprop)(const kernels::ConvShape& shape, DType dtype, const kernels::ConvTensor& x,
+                const void* w, const void* bias, const kernels::ConvTensor& y);
+  void (*dgrad)(const kernels::ConvShape& shape, DType dtype, const kernels::ConvTensor& dy,
+                const void* w, const kernels::ConvTensor& dx);
+  void (*wgrad)(const kernels::ConvShape& shape, DType dtype, const kernels::ConvTensor& x,
+                const kernels::ConvTensor& dy, void* dw);
+};
+
+extern const ConvRoutines reference_conv, implicit_conv, depthwise_conv;
+
+}  // namespace lamina::cpu::LAMINA_ISA

@@ -1,0 +1,127 @@
+// The three passes by implicit GEMM: conv_implicit.h computes activations, conv_wgrad.h the weight
+// gradient.
+#include "cpu/conv_implicit.h"
+
+#include "cpu/conv_algorithms.h"
+#include "cpu/conv_wgrad.h"
+
+namespace lamina::cpu::LAMINA_ISA {
+namespace {
+
+using kernels::ConvPass;
+
+int64_t kernel_taps(const ConvShape& s) { return s.kernel[0] * s.kernel[1] * s.kernel[2]; }
+
+// Runs `count` sums that share w[k * stride_k + c * stride_c + tap]; x, y and bias by group.
+template <class T>
+void run_sums(TapSum* sums, int64_t count, const ConvShape& s, const T* w, int64_t stride_k,
+              int64_t stride_c, const T* x, const T* bias, T* y) {
+  const int64_t taps = kernel_taps(s), k = sums[0].k, c = sums[0].c;
+  int64_t most_taps = 1;
+  bool in_place = true;
+  for (int64_t i = 0; i < count; ++i) {
+    most_taps = sums[i].taps() > most_taps ? sums[i].taps() : most_taps;
+    in_place &= sums[i].taps() == 0 || reads_in_place(sums[i]);
+  }
+  const WeightOrder order = weight_order<T>(k, c, most_taps, in_place);
+
+  const int64_t vectors = order.panels * c * kPanel<T>, group_weights = vectors * taps;
+  const int64_t group_bias = order.panels * kPanel<T>;
+  Scratch scratch((s.groups * (group_weights + group_bias) + 8 * kPanel<T>)*sizeof(T));
+  Scratch slots(taps * sizeof(TapSlot<T>));
+  T* packed_bias = scratch.as<T>();
+  T* packed = packed_bias + s.groups * group_bias;
+  for (int64_t g = 0; g < s.groups; ++g)
+    for (int64_t i = 0; i < group_bias; ++i)
+      packed_bias[g * group_bias + i] = bias && i < k ? bias[g * k + i] : T(0);
+
+  TapSlot<T>* slot = slots.as<TapSlot<T>>();
+  for (int64_t g = 0; g < s.groups; ++g) {
+    int64_t before = 0;
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t n = sums[i].taps();
+      T* to = packed + g * group_weights + before * vectors;
+      for_each_tap(sums[i], s, [&](int64_t position, int64_t t) { slot[t] = {to, n, position}; });
+      before += n;
+    }
+    pack_weights(w + g * taps * (s.c / s.groups) * (s.k / s.groups), stride_k, stride_c, taps,
+                 order, slot);
+  }
+
+  int64_t before = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t n = sums[i].taps();
+    merge_dimensions(sums[i]);
+    const ImplicitSum<T> plan = plan_sum<T>(sums[i], order, in_place, s.groups);
+    parallel_for(plan.tasks() * s.groups, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t task = begin; task < end; ++task) {
+        const int64_t g = task / plan.tasks();
+        ImplicitSum<T> group = plan;
+        group.x = x + g * c * plan.sum.x_stride[1];
+        group.y = y + g * k * plan.sum.y_stride[1] + plan.sum.y_offset;
+        group.w = packed + g * group_weights + before * vectors;
+        group.bias = packed_bias + g * group_bias;
+        group.run(task % plan.tasks());
+      }
+    });
+    before += n;
+  }
+}
+
+void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w, const void* bias,
+           const ConvTensor& y) {
+  visit_real(dtype, [&](auto of) {
+    using T = decltype(of);
+    const int64_t taps = kernel_taps(s);
+    TapSum sum = fprop_sum(s, x, y);
+    run_sums(&sum, 1, s, static_cast<const T*>(w), sum.c * taps, taps,
+             static_cast<const T*>(x.data), static_cast<const T*>(bias), static_cast<T*>(y.data));
+  });
+}
+
+void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
+           const ConvTensor& dx) {
+  visit_real(dtype, [&](auto of) {
+    using T = decltype(of);
+    const int64_t taps = kernel_taps(s), count = residues(s);
+    Scratch sums(count * sizeof(TapSum));
+    TapSum* sum = sums.as<TapSum>();
+    for (int64_t i = 0; i < count; ++i) sum[i] = dgrad_sum(s, dy, dx, i);
+    run_sums(sum, count, s, static_cast<const T*>(w), taps, sum[0].k * taps,
+             static_cast<const T*>(dy.data), static_cast<const T*>(nullptr),
+             static_cast<T*>(dx.data));
+  });
+}
+
+void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTensor& dy, void* dw) {
+  visit_real(dtype, [&](auto of) {
+    using T = decltype(of);
+    TapSum sum = fprop_sum(s, x, dy);
+    const int64_t taps = sum.taps(), group_weights = taps * sum.c * sum.k;
+    merge_dimensions(sum);
+    const ImplicitGrad<T> plan = plan_grad<T>(sum, s.groups);
+    const int64_t group_parts = plan.parts * plan.part_elements;
+    Scratch parts(s.groups * group_parts * sizeof(T));
+    parallel_for(plan.tasks() * s.groups, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t task = begin; task < end; ++task) {
+        const int64_t g = task / plan.tasks();
+        ImplicitGrad<T> group = plan;
+        group.x = static_cast<const T*>(x.data) + g * sum.c * sum.x_stride[1];
+        group.dy = static_cast<const T*>(dy.data) + g * sum.k * sum.y_stride[1];
+        group.dw = parts.as<T>() + g * group_parts;
+        group.run(task % plan.tasks());
+      }
+    });
+    for (int64_t g = 0; g < s.groups; ++g)
+      unpack_weights(parts.as<T>() + g * group_parts, plan.parts, plan.part_elements, taps,
+                     plan.order, static_cast<T*>(dw) + g * group_weights);
+  });
+}
+
+bool offers(ConvPass, const ConvShape&, DType) { return true; }
+
+}  // namespace
+
+constinit const ConvRoutines implicit_conv{&offers, &fprop, &dgrad, &wgrad};
+
+}  // namespace lamina::cpu::LAMINA_ISA

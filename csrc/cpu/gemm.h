@@ -1,0 +1,270 @@
+// The matrix multiply C (m, n) = init + A (m, k) * B (k, n), then an epilogue on each finished tile
+// while it is in cache.
+//
+// One operand is shared: packed once per block of half an L2 cache and read by every task.  The
+// other is private: a task owns some of its panels, packs each (16 KB for A, 32 KB for B: L1) just
+// before use, and sweeps it over the shared block (BLIS's loops 1 to 3; Van Zee & van de Geijn,
+// 2015).  The shared one is the smaller, so that all large traffic is streamed once and the number
+// of tasks is large.  Operands that would be read only a few times stay where they are. Bound by
+// FLOPs from about 64^3 on.  Every decision depends on the problem alone: the same bits on any
+// number of threads.
+#pragma once
+
+#include "core/memory.h"
+#include "core/parallel.h"
+#include "cpu/microkernel.h"
+#include "cpu/pack.h"
+
+namespace lamina::cpu::LAMINA_ISA {
+
+template <class T>
+struct Result {
+  T* data;  // element (i, j) at data[i * row + j]
+  int64_t row;
+  const T* init =
+      nullptr;  // element (i, j) at init[i * init_row + j * init_col], init_col 0 or 1; null: zero
+  int64_t init_row = 0, init_col = 1;
+};
+
+// An epilogue sees each finished tile once: element (row + i, col + j) of C at tile[i * stride +
+// j], i < rows, j < cols.
+struct NoEpilogue {
+  template <class T>
+  LAMINA_INLINE void operator()(T*, int64_t /*stride*/, int64_t /*row*/, int /*rows*/,
+                                int64_t /*col*/, int /*cols*/) const {}
+};
+
+LAMINA_INLINE int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+LAMINA_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+LAMINA_INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+template <class T>
+inline constexpr int64_t kDepthBlock = 1024 / sizeof(T);  // depths of one pass over a private panel
+inline constexpr int64_t kSharedBytes = 512 << 10;        // half of a small L2 cache
+inline constexpr int64_t kTaskFlops = 2'000'000;          // about 10 microseconds
+inline constexpr int64_t kPackTaskBytes = 64 << 10;
+
+// How the microkernel reads a panel.
+template <class T>
+struct PanelView {
+  const T* data;
+  int64_t line, depth;  // strides
+};
+
+// One operand cut into panels: kRows for A.
+template <class T, class Packer, bool kRows>
+struct Panels {
+  static constexpr int kLines = kRows ? kTileRows : kTileCols<T>;
+  // Whole vectors, also for A, whose last lanes no tile reads.
+  static constexpr int kWidth = kRows ? (kLines + kLanes<T> - 1) / kLanes<T> * kLanes<T> : kLines;
+
+  const Packer& packer;
+  int64_t extent;  // lines in all
+  int64_t count;
+  bool in_place;  // panels of whole vectors (B) or of any size (A) are read where they are
+
+  Panels(const Packer& packer, int64_t extent)
+      : packer(packer), extent(extent), count(ceil_div(extent, kLines)), in_place(false) {}
+
+  // Rows are dealt out evenly, since a tile costs what it has of them; columns come in whole
+  // vectors.
+  int64_t begin(int64_t panel) const {
+    return kRows ? panel * extent / count : smaller(panel * kLines, extent);
+  }
+  int lines(int64_t panel) const { return static_cast<int>(begin(panel + 1) - begin(panel)); }
+  bool reads_in_place(int64_t panel) const {
+    return in_place && (kRows || lines(panel) % kLanes<T> == 0);
+  }
+
+  PanelView<T> view_in_place(int64_t panel, int64_t depth) const {
+    if constexpr (requires { packer.line_stride; })
+      return {packer.at(begin(panel), depth), packer.line_stride, packer.depth_stride};
+    __builtin_unreachable();
+  }
+  // The panel from `depth` on, packed into `buffer` unless it is read in place.
+  PanelView<T> view(int64_t panel, int64_t depth, int64_t depths, T* buffer) const {
+    if (reads_in_place(panel)) return view_in_place(panel, depth);
+    packer.template pack<kWidth>(buffer, begin(panel), lines(panel), depth, depths);
+    return {buffer, 1, kWidth};
+  }
+  LAMINA_INLINE void prefetch(int64_t panel, int64_t depth, int64_t depths, int64_t part,
+                              int64_t parts) const {
+    if constexpr (requires { &Packer::prefetch; })
+      packer.prefetch(begin(panel), lines(panel), depth, depths, part, parts);
+  }
+};
+
+// The shared operand's block: panels [first, last), depths [depth, depth + depths).
+template <class T, class Panels>
+class SharedBlock {
+  static constexpr int kWidth = Panels::kWidth;
+
+ public:
+  SharedBlock(const Panels& panels, T* buffer, int64_t first, int64_t last, int64_t depth,
+              int64_t depths)
+      : panels_(panels), buffer_(buffer), depth_(depth), depths_(depths) {
+    first_packed_ = panels.in_place ? last - !panels.reads_in_place(last - 1) : first;
+    const int64_t bytes = kWidth * depths * static_cast<int64_t>(sizeof(T));
+    parallel_for(last - first_packed_, larger(1, kPackTaskBytes / larger(bytes, 1)),
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t i = first_packed_ + begin; i < first_packed_ + end; ++i)
+                     panels_.packer.template pack<kWidth>(packed(i), panels_.begin(i),
+                                                          panels_.lines(i), depth_, depths_);
+                 });
+  }
+
+  PanelView<T> view(int64_t panel, int64_t depth) const {
+    if (panel < first_packed_) return panels_.view_in_place(panel, depth);
+    return {packed(panel) + (depth - depth_) * kWidth, 1, kWidth};
+  }
+
+ private:
+  T* packed(int64_t panel) const { return buffer_ + (panel - first_packed_) * kWidth * depths_; }
+
+  const Panels& panels_;
+  T* buffer_;
+  int64_t depth_, depths_, first_packed_;
+};
+
+template <class T, class PackA, class PackB, class Epilogue>
+class Product {
+ public:
+  // Over depths [k0, k1).
+  Product(int64_t m, int64_t n, int64_t k0, int64_t k1, const PackA& a, const PackB& b,
+          const Result<T>& c, const Epilogue& epilogue)
+      : k0_(k0), k1_(k1), a_(a, m), b_(b, n), c_(c), epilogue_(epilogue) {
+    if constexpr (requires { a.line_stride; }) {
+      const bool one_set = a.depth_stride == 1 && a.line_stride * sizeof(T) % 2048 == 0;
+      a_.in_place = (a.line_stride == 1 || a.depth_stride == 1) && b_.count <= (one_set ? 1 : 4);
+    }
+    if constexpr (requires { b.line_stride; })
+      b_.in_place = b.line_stride == 1 && (a_.count <= 3 || n * (k1 - k0) * sizeof(T) <= 32 << 10);
+  }
+
+  void run() const {
+    if (b_.extent <= a_.extent || a_.count * kTileRows > 256)
+      sweep<true>(a_, b_);
+    else
+      sweep<false>(b_, a_);
+  }
+
+ private:
+  using PanelsA = Panels<T, PackA, true>;
+  using PanelsB = Panels<T, PackB, false>;
+
+  template <bool kRowsPrivate, class Private, class Shared>
+  void sweep(const Private& mine, const Shared& shared) const {
+    constexpr int kSharedWidth = Shared::kWidth, kPrivateWidth = Private::kWidth;
+    constexpr int64_t kBlock = kDepthBlock<T>;
+    const int64_t blocks = larger(1, ceil_div(k1_ - k0_, kBlock));
+    const int64_t block = larger(1, ceil_div(k1_ - k0_, blocks));
+    constexpr int64_t kBudget = kSharedBytes / (kSharedWidth * sizeof(T));  // panels times depths
+    const int64_t width = smaller(shared.count, larger(1, kBudget / block));
+    const int64_t span = smaller(blocks, larger(1, kBudget / (width * block))) * block;
+    const Scratch memory(shared.in_place ? kSharedWidth * span * sizeof(T)
+                                         : width * kSharedWidth * span * sizeof(T));
+    for (int64_t first = 0; first < shared.count; first += width) {
+      const int64_t last = smaller(first + width, shared.count);
+      for (int64_t depth = k0_; depth == k0_ || depth < k1_; depth += span) {
+        const int64_t end_depth = smaller(depth + span, k1_);
+        const SharedBlock<T, Shared> pack(shared, memory.as<T>(), first, last, depth,
+                                          end_depth - depth);
+        const int64_t lines = shared.begin(last) - shared.begin(first);
+        const int64_t flops = 2 * mine.lines(0) * lines * larger(1, end_depth - depth);
+        parallel_for(mine.count, larger(1, kTaskFlops / flops), [&](int64_t begin, int64_t end) {
+          const Scratch panel(kPrivateWidth * block * sizeof(T));
+          for (int64_t i = begin; i < end; ++i)
+            for (int64_t p = depth; p == depth || p < end_depth; p += block) {
+              const int64_t depths = smaller(block, end_depth - p);
+              const PanelView<T> view = mine.view(i, p, depths, panel.as<T>());
+              const bool same = p + block < end_depth;  // the next panel is more of this one
+              const int64_t next = same ? i : i + 1, next_depth = same ? p + block : depth;
+              for (int64_t j = first; j < last; ++j) {
+                if (next < end) mine.prefetch(next, next_depth, depths, j - first, last - first);
+                if constexpr (kRowsPrivate)
+                  tile(i, j, p, depths, view, pack.view(j, p));
+                else
+                  tile(j, i, p, depths, pack.view(j, p), view);
+              }
+            }
+        });
+      }
+    }
+  }
+
+  LAMINA_INLINE void tile(int64_t i, int64_t j, int64_t depth, int64_t depths,
+                          const PanelView<T>& a, const PanelView<T>& b) const {
+    const int64_t row = a_.begin(i), col = b_.begin(j);
+    T* c = c_.data + row * c_.row + col;
+    TileTask<T> task{depths, a.data, a.line, a.depth, b.data,      b.depth,    c,
+                     c_.row, c,      c_.row, 1,       a_.lines(i), b_.lines(j)};
+    if (depth == k0_) {
+      task.init = c_.init ? c_.init + row * c_.init_row + col * c_.init_col : nullptr;
+      task.init_row = c_.init_row;
+      task.init_col = c_.init_col;
+    }
+    multiply_tile(task);
+    if (depth + depths == k1_) epilogue_(c, c_.row, row, task.rows, col, task.cols);
+  }
+
+  int64_t k0_, k1_;
+  PanelsA a_;
+  PanelsB b_;
+  Result<T> c_;
+  const Epilogue& epilogue_;
+};
+
+// How many pieces a long k is cut into where C alone has too few panels to keep many threads busy:
+// by the problem alone.
+template <class T>
+int64_t depth_splits(int64_t m, int64_t n, int64_t k) {
+  constexpr int64_t kMostSplits = 32, kLeastDepth = 1024, kMostBytes = 8 << 20;
+  const int64_t panels = larger(ceil_div(m, kTileRows), ceil_div(n, kTileCols<T>));
+  const int64_t fit = kMostBytes / (m * n * static_cast<int64_t>(sizeof(T)));
+  const int64_t splits = smaller(smaller(k / kLeastDepth, fit), kMostSplits);
+  return splits > panels ? splits : 1;
+}
+
+// C = init + the sum of `count` partial products, each (m, n) row-major, pairwise in a fixed tree.
+template <class T, class Epilogue>
+void sum_partial_products(int64_t m, int64_t n, int64_t count, T* partial, const Result<T>& c,
+                          const Epilogue& epilogue) {
+  parallel_for(m, larger(1, kPackTaskBytes / (n * count * static_cast<int64_t>(sizeof(T)))),
+               [&](int64_t begin, int64_t end) {
+                 const int64_t from = begin * n, to = end * n, next = m * n;
+                 for (int64_t step = 1; step < count; step *= 2)
+                   for (int64_t s = 0; s + step < count; s += 2 * step) {
+                     T* sum = partial + s * next;
+                     const T* other = sum + step * next;
+                     for (int64_t q = from; q < to; ++q) sum[q] += other[q];
+                   }
+                 for (int64_t i = begin; i < end; ++i)
+                   for (int64_t j = 0; j < n; ++j)
+                     c.data[i * c.row + j] =
+                         partial[i * n + j] +
+                         (c.init ? c.init[i * c.init_row + j * c.init_col] : T(0));
+                 epilogue(c.data + begin * c.row, c.row, begin, static_cast<int>(end - begin), 0,
+                          static_cast<int>(n));
+               });
+}
+
+template <class T, class PackA, class PackB, class Epilogue = NoEpilogue>
+void gemm(int64_t m, int64_t n, int64_t k, const PackA& a, const PackB& b, const Result<T>& c,
+          const Epilogue& epilogue = {}) {
+  if (m == 0 || n == 0) return;
+  const int64_t splits = depth_splits<T>(m, n, k);
+  if (splits == 1) return Product<T, PackA, PackB, Epilogue>(m, n, 0, k, a, b, c, epilogue).run();
+  const Scratch partial(splits * m * n * sizeof(T));
+  const NoEpilogue none;
+  parallel_for(splits, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t s = begin; s < end; ++s) {
+      const Result<T> piece{partial.as<T>() + s * m * n, n};
+      Product<T, PackA, PackB, NoEpilogue>(m, n, k * s / splits, k * (s + 1) / splits, a, b, piece,
+                                           none)
+          .run();
+    }
+  });
+  sum_partial_products(m, n, splits, partial.as<T>(), c, epilogue);
+}
+
+}  // namespace lamina::cpu::LAMINA_ISA

@@ -1,0 +1,53 @@
+// Convolution over up to three spatial dimensions (cross-correlation, as everywhere in deep
+// learning):
+//
+//   y[n, k, o] = bias[k] + sum over c, t of x[n, c, o * stride + t * dilation - pad] * w[k, c, t]
+//
+// with o, t running over (depth, height, width); 1-d and 2-d convolutions have size 1 in the
+// leading dimensions. Channels come in `groups`: output channel k sees the c / groups input
+// channels of its own group.
+//   fprop makes y,  dgrad makes dx from dy (the fprop of a transposed convolution),  wgrad makes dw
+//   from x and dy.
+#pragma once
+
+#include <cstdint>
+
+#include "core/dtype.h"
+
+namespace lamina::kernels {
+
+inline constexpr int kConvDims = 3;  // depth, height, width
+
+struct ConvShape {
+  int64_t n, c, k, groups;
+  int64_t in[kConvDims], out[kConvDims];
+  int64_t kernel[kConvDims], stride[kConvDims], dilation[kConvDims];
+  int64_t
+      pad[kConvDims];  // zeros before the first input; those behind the last one follow from `out`
+};
+
+// An activation of any layout: strides of (N, C, D, H, W) in elements.
+struct ConvTensor {
+  void* data;
+  int64_t stride[2 + kConvDims];
+};
+
+enum class ConvAlgorithm { automatic, reference, implicit, depthwise };
+enum class ConvPass { fprop, dgrad, wgrad };
+
+struct Conv {
+  // Whether `algorithm` computes this pass of this shape.
+  bool (*offers)(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& shape, DType dtype);
+
+  // w is (k, c / groups, kernel...) contiguous; bias is (k,) or null.
+  void (*fprop)(ConvAlgorithm algorithm, const ConvShape& shape, DType dtype, const ConvTensor& x,
+                const void* w, const void* bias, const ConvTensor& y);
+  void (*dgrad)(ConvAlgorithm algorithm, const ConvShape& shape, DType dtype, const ConvTensor& dy,
+                const void* w, const ConvTensor& dx);
+  void (*wgrad)(ConvAlgorithm algorithm, const ConvShape& shape, DType dtype, const ConvTensor& x,
+                const ConvTensor& dy, void* dw);
+  // db[k] = sum of dy over n and o.
+  void (*bias_grad)(const ConvShape& shape, DType dtype, const ConvTensor& dy, void* db);
+};
+
+}  // namespace lamina::kernels

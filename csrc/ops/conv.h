@@ -1,0 +1,28 @@
+// Convolution over 1 to 3 spatial dimensions.  Messages name the op by that number: [conv2d].
+#pragma once
+
+#include "core/array.h"
+#include "kernels/conv.h"
+
+namespace lamina::ops {
+
+// How a kernel moves over its input; one entry for each spatial dimension.
+struct ConvGeometry {
+  Dims stride, pad_begin, pad_end, dilation;
+  int64_t groups;
+  kernels::ConvAlgorithm algorithm;
+};
+
+// x (N, C, spatial...), w (K, C / groups, kernel...), bias (K,) or null -> (N, K, out...), where
+//   out = (in + pad_begin + pad_end - dilation * (kernel - 1) - 1) / stride + 1, rounded down.
+// Channels-last from 16 output channels on, else row-major.
+Array conv(const Array& x, const Array& w, const Array* bias, const ConvGeometry& geometry);
+
+// Gradients of conv from dy (N, K, out...); also the two halves of its derivatives of any order.
+Array conv_dgrad(const Array& dy, const Array& w, const Dims& x_shape,
+                 const ConvGeometry& geometry);
+Array conv_wgrad(const Array& x, const Array& dy, const Dims& w_shape,
+                 const ConvGeometry& geometry);
+Array conv_bias_grad(const Array& dy);  // (K,)
+
+}  // namespace lamina::ops

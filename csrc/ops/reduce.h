@@ -1,0 +1,25 @@
+// Reductions over some or all dimensions.
+#pragma once
+
+#include <optional>
+#include <utility>
+
+#include "core/array.h"
+#include "kernels/reduce.h"
+
+namespace lamina::ops {
+
+struct ReduceOptions {
+  std::optional<Dims> dims;  // none, or empty: all
+  bool keepdim = false;
+  std::optional<DType> dtype;  // what elements are converted to first
+  double parameter = 0;        // p of a norm, correction of a variance
+};
+
+Array reduce(kernels::Reduce op, const Array& a, const ReduceOptions& options);
+
+// max and min: (values, indices); var and std: (variance or deviation, mean).
+std::pair<Array, Array> reduce_pair(kernels::Reduce op, const Array& a,
+                                    const ReduceOptions& options);
+
+}  // namespace lamina::ops

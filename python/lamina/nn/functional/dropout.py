@@ -1,0 +1,89 @@
+"""Dropout, of elements and of whole channels."""
+
+from __future__ import annotations
+
+from lamina import _C
+from lamina.autograd.graph import Node, record, tracks
+from lamina.ops.creation import ones, zeros_like
+from lamina.tensor import Tensor
+
+__all__ = ["dropout", "dropout1d", "dropout2d", "dropout3d"]
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Sets each element to zero with probability ``p`` and divides the others by ``1 - p`` (Srivastava et al., 2014).
+
+    The mask is drawn again in the backward pass from the same Philox key instead of being stored; it depends on the
+    seed and the element's index alone, not on threads or memory order.
+
+    Args:
+        input: any floating tensor.
+        p: the probability of a zero.
+        training: whether to drop anything.
+        inplace: write over ``input``.
+
+    Raises:
+        ValueError: if ``p`` is no probability.
+
+    Example:
+        >>> lamina.nn.functional.dropout(lamina.ones(3), p=0.5, training=False)
+        tensor([1., 1., 1.])
+    """
+    _check_probability(p, "dropout")
+    if not training or p == 0:
+        return input
+    y = zeros_like(input) if p == 1 else _drop(input, p, _C.next_key(None))
+    if p == 1 and tracks(input):
+        y = input * y
+    return _overwrite(input, y) if inplace else y
+
+
+def _drop(x: Tensor, p: float, key: tuple[int, int]) -> Tensor:
+    y = Tensor(_C.dropout(x._array, p, key))
+    if tracks(x):
+        record(y, _dropout_backward, (x,), (p, key))
+    return y
+
+
+def _dropout_backward(node: Node, grad: Tensor) -> Tensor:
+    p, key = node.saved
+    return _drop(grad, p, key)
+
+
+def _overwrite(input: Tensor, y: Tensor) -> Tensor:
+    if input._check_inplace("dropout", y):
+        return input._become(y)
+    return input.copy_(y)
+
+
+def _check_probability(p: float, op: str) -> None:
+    if not 0 <= p <= 1:
+        raise ValueError(f"[{op}] expected a probability from 0 to 1, got {p}")
+
+
+def _channel_dropout(input: Tensor, p: float, training: bool, inplace: bool, spatial: int) -> Tensor:
+    op = f"dropout{spatial}d"
+    _check_probability(p, op)
+    if input.ndim not in (spatial + 1, spatial + 2):
+        raise ValueError(f"[{op}] expected {spatial + 1} or {spatial + 2} dimensions, got {tuple(input.shape)}")
+    if not training or p == 0:
+        return input
+    channels = tuple(input.shape)[: input.ndim - spatial]
+    mask = dropout(ones(channels, dtype=input.dtype), p).reshape(channels + (1,) * spatial)
+    y = input * mask
+    return _overwrite(input, y) if inplace else y
+
+
+def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Drops whole channels of (N, C, L) or (C, L); arguments as :func:`dropout`."""
+    return _channel_dropout(input, p, training, inplace, 1)
+
+
+def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Drops whole channels of (N, C, H, W) or (C, H, W) (Tompson et al., arXiv 1411.4280); see :func:`dropout`."""
+    return _channel_dropout(input, p, training, inplace, 2)
+
+
+def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Drops whole channels of (N, C, D, H, W) or (C, D, H, W); arguments as :func:`dropout`."""
+    return _channel_dropout(input, p, training, inplace, 3)
