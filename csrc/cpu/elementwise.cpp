@@ -1,94 +1,29 @@
-// Elementwise arithmetic and casts: out[i] = f(a[i], b[i]).
-//
-// One pass over strided operands.  Rows whose innermost strides are 1 (or 0 for a broadcast
-// operand) are plain loops that the compiler vectorises; bound by bytes: two reads and a write an
-// element.
-#include "kernels/elementwise.h"
-
+// Elementwise ops: out[i] = f(a[i], b[i], ...) in one pass over strided operands; bound by bytes.
 #include "cpu/convert.h"
 #include "cpu/loop.h"
+#include "cpu/rowops.h"
 #include "kernels/registry.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
 
-using kernels::Binary;
 using kernels::Loop;
 
-struct Add {
-  template <class T>
-  LAMINA_INLINE T operator()(T a, T b) const {
-    return a + b;
-  }
-};
-struct Subtract {
-  template <class T>
-  LAMINA_INLINE T operator()(T a, T b) const {
-    return a - b;
-  }
-};
-struct Multiply {
-  template <class T>
-  LAMINA_INLINE T operator()(T a, T b) const {
-    return a * b;
-  }
-  LAMINA_INLINE bool operator()(bool a, bool b) const { return a && b; }
-};
-struct Divide {
-  template <class T>
-  LAMINA_INLINE T operator()(T a, T b) const {
-    return a / b;
-  }
-};
-
-template <class T, class R, class Op>
-LAMINA_INLINE void binary_row(const Row<3>& row, Op op) {
-  using C = typename Compute<T>::Type;
-  R* __restrict out = row.as<R>(0);
-  const T* a = row.as<const T>(1);
-  const T* b = row.as<const T>(2);
-  const int64_t n = row.n, so = row.stride[0], sa = row.stride[1], sb = row.stride[2];
-  const auto value = [&](int64_t i, int64_t j) {
-    return convert<R>(op(convert<C>(a[i]), convert<C>(b[j])));
-  };
-  if (so == 1 && sa == 1 && sb == 1) {
-    for (int64_t i = 0; i < n; ++i) out[i] = value(i, i);
-  } else if (so == 1 && sa == 1 && sb == 0) {
-    const C y = convert<C>(*b);
-    for (int64_t i = 0; i < n; ++i) out[i] = convert<R>(op(convert<C>(a[i]), y));
-  } else if (so == 1 && sa == 0 && sb == 1) {
-    const C x = convert<C>(*a);
-    for (int64_t i = 0; i < n; ++i) out[i] = convert<R>(op(x, convert<C>(b[i])));
-  } else {
-    for (int64_t i = 0; i < n; ++i) out[i * so] = value(i * sa, i * sb);
-  }
+void unary(kernels::Unary op, DType compute, const DType (&dtypes)[2], const Loop<2>& loop, const double* p) {
+  map<2>(loop, dtypes, unary_op(op, compute), p);
 }
 
-template <class Op>
-void arithmetic(DType dtype, const Loop<3>& loop, Op op) {
-  visit(dtype, [&](auto tag) {
-    using T = decltype(tag);
-    constexpr int64_t size = sizeof(T);
-    for_each_row(loop, {size, size, size}, [&](const Row<3>& row) { binary_row<T, T>(row, op); });
-  });
+void binary(kernels::Binary op, DType compute, const DType (&dtypes)[3], const Loop<3>& loop, const double* p) {
+  map<3>(loop, dtypes, binary_op(op, compute), p);
 }
 
-void binary(Binary op, DType dtype, const Loop<3>& loop) {
-  switch (op) {
-    case Binary::add:
-      return arithmetic(dtype, loop, Add{});
-    case Binary::subtract:
-      return arithmetic(dtype, loop, Subtract{});
-    case Binary::multiply:
-      return arithmetic(dtype, loop, Multiply{});
-    case Binary::divide:
-      return arithmetic(dtype, loop, Divide{});
-  }
+void ternary(kernels::Ternary op, DType compute, const DType (&dtypes)[4], const Loop<4>& loop, const double* p) {
+  map<4>(loop, dtypes, ternary_op(op, compute), p);
 }
 
-void cast(DType from, DType to, const Loop<2>& loop) {
-  const Converter function = converter(from, to);
-  const int64_t out_size = itemsize(to), in_size = itemsize(from);
+void copy(const DType (&dtypes)[2], const Loop<2>& loop) {
+  const Converter function = converter(dtypes[1], dtypes[0]);
+  const int64_t out_size = itemsize(dtypes[0]), in_size = itemsize(dtypes[1]);
   for_each_row(loop, {out_size, in_size}, [&](const Row<2>& row) {
     function(row.data[0], row.stride[0], row.data[1], row.stride[1], row.n);
   });
@@ -96,6 +31,6 @@ void cast(DType from, DType to, const Loop<2>& loop) {
 
 }  // namespace
 
-LAMINA_CPU_KERNELS(Elementwise, elementwise){&binary, &cast};
+LAMINA_CPU_KERNELS(Elementwise, elementwise){&unary, &binary, &ternary, &copy};
 
 }  // namespace lamina::cpu::LAMINA_ISA

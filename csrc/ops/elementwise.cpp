@@ -1,60 +1,28 @@
 #include "ops/elementwise.h"
 
-#include <optional>
-
 #include "kernels/registry.h"
 #include "ops/loop.h"
+#include "ops/reduce.h"
 
 namespace lamina::ops {
 namespace {
 
 using kernels::Binary;
 using kernels::Elementwise;
-
-const char* op_name(Binary op) {
-  constexpr const char* names[] = {"add", "sub", "mul", "div"};
-  return names[static_cast<int>(op)];
-}
+using kernels::Ternary;
+using kernels::Unary;
 
 const Dims kNoDims{};
 
 const Dims& shape_of(const Operand& o) { return o.array ? o.array->shape() : kNoDims; }
 
-DType compute_dtype(Binary op, const Operand& a, const Operand& b) {
-  const DType t = result_type(a, b);
-  return op == Binary::divide && !is_floating(t) ? default_dtype() : t;
+// What kernels compute a dtype in.
+DType compute_dtype(DType t) {
+  if (is_floating(t)) return t == DType::float64 ? t : DType::float32;
+  return t == DType::int64 ? t : DType::int32;
 }
 
-
-// An operand of the loop: cast to the computation's dtype (into `held`), a number written into `number`.
-Operands ready(const Operand& o, DType dtype, const Dims& shape, const char* op, std::optional<Array>& held,
-               uint64_t& number) {
-  if (!o.array) {
-    write_scalar(o.scalar, dtype, &number, op);
-    return {&number, Dims::filled(shape.size(), 0)};
-  }
-  const Array* array = o.array;
-  if (array->dtype() != dtype) array = &held.emplace(cast(*array, dtype));
-  return {array->raw(), broadcast_strides(*array, shape)};
-}
-
-Device device_of(const Operand& a, const Operand& b, const char* op) {
-  if (a.array && b.array)
-    check(a.array->device() == b.array->device(), "[", op, "] expected both operands on one device, got ",
-          name(a.array->device()), " and ", name(b.array->device()));
-  return a.array ? a.array->device() : b.array->device();
-}
-
-void run(Binary op, DType dtype, const Operand& a, const Operand& b, const Array& out) {
-  if (out.numel() == 0) return;
-  std::optional<Array> held_a, held_b;
-  uint64_t number_a = 0, number_b = 0;
-  const auto loop = make_loop<3>(
-      out.shape(), {{{out.raw(), out.strides()},
-                     ready(a, dtype, out.shape(), op_name(op), held_a, number_a),
-                     ready(b, dtype, out.shape(), op_name(op), held_b, number_b)}});
-  kernels::on<Elementwise>(out.device()).binary(op, dtype, loop);
-}
+DType floating(DType t) { return is_floating(t) ? t : default_dtype(); }
 
 // Whether a result may be written to memory of another dtype, as torch's can_cast.
 bool casts_to(DType from, DType to) {
@@ -62,92 +30,207 @@ bool casts_to(DType from, DType to) {
   return to != DType::boolean || from == DType::boolean;
 }
 
-// The operand whose memory order the result takes: the first with the result's full shape.
-const Array* layout_of(const Operand& a, const Operand& b, const Dims& shape) {
-  for (const Operand* o : {&a, &b})
-    if (o->array && o->array->shape() == shape) return o->array;
-  return nullptr;
+// The dtypes of one call: what operands promote to, what the result has, and what the kernel computes in.
+struct Types {
+  DType operands, result, compute;
+};
+
+Types types_of(Unary op, DType a) {
+  const char* op_name = name(op);
+  switch (op) {
+    case Unary::isnan:
+    case Unary::isinf:
+    case Unary::isfinite: return {a, DType::boolean, a == DType::float64 ? a : DType::float32};
+    case Unary::logical_not: return {DType::boolean, DType::boolean, DType::boolean};
+    case Unary::square:
+      if (a == DType::boolean) return {DType::int64, DType::int64, DType::int64};
+      return {a, a, compute_dtype(a)};
+    case Unary::neg:
+    case Unary::abs:
+    case Unary::relu:
+      check<TypeError>(a != DType::boolean, "[", op_name, "] expected numbers, got bool");
+      return {a, a, compute_dtype(a)};
+    case Unary::sign: return {a, a, compute_dtype(a)};
+    case Unary::bitwise_not:
+      check<TypeError>(!is_floating(a), "[", op_name, "] expected integers or bool, got ", lamina::name(a));
+      return {a, a, compute_dtype(a)};
+    case Unary::floor:
+    case Unary::ceil:
+    case Unary::round:
+    case Unary::trunc:
+    case Unary::nan_to_num: return {a, a, a == DType::float64 ? a : DType::float32};
+    case Unary::frac:
+    case Unary::round_to:
+    case Unary::leaky_relu:
+    case Unary::elu:
+    case Unary::gelu:
+    case Unary::gelu_tanh:
+    case Unary::silu:
+    case Unary::softplus:
+    case Unary::clamp:
+      check<TypeError>(is_floating(a), "[", op_name, "] expected a floating dtype, got ", lamina::name(a));
+      return {a, a, compute_dtype(a)};
+    default: return {floating(a), floating(a), compute_dtype(floating(a))};
+  }
+}
+
+// Ops of integers that have nothing to do.
+bool keeps_integers(Unary op) {
+  return op == Unary::floor || op == Unary::ceil || op == Unary::round || op == Unary::trunc ||
+         op == Unary::nan_to_num;
+}
+
+bool in(Binary op, Binary first, Binary last) { return op >= first && op <= last; }
+
+Types types_of(Binary op, DType promoted) {
+  const char* op_name = name(op);
+  if (in(op, Binary::eq, Binary::ge)) return {promoted, DType::boolean, compute_dtype(promoted)};
+  if (in(op, Binary::logical_and, Binary::logical_xor)) return {DType::boolean, DType::boolean, DType::boolean};
+  if (op == Binary::divide || op == Binary::atan2 || op >= Binary::relu_backward) promoted = floating(promoted);
+  if (in(op, Binary::bitwise_and, Binary::shift_right)) {
+    const bool shift = op >= Binary::shift_left;
+    check<TypeError>(!is_floating(promoted) && !(shift && promoted == DType::boolean), "[", op_name,
+                     "] expected integers", shift ? "" : " or bool", ", got ", lamina::name(promoted));
+  }
+  if (op == Binary::subtract || in(op, Binary::floor_divide, Binary::pow))
+    check<TypeError>(promoted != DType::boolean, "[", op_name, "] expected numbers, got bool",
+                     op == Binary::subtract ? "; use ^ or logical_xor" : "");
+  return {promoted, promoted, compute_dtype(promoted)};
+}
+
+Types types_of(Ternary op, DType promoted) {
+  if (op == Ternary::lerp || op == Ternary::addcdiv)
+    check<TypeError>(is_floating(promoted), "[", name(op), "] expected a floating dtype, got ",
+                     lamina::name(promoted));
+  if (op == Ternary::clamp)
+    check<TypeError>(promoted != DType::boolean, "[clamp] expected numbers, got bool");
+  return {promoted, promoted, compute_dtype(promoted)};
+}
+
+// One operand as the loop wants it; a number is written to `number`.
+Operands ready(const Operand& o, const Types& types, const Dims& shape, DType& dtype, uint64_t& number,
+               const char* op) {
+  if (o.array) {
+    dtype = o.array->dtype();
+    return {o.array->raw(), broadcast_strides(*o.array, shape)};
+  }
+  // Checked against the promoted dtype; comparisons also see it rounded to it, arithmetic keeps it as it is.
+  dtype = types.result == DType::boolean ? types.operands : types.compute;
+  write_scalar(o.scalar, types.operands, &number, op);
+  if (dtype != types.operands) write_scalar(o.scalar, dtype, &number, op);
+  return {&number, Dims::filled(shape.size(), 0)};
+}
+
+// The result's memory: `out` or new, in the order of the first operand that has the full shape.
+template <int N>
+Array allocate(const Operand* const (&operands)[N], const Dims& shape, DType dtype, const Array* out, const char* op,
+               bool& detour) {
+  Device device{};
+  const Array* like = nullptr;
+  bool first = true;
+  for (const Operand* o : operands) {
+    if (!o->array) continue;
+    check(first || o->array->device() == device, "[", op, "] expected all operands on one device, got ",
+          lamina::name(device), " and ", lamina::name(o->array->device()));
+    device = o->array->device();
+    first = false;
+    if (!like && o->array->shape() == shape) like = o->array;
+  }
+  if (!out) return like ? Array::empty_like(*like, dtype) : Array::empty(shape, dtype, device, op);
+  check(shape == out->shape(), "[", op, "] expected an output of shape ", shape, ", got ", out->shape());
+  check<TypeError>(casts_to(dtype, out->dtype()), "[", op, "] result type ", lamina::name(dtype),
+                   " can't be written to ", lamina::name(out->dtype()));
+  begin_write(*out, op);
+  for (const Operand* o : operands) detour |= o->array && clashes(*out, *o->array);
+  return detour ? Array::empty_like(*out, out->dtype()) : *out;
+}
+
+template <class Op, int N, class Kernel>
+Array run(Op op, const Operand* const (&operands)[N], const Types& types, const Parameters& parameters,
+          const Array* out, Kernel kernel) {
+  const char* op_name = name(op);
+  Dims shape = shape_of(*operands[0]);
+  for (int k = 1; k < N; ++k) shape = broadcast_shapes(shape, shape_of(*operands[k]), op_name);
+  bool detour = false;
+  Array result = allocate(operands, shape, types.result, out, op_name, detour);
+  if (result.numel() > 0) {
+    DType dtypes[N + 1] = {result.dtype()};
+    uint64_t numbers[N] = {};
+    std::array<Operands, N + 1> ready_operands;
+    ready_operands[0] = {result.raw(), result.strides()};
+    for (int k = 0; k < N; ++k)
+      ready_operands[k + 1] = ready(*operands[k], types, shape, dtypes[k + 1], numbers[k], op_name);
+    const auto loop = make_loop<N + 1>(shape, ready_operands);
+    (kernels::on<Elementwise>(result.device()).*kernel)(op, types.compute, dtypes, loop, parameters.p);
+  }
+  if (!detour) return result;
+  copy_to(*out, result);
+  return *out;
+}
+
+// Integer division by zero has no result; torch raises too.
+void check_divisor(Binary op, const Operand& b) {
+  const bool zero = b.array ? b.array->numel() > 0 && !*reduce(kernels::Reduce::all, *b.array, {}).data<bool>()
+                            : b.scalar.as_double() == 0;
+  check<RuntimeError>(!zero, "[", name(op), "] integer division by zero");
 }
 
 }  // namespace
 
-Array binary(Binary op, const Operand& a, const Operand& b) {
-  const Dims shape = broadcast_shapes(shape_of(a), shape_of(b), op_name(op));
-  const DType dtype = compute_dtype(op, a, b);
-  const Device device = device_of(a, b, op_name(op));
-  const Array* like = layout_of(a, b, shape);
-  Array out = like ? Array::empty_like(*like, dtype) : Array::empty(shape, dtype, device, op_name(op));
-  run(op, dtype, a, b, out);
-  return out;
+Array unary(Unary op, const Array& a, const Parameters& parameters, const Array* out) {
+  const Operand operand{&a};
+  const Operand* const operands[] = {&operand};
+  if (keeps_integers(op) && !is_floating(a.dtype())) {
+    if (!out) return clone(a);
+    begin_write(*out, name(op));
+    copy_to(*out, a);
+    return *out;
+  }
+  return run(op, operands, types_of(op, a.dtype()), parameters, out, &Elementwise::unary);
 }
 
-void binary_out(Binary op, const Operand& a, const Operand& b, const Array& out) {
-  const Dims shape = broadcast_shapes(shape_of(a), shape_of(b), op_name(op));
-  const DType dtype = compute_dtype(op, a, b);
-  check(shape == out.shape(), "[", op_name(op), "] expected an output of shape ", shape, ", got ", out.shape());
-  check<TypeError>(casts_to(dtype, out.dtype()),
-                   "[", op_name(op), "] result type ", name(dtype), " can't be written to ", name(out.dtype()));
-  device_of(a, b, op_name(op));
-  begin_write(out, op_name(op));
-  if (out.dtype() == dtype) return run(op, dtype, a, b, out);
-  const Array result = Array::empty_like(out, dtype);
-  run(op, dtype, a, b, result);
-  copy_to(out, result);
+Array binary(Binary op, const Operand& a, const Operand& b, const Parameters& parameters, const Array* out) {
+  const Operand* const operands[] = {&a, &b};
+  const Types types = types_of(op, result_type({&a, &b}));
+  if (in(op, Binary::floor_divide, Binary::fmod) && !is_floating(types.operands)) check_divisor(op, b);
+  return run(op, operands, types, parameters, out, &Elementwise::binary);
 }
 
-void begin_write(const Array& dst, const char* op) {
-  check<RuntimeError>(!dst.storage()->read_only, "[", op, "] this memory is read-only; clone() it first");
-  for (int d = 0; d < dst.rank(); ++d)
-    check<RuntimeError>(dst.size(d) < 2 || dst.strides()[d] != 0, "[", op,
-                        "] several elements share one place in memory (an expanded array); clone() it first");
-  dst.storage()->version.fetch_add(1, std::memory_order_relaxed);
+Array ternary(Ternary op, const Operand& a, const Operand& b, const Operand& c, const Parameters& parameters,
+              const Array* out) {
+  const Operand* const operands[] = {&a, &b, &c};
+  if (op == Ternary::where)
+    check<TypeError>(a.array && a.array->dtype() == DType::boolean, "[where] expected a condition of dtype bool",
+                     a.array ? ", got " : "", a.array ? lamina::name(a.array->dtype()) : "");
+  const DType promoted = op == Ternary::where ? result_type({&b, &c}) : result_type({&a, &b, &c});
+  return run(op, operands, types_of(op, promoted), parameters, out, &Elementwise::ternary);
 }
 
-void copy_to(const Array& dst, const Array& src) {
-  const Dims shape = broadcast_shapes(dst.shape(), src.shape(), "copy_");
-  check(shape == dst.shape(), "[copy_] expected a source that broadcasts to ", dst.shape(), ", got ",
-        src.shape());
-  if (dst.numel() == 0) return;
-  const auto loop = make_loop<2>(
-      shape, {{{dst.raw(), dst.strides()}, {src.raw(), broadcast_strides(src, shape)}}});
-  kernels::on<Elementwise>(dst.device()).cast(src.dtype(), dst.dtype(), loop);
+const char* name(Unary op) {
+  constexpr const char* names[] = {
+      "neg",  "abs",   "sign",  "square", "bitwise_not", "relu", "logical_not", "floor", "ceil",  "round",
+      "trunc", "frac", "sqrt",  "rsqrt",  "reciprocal",  "exp",  "exp2",        "expm1", "log",   "log2",
+      "log10", "log1p", "sin",  "cos",    "tan",         "asin", "acos",        "atan",  "sinh",  "cosh",
+      "tanh", "sigmoid", "erf", "erfc",   "isnan",       "isinf", "isfinite",   "nan_to_num", "round",
+      "leaky_relu", "elu", "gelu", "gelu", "silu", "softplus", "clamp"};
+  static_assert(std::size(names) == static_cast<size_t>(Unary::clamp) + 1);
+  return names[static_cast<int>(op)];
 }
 
-Array cast(const Array& a, DType dtype) {
-  if (a.dtype() == dtype) return a;
-  Array out = Array::empty_like(a, dtype);
-  copy_to(out, a);
-  return out;
+const char* name(Binary op) {
+  constexpr const char* names[] = {
+      "add", "sub", "mul", "div", "floor_divide", "div", "remainder", "fmod", "pow", "maximum", "minimum", "fmax",
+      "fmin", "atan2", "eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor", "bitwise_and",
+      "bitwise_or", "bitwise_xor", "bitwise_left_shift", "bitwise_right_shift", "relu_backward",
+      "leaky_relu_backward", "elu_backward", "sigmoid_backward", "tanh_backward", "gelu_backward", "gelu_backward",
+      "silu_backward", "softplus_backward", "clamp_backward"};
+  static_assert(std::size(names) == static_cast<size_t>(Binary::clamp_backward) + 1);
+  return names[static_cast<int>(op)];
 }
 
-Array clone(const Array& a) {
-  Array out = Array::empty_like(a, a.dtype());
-  copy_to(out, a);
-  return out;
-}
-
-Array contiguous(const Array& a) {
-  if (a.is_contiguous()) return a;
-  Array out = Array::empty(a.shape(), a.dtype(), a.device(), "contiguous");
-  copy_to(out, a);
-  return out;
-}
-
-Array channels_last(const Array& a) {
-  if (a.is_channels_last()) return a;
-  Array out = Array::empty_channels_last(a.shape(), a.dtype(), a.device(), "channels_last");
-  copy_to(out, a);
-  return out;
-}
-
-void fill(const Array& dst, const Scalar& value) {
-  begin_write(dst, "fill_");
-  if (dst.numel() == 0) return;
-  uint64_t number = 0;
-  write_scalar(value, dst.dtype(), &number, "fill_");
-  const auto loop = make_loop<2>(
-      dst.shape(), {{{dst.raw(), dst.strides()}, {&number, Dims::filled(dst.rank(), 0)}}});
-  kernels::on<Elementwise>(dst.device()).cast(dst.dtype(), dst.dtype(), loop);
+const char* name(Ternary op) {
+  constexpr const char* names[] = {"where", "clamp", "lerp", "addcmul", "addcdiv"};
+  return names[static_cast<int>(op)];
 }
 
 }  // namespace lamina::ops

@@ -1,24 +1,26 @@
-// Elementwise arithmetic and the strided copy.
+// Elementwise ops with broadcasting and torch's type promotion.
+//
+// With `out`, the result is written there, whatever the dtype that it casts to; `out` may be one of the operands (an op in
+// place) or overlap them.  Returns the result.
 #pragma once
 
-#include "core/array.h"
 #include "kernels/elementwise.h"
-#include "ops/promote.h"
+#include "ops/copy.h"
 
 namespace lamina::ops {
 
-// a (op) b after broadcasting and type promotion.  With `out`, writes there instead (in place where it is also `a`).
-Array binary(kernels::Binary op, const Operand& a, const Operand& b);
-void binary_out(kernels::Binary op, const Operand& a, const Operand& b, const Array& out);
+struct Parameters {
+  double p[3] = {};
+};
 
-Array cast(const Array& a, DType dtype);  // `a` itself if it has the dtype
-Array clone(const Array& a);              // fresh memory in the same memory order
-Array contiguous(const Array& a);         // `a` itself if it is row-major
-Array channels_last(const Array& a);      // `a` itself if it is channels-last
-void copy_to(const Array& dst, const Array& src);  // dst[...] = src: broadcasts and casts
-void fill(const Array& dst, const Scalar& value);
+Array unary(kernels::Unary op, const Array& a, const Parameters& parameters = {}, const Array* out = nullptr);
+Array binary(kernels::Binary op, const Operand& a, const Operand& b, const Parameters& parameters = {},
+             const Array* out = nullptr);
+Array ternary(kernels::Ternary op, const Operand& a, const Operand& b, const Operand& c,
+              const Parameters& parameters = {}, const Array* out = nullptr);
 
-// For ops that write in place: throws if the memory is read-only or elements overlap; counts the write.
-void begin_write(const Array& dst, const char* op);
+const char* name(kernels::Unary op);
+const char* name(kernels::Binary op);
+const char* name(kernels::Ternary op);
 
 }  // namespace lamina::ops

@@ -36,9 +36,9 @@ DType scalar_dtype(const Scalar& scalar) {
   return default_dtype();
 }
 
-DType result_type(const Operand& a, const Operand& b) {
+DType result_type(std::initializer_list<const Operand*> operands) {
   std::optional<DType> dimensioned, zero_dim, number;
-  for (const Operand* o : {&a, &b}) {
+  for (const Operand* o : operands) {
     std::optional<DType>& category = !o->array ? number : o->array->rank() ? dimensioned : zero_dim;
     const DType t = o->array ? o->array->dtype() : scalar_dtype(o->scalar);
     category = category ? promote(*category, t) : t;

@@ -1,6 +1,8 @@
 // Type promotion with torch's meaning: arrays with dimensions decide before 0-d arrays, those before Python numbers.
 #pragma once
 
+#include <initializer_list>
+
 #include "core/array.h"
 
 namespace lamina::ops {
@@ -27,7 +29,7 @@ struct Operand {
 };
 
 DType promote(DType a, DType b);
-DType result_type(const Operand& a, const Operand& b);
+DType result_type(std::initializer_list<const Operand*> operands);
 DType scalar_dtype(const Scalar& scalar);  // bool, int64 or the default dtype
 
 DType default_dtype();

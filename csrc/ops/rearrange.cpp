@@ -98,7 +98,7 @@ Array fold(const Array& windows, const Dims& shape, int64_t dim, int64_t size, i
   // Windows overlap; the elements at one place in all windows do not.
   for (int64_t i = 0; i < size; ++i) {
     const Array to = select(shown, -1, i), from = select(windows, -1, i);
-    binary_out(kernels::Binary::add, {&to}, {&from}, to);
+    binary(kernels::Binary::add, {&to}, {&from}, {}, &to);
   }
   return out;
 }

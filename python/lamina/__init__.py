@@ -40,9 +40,12 @@ __version__ = "0.1.0"
 
 # Loaded at first use, so that `import lamina` stays quick.
 _SUBMODULES = ("data", "io", "models", "nn", "optim", "viz")
+_FILES = ("load", "load_checkpoint", "save", "save_checkpoint")  # of lamina.io
 
 
 def __getattr__(name: str) -> object:
     if name in _SUBMODULES:
         return _importlib.import_module(f"lamina.{name}")
+    if name in _FILES:
+        return getattr(_importlib.import_module("lamina.io"), name)
     raise AttributeError(f"module 'lamina' has no attribute {name!r}")

@@ -20,7 +20,7 @@ _RECORD = 1 + 3 * 32 * 32  # label, then the red, green and blue planes
 
 
 def read_cifar10_batch(path: str | Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Read one file of CIFAR-10's binary version.
+    """Reads one file of CIFAR-10's binary version.
 
     Returns:
         Images uint8 [N, 32, 32, 3] and labels uint8 [N].

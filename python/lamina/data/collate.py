@@ -29,7 +29,7 @@ def default_convert(data: Any) -> Any:
 
 
 def default_collate(batch: Sequence[Any]) -> Any:
-    """Batch a list of samples: a new first dimension in front of each tensor, array or number.
+    """Batches a list of samples: a new first dimension in front of each tensor, array or number.
 
     Tensors and arrays of equal shape are stacked, numbers become a tensor (int64, float64, bool), strings a
     list; mappings, named tuples, tuples and lists are collated entry by entry.
@@ -41,8 +41,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
         ValueError: samples differ in shape, length or keys, or there are none.
         TypeError: a sample is of a type that has no batch.
 
-    Example::
-
+    Example:
         >>> import numpy as np, lamina
         >>> images, labels = lamina.data.default_collate([(np.zeros((1, 8, 8)), 3), (np.ones((1, 8, 8)), 5)])
         >>> images.shape, labels.tolist()

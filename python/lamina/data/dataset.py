@@ -61,8 +61,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
     Raises:
         ValueError: first dimensions differ, or there is no tensor.
 
-    Example::
-
+    Example:
         >>> import lamina
         >>> data = lamina.data.TensorDataset(lamina.zeros(10, 3), lamina.arange(10))
         >>> len(data), data[4][1].item()
@@ -196,7 +195,7 @@ class ConcatDataset(Dataset[Any]):
 def random_split(
     dataset: Dataset[Sample], lengths: Sequence[int | float], generator: lamina.Generator | None = None
 ) -> list[Subset[Sample]]:
-    """Split ``dataset`` at random into disjoint parts.
+    """Splits ``dataset`` at random into disjoint parts.
 
     Args:
         dataset: the dataset.
@@ -207,8 +206,7 @@ def random_split(
     Raises:
         ValueError: a length is negative, or the sum is wrong.
 
-    Example::
-
+    Example:
         >>> import lamina
         >>> train, valid = lamina.data.random_split(range(10), [0.8, 0.2], lamina.Generator().manual_seed(0))
         >>> len(train), len(valid)

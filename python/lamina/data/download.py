@@ -21,7 +21,7 @@ def cache_home() -> Path:
 
 
 def download(urls: Sequence[str], path: Path, checksum: str) -> Path:
-    """Fetch a file from the first address that answers.
+    """Fetches a file from the first address that answers.
 
     The file appears at ``path`` only when it is whole and its checksum is right.
 

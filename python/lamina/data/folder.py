@@ -15,7 +15,7 @@ IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tif
 
 
 def pil_loader(path: str | Path) -> Image:
-    """Decode an image file into RGB.
+    """Decodes an image file into RGB.
 
     Raises:
         ModuleNotFoundError: Pillow is not installed.

@@ -17,7 +17,7 @@ _MAX_BYTES = 1 << 40  # a header that claims more is not believed
 
 
 def read_idx(path: str | Path) -> NDArray[Any]:
-    """Read an IDX file, plain or compressed with gzip.
+    """Reads an IDX file, plain or compressed with gzip.
 
     Args:
         path: the file.

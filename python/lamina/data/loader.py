@@ -60,8 +60,7 @@ class DataLoader:
         TypeError: the dataset has no ``__getitem__``.
         RuntimeError: while iterating, no batch arrived within ``timeout``.
 
-    Example::
-
+    Example:
         >>> import lamina
         >>> data = lamina.data.TensorDataset(lamina.arange(10))
         >>> loader = lamina.data.DataLoader(data, batch_size=4, shuffle=True, num_workers=2)
@@ -190,7 +189,7 @@ class DataLoader:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Make the next pass go on where ``state_dict`` was taken.
+        """Makes the next pass go on where ``state_dict`` was taken.
 
         A sampler of another library must itself give the same order for the same epoch.
         """

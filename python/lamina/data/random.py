@@ -56,7 +56,7 @@ class SampleStream:
         self.seek(0)
 
     def seek(self, offset: int) -> None:
-        """Move to the sample ``offset`` places after the first of the batch."""
+        """Moves to the sample ``offset`` places after the first of the batch."""
         self._position = self._first + offset
         self._generator: np.random.Generator | None = None
 
@@ -97,8 +97,7 @@ def sample_generator() -> np.random.Generator:
     Random transforms and datasets that draw from it give the same result for any number of workers. Outside a
     ``DataLoader`` it returns a fresh generator, seeded from lamina's default one.
 
-    Example::
-
+    Example:
         >>> import lamina
         >>> def add_noise(image):
         ...     return image + lamina.data.sample_generator().normal(size=image.shape)

@@ -24,13 +24,13 @@ class Sampler(Generic[T]):
         raise NotImplementedError(f"{type(self).__name__} defines no __iter__")
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next pass; a fixed order knows no epochs."""
+        """Chooses the epoch of the next pass; a fixed order knows no epochs."""
 
     def state_dict(self) -> dict[str, Any]:
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what ``state_dict`` gave; a fixed order has nothing to take."""
+        """Takes over what ``state_dict`` gave; a fixed order has nothing to take."""
 
 
 class SequentialSampler(Sampler[int]):
@@ -186,7 +186,8 @@ class WeightedRandomSampler(SeededSampler):
         exponential = -np.log1p(-draw(len(self.weights)))
         with np.errstate(divide="ignore", invalid="ignore"):
             times = np.where(self.weights > 0, exponential / self.weights, np.inf)
-        return np.argsort(times, kind="stable")[: self.num_samples]
+        first: NDArray[np.int64] = np.argsort(times, kind="stable")
+        return first[: self.num_samples]
 
     def __len__(self) -> int:
         return self.num_samples
@@ -198,8 +199,7 @@ class BatchSampler(Sampler[list[int]]):
     Raises:
         ValueError: batch_size is not positive.
 
-    Example::
-
+    Example:
         >>> from lamina.data import BatchSampler, SequentialSampler
         >>> list(BatchSampler(SequentialSampler(range(5)), batch_size=2, drop_last=False))
         [[0, 1], [2, 3], [4]]
@@ -238,6 +238,6 @@ class BatchSampler(Sampler[list[int]]):
 
 
 def set_epoch(sampler: object, epoch: int) -> None:
-    """Tell any sampler that wants to know (torch's convention: it has ``set_epoch``) which epoch comes."""
+    """Tells any sampler that wants to know (torch's convention: it has ``set_epoch``) which epoch comes."""
     if hasattr(sampler, "set_epoch"):
         sampler.set_epoch(epoch)

@@ -70,8 +70,7 @@ class Transform:
 class Compose:
     """Transforms one after the other.
 
-    Example::
-
+    Example:
         >>> import numpy as np
         >>> from lamina.data import Compose, Normalize, RandomCrop, ToTensor
         >>> transform = Compose([RandomCrop(28, padding=2), ToTensor(), Normalize([0.5], [0.25])])
@@ -245,7 +244,7 @@ class RandomCrop(Transform):
 
 
 class Resize(Transform):
-    """Scale with Pillow's antialiased resampling.
+    """Scales with Pillow's antialiased resampling.
 
     Args:
         size: (height, width), or one number for the shorter side, keeping the proportions.

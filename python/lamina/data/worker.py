@@ -96,5 +96,5 @@ class Workers(Generic[Task, Batch]):
 
 
 def enter_worker(info: WorkerInfo) -> None:
-    """Make ``info`` what ``get_worker_info`` returns on this thread."""
+    """Makes ``info`` what ``get_worker_info`` returns on this thread."""
     _thread.info = info

@@ -22,7 +22,7 @@ _STATE = "lamina.checkpoint"
 
 
 def save_checkpoint(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write a nested state into a safetensors file, atomically: Ctrl-C leaves the old file or the new one.
+    """Writes a nested state into a safetensors file, atomically: Ctrl-C leaves the old file or the new one.
 
     Args:
         state: dicts, lists and tuples of tensors, NumPy arrays, numbers, strings, booleans and None.
@@ -31,8 +31,7 @@ def save_checkpoint(state: Mapping[str, Any], path: str | os.PathLike[str]) -> N
     Raises:
         TypeError: a value or key of another type; the message gives its place.
 
-    Example::
-
+    Example:
         >>> import lamina
         >>> lamina.save_checkpoint({"model": {"w": lamina.ones(3)}, "epoch": 7}, "/tmp/c.safetensors")
         >>> lamina.load_checkpoint("/tmp/c.safetensors")["epoch"]
@@ -44,7 +43,7 @@ def save_checkpoint(state: Mapping[str, Any], path: str | os.PathLike[str]) -> N
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read what ``save_checkpoint`` wrote.
+    """Reads what ``save_checkpoint`` wrote.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -86,8 +85,8 @@ def _encode(value: Any, path: tuple[str, ...], tensors: dict[str, Any]) -> Any:
             )
         return {"dict": [[key, _encode(item, (*path, str(key)), tensors)] for key, item in value.items()]}
     raise TypeError(
-        f"[save_checkpoint] {'.'.join(path)}: expected tensors, arrays, numbers, strings or containers of them, "
-        f"got {type(value).__name__}"
+        f"[save_checkpoint] {'.'.join(path)}: expected tensors, arrays, numbers, strings or containers, got "
+        f"{type(value).__name__}"
     )
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 
 def write_atomically(path: str | os.PathLike[str], chunks: Iterable[bytes | memoryview]) -> None:
-    """Write a file next to its place, then move it there: whoever looks, and whatever interrupts the writing,
-    finds the old file or the new one."""
+    """Writes a file next to its place, then moves it there: whoever looks, and whatever interrupts the
+    writing, finds the old file or the new one."""
     path = Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.partial")
     try:

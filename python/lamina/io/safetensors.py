@@ -36,7 +36,7 @@ _DTYPES = {
 
 
 def save(state_dict: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
-    """Write a flat state dict into a safetensors file, atomically.
+    """Writes a flat state dict into a safetensors file, atomically.
 
     Args:
         state_dict: tensors (or NumPy arrays) by name, as from ``Module.state_dict()``.
@@ -45,8 +45,7 @@ def save(state_dict: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None
     Raises:
         TypeError: a key is not a string or a value not a tensor.
 
-    Example::
-
+    Example:
         >>> import lamina
         >>> lamina.save({"weight": lamina.ones(2, 3)}, "/tmp/layer.safetensors")
         >>> lamina.load("/tmp/layer.safetensors")["weight"].shape
@@ -62,7 +61,7 @@ def save(state_dict: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """Read all tensors of a safetensors file.
+    """Reads all tensors of a safetensors file.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -73,16 +72,18 @@ def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
 
 
 def write_tensors(
-    path: str | os.PathLike[str], tensors: Mapping[str, Tensor | NDArray[Any]], metadata: dict[str, str] | None
+    path: str | os.PathLike[str],
+    tensors: Mapping[str, Tensor | NDArray[Any]],
+    metadata: dict[str, str] | None,
 ) -> None:
-    """Write tensors by name, and strings that describe them."""
+    """Writes tensors by name, and strings that describe them."""
     patterns = {name: _to_numpy(value) for name, value in tensors.items()}
-    brains = [name for name, value in tensors.items() if value.dtype == bfloat16]
+    bf16_names = [name for name, value in tensors.items() if value.dtype == bfloat16]
     data = memoryview(safetensors.numpy.save(patterns, metadata))
-    if not brains:
+    if not bf16_names:
         return write_atomically(path, [data])
     header, end = _header(data)
-    for name in brains:
+    for name in bf16_names:
         header[name]["dtype"] = "BF16"
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)  # the values stay aligned
@@ -90,21 +91,21 @@ def write_tensors(
 
 
 def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Read tensors by name, and the strings that describe them."""
+    """Reads tensors by name, and the strings that describe them."""
     data = Path(path).read_bytes()
     try:
-        entries = safetensors.deserialize(data)
+        entries = safetensors.deserialize(data)  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
         raise ValueError(f"[load] {path}: expected a whole safetensors file, got {error}") from error
     tensors = {}
     for name, entry in entries:
-        bits = entry["dtype"] == "BF16"
-        if not bits and entry["dtype"] not in _DTYPES:
+        is_bf16 = entry["dtype"] == "BF16"
+        if not is_bf16 and entry["dtype"] not in _DTYPES:
             raise ValueError(
                 f"[load] {path}: expected a dtype that lamina has, got {entry['dtype']} of {name}"
             )
-        values = np.frombuffer(entry["data"], np.uint16 if bits else _DTYPES[entry["dtype"]])
-        tensors[name] = _from_numpy(values.reshape(entry["shape"]), bits)
+        values: NDArray[Any] = np.frombuffer(entry["data"], np.uint16 if is_bf16 else _DTYPES[entry["dtype"]])
+        tensors[name] = _from_numpy(values.reshape(entry["shape"]), is_bf16)
     return tensors, _header(memoryview(data))[0].get("__metadata__", {})
 
 
@@ -119,12 +120,13 @@ def _to_numpy(value: Tensor | NDArray[Any]) -> NDArray[Any]:
     if not isinstance(value, Tensor):
         return np.asarray(value, order="C")
     value = value.detach().cpu()
-    if value.dtype != bfloat16:
-        return np.asarray(value.numpy(), order="C")
-    return (np.asarray(value.float().numpy(), order="C").view(np.uint32) >> 16).astype(np.uint16)
+    values: NDArray[Any] = (value.float() if value.dtype == bfloat16 else value).numpy()
+    values = np.asarray(values, order="C")  # unlike ascontiguousarray, it leaves 0-d arrays 0-d
+    return np.asarray(values.view(np.uint32) >> 16, np.uint16) if value.dtype == bfloat16 else values
 
 
-def _from_numpy(values: NDArray[Any], bits: bool) -> Tensor:
-    if not bits:
+def _from_numpy(values: NDArray[Any], is_bf16: bool) -> Tensor:
+    if not is_bf16:
         return lamina.tensor(values)
-    return lamina.from_numpy((values.astype(np.uint32) << 16).view(np.float32)).to(bfloat16)
+    wide = np.asarray(values.astype(np.uint32) << 16)  # of a 0-d array << makes a scalar
+    return lamina.from_numpy(wide.view(np.float32)).to(bfloat16)

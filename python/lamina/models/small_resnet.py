@@ -44,8 +44,7 @@ class SmallResNet(nn.Module):
         widths: channels of the blocks; the stem has those of the first.
         pool_stem: halve the resolution after the stem: for images of 28 pixels and more.
 
-    Example::
-
+    Example:
         >>> import lamina
         >>> model = lamina.models.SmallResNet(widths=(16, 32, 64))
         >>> model(lamina.zeros(2, 1, 8, 8)).shape

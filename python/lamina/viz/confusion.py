@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def confusion_matrix(targets: Tensor | Any, predictions: Tensor | Any, num_classes: int) -> NDArray[np.int64]:
-    """Count how often class i (row) was predicted as class j (column).
+    """Counts how often class i (row) was predicted as class j (column).
 
     Args:
         targets: true labels [N].
@@ -31,22 +31,21 @@ def confusion_matrix(targets: Tensor | Any, predictions: Tensor | Any, num_class
     Raises:
         ValueError: the shapes differ, or a label is not in [0, C).
     """
-    true, predicted = to_array(targets).reshape(-1), to_array(predictions).reshape(-1)
+    true, predicted = (to_array(labels).reshape(-1).astype(np.int64) for labels in (targets, predictions))
     if true.shape != predicted.shape:
         raise ValueError(f"[confusion_matrix] expected {true.size} predictions, got {predicted.size}")
     for labels in (true, predicted):
         if labels.size and not 0 <= labels.min() <= labels.max() < num_classes:
-            raise ValueError(
-                f"[confusion_matrix] expected labels in [0, {num_classes}), got {labels.min()} to {labels.max()}"
-            )
-    counts = np.bincount(true.astype(np.int64) * num_classes + predicted, minlength=num_classes**2)
+            got = f"{labels.min()} to {labels.max()}"
+            raise ValueError(f"[confusion_matrix] expected labels in [0, {num_classes}), got {got}")
+    counts = np.bincount(true * num_classes + predicted, minlength=num_classes**2)
     return counts.reshape(num_classes, num_classes)
 
 
 def plot_confusion_matrix(
     matrix: Tensor | Any, classes: Sequence[str] | None = None, path: str | os.PathLike[str] | None = None
 ) -> Figure:
-    """Draw a confusion matrix: colours are shares of the true class (row), numbers are counts.
+    """Draws a confusion matrix: colours are shares of the true class (row), numbers are counts.
 
     Args:
         matrix: counts [C, C].

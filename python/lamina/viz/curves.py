@@ -18,7 +18,7 @@ def plot_curves(
     xlabel: str = "epoch",
     path: str | os.PathLike[str] | None = None,
 ) -> Figure:
-    """Draw one panel per quantity, with a line per series.
+    """Draws one panel per quantity, with a line per series.
 
     Args:
         panels: series by name, by the name of their quantity.
@@ -29,8 +29,7 @@ def plot_curves(
     Raises:
         ValueError: there is no panel, or a series and x differ in length.
 
-    Example::
-
+    Example:
         >>> import lamina
         >>> curves = {"loss": {"train": [1.2, 0.4]}, "accuracy": {"train": [0.6, 0.9], "test": [0.5, 0.8]}}
         >>> figure = lamina.viz.plot_curves(curves)

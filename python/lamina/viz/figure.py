@@ -28,7 +28,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def finish(figure: Figure, path: str | os.PathLike[str] | None) -> Figure:
-    """Save the figure if there is a path; the suffix says the format (.png, .pdf, .svg)."""
+    """Saves the figure if there is a path; the suffix says the format (.png, .pdf, .svg)."""
     if path is not None:
         figure.savefig(path, dpi=150)
     return figure

@@ -24,7 +24,7 @@ def image_grid(
     titles: Sequence[str] | None = None,
     path: str | os.PathLike[str] | None = None,
 ) -> Figure:
-    """Draw images side by side, all on one scale from their least to their greatest value.
+    """Draws images side by side, all on one scale from their least to their greatest value.
 
     Args:
         images: [N, C, H, W] with one or three channels, or [N, H, W].
@@ -62,7 +62,7 @@ def image_grid(
 def plot_filters(
     weight: Tensor | Any, columns: int | None = None, path: str | os.PathLike[str] | None = None
 ) -> Figure:
-    """Draw the filters of a convolution as images.
+    """Draws the filters of a convolution as images.
 
     Args:
         weight: [out_channels, in_channels, kH, kW]; with three input channels the filters are seen in colour,
@@ -82,5 +82,5 @@ def plot_filters(
 
 
 def _to_unit(array: NDArray[np.float64]) -> NDArray[np.float64]:
-    low, high = array.min(), array.max()
+    low, high = float(array.min()), float(array.max())
     return (array - low) / (high - low if high > low else 1)

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from lamina.autograd.grad_mode import no_grad
 from lamina.ops.join import stack
-from lamina.ops.reduce import norm
 from lamina.tensor import Tensor
 
 
@@ -36,7 +35,7 @@ def clip_grad_norm_(
         from lamina.ops.creation import tensor
 
         return tensor(0.0)
-    total = norm(stack([norm(g, norm_type) for g in grads]), norm_type)
+    total = stack([g.norm(norm_type) for g in grads]).norm(norm_type)
     if error_if_nonfinite and not math.isfinite(total.item()):
         raise RuntimeError(f"[clip_grad_norm_] the norm of the gradients is {total.item()}")
     scale = (max_norm / (total + 1e-6)).clamp(max=1.0)

@@ -1,0 +1,22 @@
+// Copies: to another dtype, memory order or place.
+#pragma once
+
+#include "core/array.h"
+#include "ops/promote.h"
+
+namespace lamina::ops {
+
+Array cast(const Array& a, DType dtype);           // `a` itself if it has the dtype
+Array clone(const Array& a);                       // fresh memory in the same memory order
+Array contiguous(const Array& a);                  // `a` itself if it is row-major
+Array channels_last(const Array& a);               // `a` itself if it is channels-last
+void copy_to(const Array& dst, const Array& src);  // dst[...] = src: broadcasts and casts
+void fill(const Array& dst, const Scalar& value);
+
+// For ops that write in place: throws if the memory is read-only or elements overlap; counts the write.
+void begin_write(const Array& dst, const char* op);
+
+// Whether writing `dst` element by element could change an element of `src` that is still to be read.
+bool clashes(const Array& dst, const Array& src);
+
+}  // namespace lamina::ops

@@ -1,0 +1,63 @@
+"""Plots: figures of the right parts, files that are PNGs, refusals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import lamina
+from lamina import viz
+
+pytest.importorskip("matplotlib")
+
+
+def test_curves(tmp_path):
+    panels = {"loss": {"train": [1.0, 0.5]}, "accuracy": {"train": [0.5, 0.9], "test": [0.4, 0.8]}}
+    figure = viz.plot_curves(panels, path=tmp_path / "curves.png")
+    assert [axes.get_title() for axes in figure.axes] == ["loss", "accuracy"]
+    assert [len(axes.lines) for axes in figure.axes] == [1, 2]
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_filters(tmp_path):
+    grey = viz.plot_filters(lamina.zeros(6, 2, 3, 3), columns=4, path=tmp_path / "filters.png")
+    assert sum(len(axes.images) for axes in grey.axes) == 12
+    colour = viz.plot_filters(np.random.default_rng(0).normal(size=(5, 3, 7, 7)))
+    assert [axes.images[0].get_array().shape for axes in colour.axes if axes.images] == [(7, 7, 3)] * 5
+    assert (tmp_path / "filters.png").stat().st_size > 0
+
+
+def test_image_grid():
+    figure = viz.image_grid(np.arange(4 * 9).reshape(4, 3, 3), titles=list("abcd"))
+    assert [axes.get_title() for axes in figure.axes] == list("abcd")
+
+
+def test_confusion(tmp_path):
+    matrix = viz.confusion_matrix(lamina.tensor([0, 1, 1, 2]), [0, 1, 2, 2], 3)
+    assert matrix.tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 1]]
+    figure = viz.plot_confusion_matrix(matrix, ["a", "b", "c"], tmp_path / "confusion.png")
+    assert figure.axes[0].get_title() == "75.00% right"
+    assert len(figure.axes[0].texts) == 4
+    assert viz.confusion_matrix([], [], 2).tolist() == [[0, 0], [0, 0]]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: viz.plot_curves({}),
+        lambda: viz.plot_curves({"loss": {"train": [1, 2]}}, x=[1]),
+        lambda: viz.plot_filters(lamina.zeros(3, 3)),
+        lambda: viz.image_grid(np.zeros((0, 3, 3))),
+        lambda: viz.image_grid(np.zeros((2, 2, 3, 3))),
+        lambda: viz.image_grid(np.zeros((2, 3, 3)), columns=0),
+        lambda: viz.image_grid(np.zeros((2, 3, 3)), titles=["a"]),
+        lambda: viz.confusion_matrix([0, 1], [0], 2),
+        lambda: viz.confusion_matrix([0, 2], [0, 1], 2),
+        lambda: viz.confusion_matrix([0, -1], [0, 1], 2),
+        lambda: viz.plot_confusion_matrix(np.zeros((2, 3))),
+        lambda: viz.plot_confusion_matrix(np.zeros((2, 2)), ["a"]),
+    ],
+)
+def test_plots_refuse(call):
+    with pytest.raises(ValueError, match="expected"):
+        call()
