@@ -13,7 +13,7 @@ from lamina.autograd import GradcheckError, functional, gradcheck, gradgradcheck
 
 
 def leaf(values: Any) -> lamina.Tensor:
-    return lamina.from_numpy(np.asarray(values, np.float64)).requires_grad_()
+    return lamina.from_numpy(np.array(values, np.float64)).requires_grad_()
 
 
 class WrongAtOne(lamina.autograd.Function):
