@@ -1,6 +1,7 @@
 // Every contract.
 #pragma once
 
+#include "kernels/batch_norm.h"
 #include "kernels/conv.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/dropout.h"

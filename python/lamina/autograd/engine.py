@@ -168,6 +168,7 @@ def _run(
     )  # where the gathered gradient is a sum made here, to which more may be added in place
     edges: Sequence[Edge | None] = roots
     result: Sequence[Tensor | None] = grads
+    gathered: list[Tensor | None] = []
     previous, mode.enabled = mode.enabled, create_graph
     try:
         while True:

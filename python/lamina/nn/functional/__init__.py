@@ -5,3 +5,4 @@ from lamina.nn.functional.linear import *  # noqa: F403
 from lamina.nn.functional.loss import *  # noqa: F403
 from lamina.nn.functional.softmax import *  # noqa: F403
 from lamina.nn.functional.dropout import *  # noqa: F403
+from lamina.nn.functional.norm import *  # noqa: F403
