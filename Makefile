@@ -37,13 +37,13 @@ env-test:
 # stays: what has not changed is not compiled again.
 install:
 	@if [ ! -e .venv-$(NAME)/installed ] || \
-	    [ -n "$$(find $(SOURCES) -newer .venv-$(NAME)/installed ! -name '*.pyc' ! -name '*.so' | head -n 1)" ]; then \
+	    [ -n "$$(find $(SOURCES) -newer .venv-$(NAME)/installed -type f ! -name '*.pyc' ! -name '*.so' | head -n 1)" ]; then \
 	  set -e; \
 	  [ -x .venv-$(NAME)/bin/python ] || { echo 'Making the environment .venv-$(NAME)'; $(PYTHON) -m venv .venv-$(NAME); }; \
 	  touch .venv-$(NAME)/starting; \
 	  echo 'Building and installing lamina (minutes the first time, seconds after a change)'; \
 	  .venv-$(NAME)/bin/python -m pip install -q $(BUILD_TOOLS); \
-	  .venv-$(NAME)/bin/python -m pip install -q --no-build-isolation -C build-dir=build/$(NAME) '.[$(EXTRAS)]'; \
+	  SKBUILD_BUILD_DIR=build/$(NAME) .venv-$(NAME)/bin/python -m pip install -q --no-build-isolation '.[$(EXTRAS)]'; \
 	  mv .venv-$(NAME)/starting .venv-$(NAME)/installed; \
 	fi
 

@@ -217,6 +217,7 @@ class Training:
     def save(self) -> None:
         state = {name: getattr(self, name).state_dict() for name in self.stateful}
         state |= {"config": self.config, "rows": self.rows, "running": self.running}
+        state["random"] = lamina.get_rng_state()
         lamina.save_checkpoint(state, self.args.run_dir / "checkpoint.safetensors")
 
     def load(self) -> None:
@@ -231,6 +232,7 @@ class Training:
             sys.exit(f"{self.args.run_dir} holds a run with {'; '.join(changed)}: choose another --run-dir")
         for name in self.stateful:
             getattr(self, name).load_state_dict(state[name])
+        lamina.set_rng_state(state["random"])
         self.rows, self.running = state["rows"], state["running"]
 
     stateful = ("model", "optimizer", "schedule", "train_loader")

@@ -35,7 +35,10 @@ def test_trajectory(name, options, dtype, torch):
     start = [g.astype(dtype) for g in gradients(99, shapes)]
     ours = [nn.Parameter(lamina.tensor(s)) for s in start]
     theirs = [torch.nn.Parameter(torch.tensor(s)) for s in start]
-    optimizer, reference = getattr(optim, name)(ours, **options), getattr(torch.optim, name)(theirs, **options)
+    optimizer, reference = (
+        getattr(optim, name)(ours, **options),
+        getattr(torch.optim, name)(theirs, **options),
+    )
     for step in range(20):
         for p, q, g in zip(ours, theirs, gradients(step, shapes)):
             skipped = step % 3 == 0 and p.numel() == 7  # a parameter without a gradient is left alone

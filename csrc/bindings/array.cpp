@@ -109,6 +109,8 @@ void bind_array(py::module_& m) {
            [](const Array& a, int64_t clock) {
              return a.storage()->birth > clock && a.storage()->references.load() == 1;
            })
+      .def_property_readonly("storage_id",
+                             [](const Array& a) { return reinterpret_cast<uintptr_t>(a.storage().get()); })
       .def_property_readonly("storage_bytes", [](const Array& a) { return a.storage()->bytes(); })
       .def_property_readonly("data_ptr", [](const Array& a) { return reinterpret_cast<uintptr_t>(a.raw()); })
       .def("is_contiguous", &Array::is_contiguous)

@@ -8,6 +8,11 @@
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
 
+LAMINA_INLINE int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+LAMINA_INLINE int64_t clamp(int64_t v, int64_t least, int64_t most) {
+  return v < least ? least : v > most ? most : v;
+}
+
 struct Box {
   int64_t begin[4], size[4];  // n, d, h, w
 };

@@ -43,27 +43,14 @@ BoxCut cut_depthwise(const TapSum& s, const ChannelBlocks& blocks) {
   return cut_boxes({s.n, s.grid[0], s.grid[1], s.grid[2]}, most < 16 ? 16 : most, kDepthwisePixels);
 }
 
-// One block of channels of the positions `begin`, `size` of `a`.
+// A block as the only one: x or y from its first channel on.
 template <class T>
-ImageBox<T> block_box(const T* a, const int64_t* stride, const int64_t* extent,
-                      const ChannelBlocks& blocks, int64_t block, int64_t n_begin, int64_t n) {
-  const int64_t channels = block + 1 == blocks.blocks ? blocks.last : blocks.width;
-  return {a + block * blocks.width * stride[1], stride, extent, n_begin, n, {}, {},
-          {1, blocks.width, channels}};
+const T* block_begin(const T* a, const int64_t* stride, const ChannelBlocks& blocks,
+                     int64_t block) {
+  return a + block * blocks.width * stride[1];
 }
-
-// The inputs that the positions of a box meet.
-template <class T>
-ImageBox<T> input_box(const TapSum& s, const Box& box, const T* x, const ChannelBlocks& blocks,
-                      int64_t block) {
-  ImageBox<T> image = block_box(x, s.x_stride, s.in, blocks, block, box.begin[0], box.size[0]);
-  for (int d = 0; d < kConvDims; ++d) {
-    const AxisTaps& a = s.axis[d];
-    image.begin[d] = box.begin[1 + d] * s.step[d] + a.offset;
-    image.size[d] =
-        (box.size[1 + d] - 1) * s.step[d] + 1 + (a.count > 0 ? (a.count - 1) * a.offset_step : 0);
-  }
-  return image;
+ChannelBlocks only(const ChannelBlocks& blocks, int64_t block) {
+  return {1, blocks.width, block + 1 == blocks.blocks ? blocks.last : blocks.width};
 }
 
 // Rows of the packed box: f(row of x, n, d, h) for every row of output positions.
@@ -103,7 +90,8 @@ template <class T>
 void depthwise_box(const TapSum& s, const Box& box, const ChannelBlocks& blocks, int64_t block,
                    const T* x, const T* w, const T* bias, T* y) {
   constexpr int P = kDepthwisePixels, n = kLanes<T>;
-  const ImageBox<T> image = input_box(s, box, x, blocks, block);
+  const ImageBox<T> image =
+      input_box(s, box, block_begin(x, s.x_stride, blocks, block), only(blocks, block));
   const AxisTaps* a = s.axis;
   const int64_t width = blocks.width, row = image.size[2] * width, plane = image.size[1] * row;
   const int64_t pixel = s.step[2] * width;
@@ -192,12 +180,10 @@ template <class T>
 void depthwise_wgrad_box(const TapSum& s, const Box& box, const ChannelBlocks& blocks,
                          int64_t block, const T* x, const T* dy, T* dw) {
   constexpr int n = kLanes<T>;
-  const ImageBox<T> image = input_box(s, box, x, blocks, block);
-  ImageBox<T> grads = block_box(dy, s.y_stride, s.grid, blocks, block, box.begin[0], box.size[0]);
-  for (int d = 0; d < kConvDims; ++d) {
-    grads.begin[d] = box.begin[1 + d];
-    grads.size[d] = box.size[1 + d];
-  }
+  const ImageBox<T> image =
+      input_box(s, box, block_begin(x, s.x_stride, blocks, block), only(blocks, block));
+  const ImageBox<T> grads =
+      output_box(s, box, block_begin(dy, s.y_stride, blocks, block), only(blocks, block));
   const AxisTaps* a = s.axis;
   const int64_t width = blocks.width, row = image.size[2] * width, plane = image.size[1] * row,
                 taps = s.taps();

@@ -18,13 +18,14 @@
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
 
-inline constexpr int64_t kSliceBytes = 300 << 10;  // of a panel's weights
-inline constexpr int64_t kImageBytes = 320 << 10;  // of a task's packed input
-inline constexpr int64_t kMinPositions =
-    128;                               // of a task: a panel's weights come from L3 once per task
-inline constexpr int64_t kTasks = 32;  // wanted, to share work evenly
-inline constexpr int64_t kTaskWork =
-    int64_t{4} << 20;  // multiply-adds; a task has some 50 microseconds of work
+inline constexpr int64_t kSliceBytes = 160 << 10;  // of a panel's weights: they stay in L2
+inline constexpr int64_t kImageBytes = 320 << 10;  // of a task's packed input, in L2 too
+inline constexpr int64_t kWeightBytes = 512
+                                        << 10;  // weights beyond this come from L3 for every box,
+inline constexpr int64_t kLargeBox = 512;       // which then should have this many positions
+inline constexpr int64_t kSmallBox = 128;
+inline constexpr int64_t kTasks = 16;                   // wanted, to share work evenly
+inline constexpr int64_t kTaskWork = int64_t{4} << 20;  // multiply-adds: some 50 microseconds
 
 // The sums of one pass share channel blocks and slices, so that one walk over the weights packs
 // them all.
@@ -55,26 +56,33 @@ inline bool reads_in_place(const TapSum& s) {
   return s.x_stride[1] == 1;
 }
 
-// A sum with one tap at offset 0 is a product over pixels: dimensions that lie together in x and y
-// become one.
+// Without padding, dimensions with a single tap have no neighbours: a stride is a stride in memory,
+// and dimensions that lie together in x and y become one.  A 1x1 convolution becomes a matrix
+// product over pixels.
 inline void merge_dimensions(TapSum& s) {
-  for (int d = 0; d < kConvDims; ++d)
-    if (s.axis[d].count != 1 || s.axis[d].offset != 0 || s.step[d] != 1 || s.in[d] != s.grid[d])
-      return;
+  int first = kConvDims;  // dimensions from here on are merged
+  for (int d = kConvDims - 1; d >= 0; --d) {
+    if (s.axis[d].count != 1 || s.axis[d].offset != 0 || (s.grid[d] - 1) * s.step[d] >= s.in[d])
+      break;
+    s.x_stride[2 + d] *= s.step[d];
+    s.step[d] = 1;
+    s.in[d] = s.grid[d];
+    first = d;
+  }
+  if (first == kConvDims) return;
   if (s.in[2] == 1) {  // any stride will do
     s.x_stride[4] = s.x_stride[3];
     s.y_stride[4] = s.y_stride[3];
   }
-  for (int d = 1; d >= 0; --d) {
-    if (s.grid[d] != 1 && (s.x_stride[2 + d] != s.in[2] * s.x_stride[4] ||
-                           s.y_stride[2 + d] != s.in[2] * s.y_stride[4]))
-      return;
+  const auto follows = [&](int64_t x_stride, int64_t y_stride) {
+    return x_stride == s.in[2] * s.x_stride[4] && y_stride == s.in[2] * s.y_stride[4];
+  };
+  for (int d = 1; d >= first; --d) {
+    if (s.grid[d] != 1 && !follows(s.x_stride[2 + d], s.y_stride[2 + d])) return;
     s.in[2] = s.grid[2] *= s.grid[d];
     s.in[d] = s.grid[d] = 1;
   }
-  if (s.n != 1 &&
-      (s.x_stride[0] != s.in[2] * s.x_stride[4] || s.y_stride[0] != s.in[2] * s.y_stride[4]))
-    return;
+  if (first > 0 || (s.n != 1 && !follows(s.x_stride[0], s.y_stride[0]))) return;
   s.in[2] = s.grid[2] *= s.n;
   s.n = 1;
 }
@@ -105,26 +113,25 @@ ImplicitSum<T> plan_sum(const TapSum& sum, const WeightOrder& order, bool in_pla
   const int64_t width = sum.grid[2];
   plan.tile = &choose_tile<T>(width, in_place ? width : width + kMaxSegments);
 
-  const int64_t slice = order.slice_blocks < order.channels.blocks
-                            ? order.slice_blocks * order.channels.width
-                            : order.c;
-  const int64_t pixel_bytes =
-      slice * sum.step[0] * sum.step[1] * sum.step[2] * static_cast<int64_t>(sizeof(T));
-  int64_t most = kImageBytes / pixel_bytes, share = sum.positions() * groups / kTasks;
-  const int64_t work = (sum.taps() > 0 ? sum.taps() : 1) * order.c * order.k;
-  const int64_t least = kTaskWork / work;
-  most = most < kMinPositions ? kMinPositions : most;
-  share = share < kMinPositions ? kMinPositions : share;
-  share = share < least ? least : share;
-  plan.cut = cut_boxes({sum.n, sum.grid[0], sum.grid[1], sum.grid[2]}, most < share ? most : share,
-                       plan.tile->length);
+  const int64_t slice = order.slice_channels(0), element = sizeof(T);
+  const int64_t taps = sum.taps() > 0 ? sum.taps() : 1, work = taps * order.c * order.k;
+  int64_t position_bytes = slice * element;  // of packed input, halo included
+  for (int d = 0; d < kConvDims && sum.grid[d] > 0; ++d) {
+    const AxisTaps& a = sum.axis[d];
+    const int64_t extent = (sum.grid[d] - 1) * sum.step[d] + (a.count - 1) * a.offset_step + 1;
+    position_bytes = position_bytes * (extent > 0 ? extent : 1) / sum.grid[d];
+  }
+  const int64_t small = work * element > kWeightBytes ? kLargeBox : kSmallBox;
+  const int64_t most = clamp(kImageBytes / (position_bytes + 1), kSmallBox, INT64_MAX);
+  const int64_t share = ceil_div(sum.positions() * groups, kTasks);
+  const int64_t positions = clamp(clamp(share, small, INT64_MAX), kTaskWork / work, most);
+  plan.cut =
+      cut_boxes({sum.n, sum.grid[0], sum.grid[1], sum.grid[2]}, positions, plan.tile->length);
 
   const int64_t boxes = plan.cut.boxes() * groups;
-  int64_t panel_groups = boxes > 0 ? kTasks / boxes : 1;
   const int64_t most_groups = plan.cut.positions() * work / kTaskWork;
-  panel_groups = panel_groups > most_groups ? most_groups : panel_groups;
-  panel_groups = panel_groups > order.panels ? order.panels : panel_groups;
-  plan.panel_groups = panel_groups < 1 ? 1 : panel_groups;
+  const int64_t panel_groups = boxes > 0 ? clamp(ceil_div(kTasks, boxes), 1, order.panels) : 1;
+  plan.panel_groups = clamp(panel_groups, 1, most_groups < 1 ? 1 : most_groups);
   return plan;
 }
 
@@ -135,7 +142,7 @@ TileSlice<T> slice_runs(const AxisTaps* axis, const int64_t* tap_stride, int64_t
                         const ChannelBlocks& channels, int64_t* run) {
   TileSlice<T> slice{};
   const bool touching =
-      channels.blocks == 1 && axis[2].offset_step == 1 && channels_per_pixel == channels.width;
+      channels.blocks == 1 && axis[2].offset_step == 1 && channels_per_pixel == channels.last;
   for (int64_t d = 0; d < axis[0].count; ++d)
     for (int64_t h = 0; h < axis[1].count; ++h)
       for (int64_t w = 0; w < (touching ? (axis[2].count > 0) : axis[2].count); ++w)
@@ -158,13 +165,7 @@ void ImplicitSum<T>::run(int64_t task) const {
   const int64_t last_panel = order.panels * (panel_group + 1) / panel_groups;
   const int64_t taps = sum.taps();
 
-  ImageBox<T> image{x, sum.x_stride, sum.in, box.begin[0], box.size[0], {}, {}, {}};
-  for (int d = 0; d < kConvDims; ++d) {
-    const AxisTaps& a = sum.axis[d];
-    image.begin[d] = box.begin[1 + d] * sum.step[d] + a.offset;
-    image.size[d] =
-        (box.size[1 + d] - 1) * sum.step[d] + 1 + (a.count > 0 ? (a.count - 1) * a.offset_step : 0);
-  }
+  ImageBox<T> image = input_box(sum, box, x, order.channels);
   const int64_t width = order.channels.width;
   const int64_t image_elements = in_place ? 0 : order.slice_blocks * image.positions() * width;
   const int64_t slack =

@@ -6,13 +6,12 @@
 // over the input, 2-5 % of a 3x3 convolution, and accepts any layout: NCHW is converted here.
 #pragma once
 
+#include "cpu/conv_box.h"
+#include "cpu/conv_taps.h"
 #include "cpu/lane_transpose.h"
-#include "kernels/conv.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
-
-using kernels::kConvDims;
 
 inline constexpr int64_t kMaxBlock = 64;
 
@@ -42,6 +41,34 @@ struct ImageBox {
   LAMINA_INLINE int64_t elements() const { return channels.blocks * positions() * channels.width; }
 };
 
+// The inputs that the positions of `box` meet.
+template <class T>
+LAMINA_INLINE ImageBox<T> input_box(const TapSum& s, const Box& box, const T* x,
+                                    const ChannelBlocks& channels) {
+  ImageBox<T> image{x, s.x_stride, s.in, box.begin[0], box.size[0], {}, {}, channels};
+  for (int d = 0; d < kConvDims; ++d) {
+    const AxisTaps& a = s.axis[d];
+    image.begin[d] = box.begin[1 + d] * s.step[d] + a.offset;
+    image.size[d] =
+        (box.size[1 + d] - 1) * s.step[d] + 1 + (a.count > 0 ? (a.count - 1) * a.offset_step : 0);
+  }
+  return image;
+}
+
+// The positions of `box` themselves, in y.
+template <class T>
+LAMINA_INLINE ImageBox<T> output_box(const TapSum& s, const Box& box, const T* y,
+                                     const ChannelBlocks& channels) {
+  return {y,
+          s.y_stride,
+          s.grid,
+          box.begin[0],
+          box.size[0],
+          {box.begin[1], box.begin[2], box.begin[3]},
+          {box.size[1], box.size[2], box.size[3]},
+          channels};
+}
+
 template <class T>
 LAMINA_INLINE void copy_elements(T* to, const T* from, int64_t count) {
   constexpr int n = kLanes<T>;
@@ -58,13 +85,14 @@ LAMINA_INLINE void fill_zero(T* to, int64_t count) {
   for (; i < count; ++i) to[i] = T(0);
 }
 
-// to[w][c] = from[c * stride_c + w]: a row of an NCHW image.
+// to[w][c] = from[c * stride_c + w * stride_w]: a row of an NCHW image, transposed in squares where
+// it can be.
 template <class T>
 LAMINA_INLINE void transpose_row(T* to, int64_t width, const T* from, int64_t stride_c,
-                                 int64_t channels, int64_t pixels) {
+                                 int64_t stride_w, int64_t channels, int64_t pixels) {
   constexpr int n = kLanes<T>;
   int64_t w = 0;
-  for (; w + n <= pixels; w += n) {
+  for (; stride_w == 1 && w + n <= pixels; w += n) {
     int64_t c = 0;
     for (; c + n <= channels; c += n) {
       Vec<T> square[n];
@@ -78,23 +106,32 @@ LAMINA_INLINE void transpose_row(T* to, int64_t width, const T* from, int64_t st
       for (int i = 0; i < n; ++i) to[(w + i) * width + c] = from[c * stride_c + w + i];
   }
   for (; w < pixels; ++w)
-    for (int64_t c = 0; c < channels; ++c) to[w * width + c] = from[c * stride_c + w];
+    for (int64_t c = 0; c < channels; ++c) to[w * width + c] = from[c * stride_c + w * stride_w];
 }
 
-// `pixels` pixels of `channels` channels, `width` elements apart in `to`.
+// A row of pixels to all blocks of `to`, which lie block_stride apart.
 template <class T>
-LAMINA_INLINE void pack_row(T* to, int64_t width, const T* from, int64_t stride_c, int64_t stride_w,
-                            int64_t channels, int64_t pixels) {
-  if (stride_c == 1 && stride_w == channels && width == channels) {
+LAMINA_INLINE void pack_row(T* to, int64_t block_stride, const ChannelBlocks& ch, const T* from,
+                            int64_t stride_c, int64_t stride_w, int64_t pixels) {
+  const int64_t channels = (ch.blocks - 1) * ch.width + ch.last;
+  if (stride_c == 1 && stride_w == channels && ch.width == channels) {
     copy_elements(to, from, pixels * channels);
-  } else if (stride_c == 1) {
-    for (int64_t w = 0; w < pixels; ++w)
-      copy_elements(to + w * width, from + w * stride_w, channels);
-  } else if (stride_w == 1) {
-    transpose_row(to, width, from, stride_c, channels, pixels);
+  } else if (stride_c == 1) {  // pixel by pixel: x is read in the order in which it lies
+    for (int64_t w = 0; w < pixels; ++w, to += ch.width, from += stride_w) {
+      for (int64_t c = 0; c < channels; c += 64 / static_cast<int64_t>(sizeof(T)))
+        __builtin_prefetch(from + 4 * stride_w +
+                           c);  // strips of a few lines defeat the hardware's prefetcher
+      for (int64_t b = 0; b + 1 < ch.blocks; ++b)
+        copy_elements(to + b * block_stride, from + b * ch.width, ch.width);
+      copy_elements(to + (ch.blocks - 1) * block_stride, from + (ch.blocks - 1) * ch.width,
+                    ch.last);
+    }
   } else {
-    for (int64_t w = 0; w < pixels; ++w)
-      for (int64_t c = 0; c < channels; ++c) to[w * width + c] = from[c * stride_c + w * stride_w];
+    for (int64_t b = 0; b < ch.blocks; ++b) {
+      const int64_t count = b + 1 == ch.blocks ? ch.last : ch.width;
+      transpose_row(to + b * block_stride, ch.width, from + b * ch.width * stride_c, stride_c,
+                    stride_w, count, pixels);
+    }
   }
 }
 
@@ -115,18 +152,14 @@ __attribute__((noinline)) void pack_image(const ImageBox<T>& box, T* to) {
         const bool inside = at_d >= 0 && at_d < box.in[0] && at_h >= 0 && at_h < box.in[1];
         for (int64_t b = 0; b < ch.blocks; ++b) {
           T* out = to + b * block_stride;
-          if (!inside) {
-            fill_zero(out, row);
-            continue;
-          }
-          const T* from = box.x + (box.n_begin + n) * box.stride[0] + b * ch.width * box.stride[1] +
-                          at_d * box.stride[2] + at_h * box.stride[3] +
-                          (box.begin[2] + left) * box.stride[4];
-          fill_zero(out, left * ch.width);
-          pack_row(out + left * ch.width, ch.width, from, box.stride[1], box.stride[4],
-                   b + 1 == ch.blocks ? ch.last : ch.width, pixels);
-          fill_zero(out + (left + pixels) * ch.width, right * ch.width);
+          fill_zero(out, (inside ? left : box.size[2]) * ch.width);
+          if (inside) fill_zero(out + (left + pixels) * ch.width, right * ch.width);
         }
+        if (!inside) continue;
+        const T* from = box.x + (box.n_begin + n) * box.stride[0] + at_d * box.stride[2] +
+                        at_h * box.stride[3] + (box.begin[2] + left) * box.stride[4];
+        pack_row(to + left * ch.width, block_stride, ch, from, box.stride[1], box.stride[4],
+                 pixels);
       }
 }
 

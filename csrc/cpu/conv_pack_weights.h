@@ -118,7 +118,7 @@ void pack_weights(const T* w, int64_t stride_k, int64_t stride_c, int64_t taps,
   });
 }
 
-// dw[k][c][t] = the sum, in order, of `parts` packed gradients that lie `part_stride` apart (one
+// dw[k][c][t] = the sum, in order, of `parts` packed gradients that lie part_stride apart (one
 // slice, taps in order).
 template <class T>
 void unpack_weights(const T* packed, int64_t parts, int64_t part_stride, int64_t taps,
@@ -129,30 +129,36 @@ void unpack_weights(const T* packed, int64_t parts, int64_t part_stride, int64_t
       const int64_t panel = i / order.channels.blocks, block = i % order.channels.blocks;
       const int64_t length = order.block_channels(block), columns = length * taps;
       const T* from = packed + taps * order.before_block(panel, block) * kPanel<T>;
-      for (int v = 0; v < kPanelVectors; ++v) {
-        const int64_t k = panel * kPanel<T> + v * n, rest = order.k - k;
-        const int64_t valid = rest < n ? rest : n;
-        T* to = dw + (k * order.c + block * order.channels.width) * taps;
-        int64_t c = 0, t = 0;
-        for (int64_t at = 0; at < columns && valid > 0; at += n) {
-          const int64_t left = columns - at < n ? columns - at : n;
-          alignas(64) T lanes[n][n] = {};
-          for (int64_t j = 0; j < left; ++j) {
-            const T* source = from + (t * length + c) * kPanel<T> + v * n;
-            Vec<T> sum = load(source);
-            for (int64_t part = 1; part < parts; ++part) sum += load(source + part * part_stride);
-            store(lanes[j], sum);
-            if (++t == taps) t = 0, ++c;
-          }
+      int64_t c = 0, t = 0;
+      for (int64_t at = 0; at < columns; at += n) {
+        const int64_t left = columns - at < n ? columns - at : n;
+        const T* source[n];  // of columns (c, t), which lie apart
+        for (int64_t j = 0; j < n; ++j) {
+          source[j] = from + (t * length + c) * kPanel<T>;
+          if (j + 1 < left && ++t == taps) t = 0, ++c;
+        }
+        if (++t == taps) t = 0, ++c;
+        for (int v = 0; v < kPanelVectors; ++v) {
+          const int64_t k = panel * kPanel<T> + v * n, rest = order.k - k,
+                        valid = rest < n ? rest : n;
+          if (valid <= 0) break;
           Vec<T> square[n];
 #pragma GCC unroll 16
-          for (int j = 0; j < n; ++j) square[j] = load(lanes[j]);
+          for (int j = 0; j < n; ++j) {
+            const T* column = source[j] + v * n;
+            __builtin_prefetch(column + 4 * kPanel<T>);  // the same tap, some channels on
+            square[j] = load(column);
+            for (int64_t part = 1; part < parts; ++part)
+              square[j] += load(column + part * part_stride);
+          }
           transpose_lanes<T>(square);
-          if (left == n) {
-            for (int64_t j = 0; j < valid; ++j) store(to + j * order.c * taps + at, square[j]);
+          T* to = dw + (k * order.c + block * order.channels.width) * taps + at;
+          if (left == n && valid == n) {
+#pragma GCC unroll 16
+            for (int j = 0; j < n; ++j) store(to + j * order.c * taps, square[j]);
           } else {
             for (int64_t j = 0; j < valid; ++j)
-              for (int64_t l = 0; l < left; ++l) to[j * order.c * taps + at + l] = square[j][l];
+              for (int64_t l = 0; l < left; ++l) to[j * order.c * taps + l] = square[j][l];
           }
         }
       }

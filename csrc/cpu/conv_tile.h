@@ -69,6 +69,12 @@ __attribute__((noinline)) void conv_tile(const TileSlice<T>& s, const TilePlace<
   LAMINA_UNROLL
   for (int i = 0; i < S * L * NV; ++i) sum[i / NV][i % NV] = V{};
 
+  // y's lines are on their way from L3 while the sums are made.
+  LAMINA_UNROLL
+  for (int i = 0; i < S * L; ++i) LAMINA_UNROLL
+  for (int v = 0; v < NV; ++v)
+    __builtin_prefetch(place.out[i / L] + i % L * s.out_pixel + v * kLanes<T>, 1);
+
   int64_t at[L];
   LAMINA_UNROLL
   for (int j = 0; j < L; ++j) {

@@ -37,10 +37,8 @@ __attribute__((noinline)) void wgrad_tile(const GradBox& box, const T* x, const 
   V sum[MR][NV];
   LAMINA_UNROLL
   for (int i = 0; i < MR * NV; ++i) {
-    if (accumulate && i / NV < valid)
-      sum[i / NV][i % NV] = load(dw + i / NV * kPanel<T> + i % NV * kLanes<T>);
-    else
-      sum[i / NV][i % NV] = V{};
+    sum[i / NV][i % NV] = V{};
+    if (i / NV < valid) __builtin_prefetch(dw + i / NV * kPanel<T> + i % NV * kLanes<T>, 1);
   }
   for (int64_t r = 0; r < box.rows; ++r) {
     const T* from = x + box.row[r];
@@ -59,8 +57,11 @@ __attribute__((noinline)) void wgrad_tile(const GradBox& box, const T* x, const 
     }
   }
   LAMINA_UNROLL
-  for (int i = 0; i < MR * NV; ++i)
-    if (i / NV < valid) store(dw + i / NV * kPanel<T> + i % NV * kLanes<T>, sum[i / NV][i % NV]);
+  for (int i = 0; i < MR * NV; ++i) {
+    if (i / NV >= valid) continue;
+    T* to = dw + i / NV * kPanel<T> + i % NV * kLanes<T>;
+    store(to, accumulate ? load(to) + sum[i / NV][i % NV] : sum[i / NV][i % NV]);
+  }
 }
 
 template <class T>
@@ -94,13 +95,13 @@ struct ImplicitGrad {
   TapSum sum;  // of fprop
   WeightOrder order;
   BoxCut cut;
-  int64_t parts, panel_groups;
+  int64_t parts, panel_groups, block_groups;
   int64_t part_elements;
 
   const T *x, *dy;
   T* dw;  // [part] packed
 
-  int64_t tasks() const { return parts * panel_groups; }
+  int64_t tasks() const { return parts * panel_groups * block_groups; }
   void run(int64_t task) const;
 };
 
@@ -119,98 +120,85 @@ ImplicitGrad<T> plan_grad(const TapSum& sum, int64_t groups) {
 
   const int64_t part_bytes = plan.part_elements * groups * static_cast<int64_t>(sizeof(T));
   const int64_t work = sum.positions() * sum.taps() * sum.c * sum.k;
-  int64_t tasks = work / kTaskWork;
-  tasks = tasks > kTasks ? kTasks : tasks < 1 ? 1 : tasks;
-  int64_t parts = kPartBytes / part_bytes;
-  parts = parts > tasks ? tasks : parts < 1 ? 1 : parts;
-  plan.parts = parts > plan.cut.boxes() ? plan.cut.boxes() : parts;
-  int64_t panel_groups = tasks / plan.parts;
-  plan.panel_groups = panel_groups < 1              ? 1
-                      : panel_groups > order.panels ? order.panels
-                                                    : panel_groups;
+  // Powers of two share evenly.  Splitting positions needs another dw to add; splitting channels
+  // packs x or dy again.
+  const int64_t tasks = clamp(work / kTaskWork, 1, kTasks);
+  const int64_t most_parts = clamp(kPartBytes / part_bytes, 1, plan.cut.boxes());
+  plan.parts = plan.panel_groups = plan.block_groups = 1;
+  while (plan.parts * 2 <= tasks && plan.parts * 2 <= most_parts) plan.parts *= 2;
+  while (plan.tasks() * 2 <= tasks) {
+    const bool panels = plan.panel_groups * 2 <= order.panels,
+               blocks = plan.block_groups * 2 <= order.channels.blocks;
+    if (panels && (!blocks || plan.panel_groups * sum.c <= plan.block_groups * sum.k))
+      plan.panel_groups *= 2;
+    else if (blocks)
+      plan.block_groups *= 2;
+    else
+      break;
+  }
   return plan;
 }
 
 template <class T>
 void ImplicitGrad<T>::run(int64_t task) const {
-  const int64_t part = task / panel_groups, panel_group = task % panel_groups;
+  const int64_t block_group = task % block_groups, panel_group = task / block_groups % panel_groups;
+  const int64_t part = task / block_groups / panel_groups;
+  const int64_t first_block = order.channels.blocks * block_group / block_groups;
+  const int64_t last_block = order.channels.blocks * (block_group + 1) / block_groups;
   const int64_t first_panel = order.panels * panel_group / panel_groups;
   const int64_t last_panel = order.panels * (panel_group + 1) / panel_groups;
-  const int64_t first_box = cut.boxes() * part / parts, last_box = cut.boxes() * (part + 1) / parts;
   const int64_t width = order.channels.width, taps = sum.taps();
 
-  // The largest box sizes the scratch.
-  int64_t image_size[kConvDims], image_positions = cut.box[0];
-  for (int d = 0; d < kConvDims; ++d) {
-    image_size[d] =
-        (cut.box[1 + d] - 1) * sum.step[d] + 1 + (sum.axis[d].count - 1) * sum.axis[d].offset_step;
-    image_positions *= image_size[d];
-  }
-  const int64_t image_elements = order.channels.blocks * image_positions * width + kGradRows;
-  const int64_t panels = last_panel - first_panel,
-                dy_elements = cut.positions() * panels * kPanel<T>;
-  const int64_t most_rows = cut.box[0] * cut.box[1] * cut.box[2];
-  Scratch scratch((image_elements + dy_elements) * sizeof(T) +
-                  (most_rows + taps) * sizeof(int64_t) + 64);
+  const ChannelBlocks blocks{last_block - first_block, width, order.block_channels(last_block - 1)};
+  const int64_t rest = order.k - (last_panel - 1) * kPanel<T>;
+  const ChannelBlocks panels{last_panel - first_panel, kPanel<T>,
+                             rest < kPanel<T> ? rest : kPanel<T>};
+  const T* x_begin = x + first_block * width * sum.x_stride[1];
+  const T* dy_begin = dy + first_panel * kPanel<T> * sum.y_stride[1];
+
+  const Box largest{{}, {cut.box[0], cut.box[1], cut.box[2], cut.box[3]}};
+  const int64_t x_elements =
+      input_box(sum, largest, x, blocks).elements() + kGradRows;  // a tile's spare rows
+  const int64_t dy_elements = panels.blocks * cut.positions() * kPanel<T>;
+  Scratch scratch((x_elements + dy_elements) * sizeof(T));
+  Scratch offsets((cut.box[0] * cut.box[1] * cut.box[2] + taps) * sizeof(int64_t));
   T* packed_dy = scratch.as<T>();
   T* packed_x = packed_dy + dy_elements;
-  int64_t* row = reinterpret_cast<int64_t*>(
-      (reinterpret_cast<uintptr_t>(packed_x + image_elements) + 7) & ~uintptr_t{7});
-  int64_t* run = row + most_rows;
-  T* to = dw + part * part_elements;
+  int64_t* run = offsets.as<int64_t>();
+  int64_t* row = run + taps;
 
-  for (int64_t b = first_box; b < last_box; ++b) {
+  for (int64_t b = cut.boxes() * part / parts; b < cut.boxes() * (part + 1) / parts; ++b) {
     const Box box = cut.at(b);
-    ImageBox<T> image{x, sum.x_stride, sum.in, box.begin[0], box.size[0], {}, {}, order.channels};
-    for (int d = 0; d < kConvDims; ++d) {
-      image.begin[d] = box.begin[1 + d] * sum.step[d] + sum.axis[d].offset;
-      image.size[d] = (box.size[1 + d] - 1) * sum.step[d] + 1 +
-                      (sum.axis[d].count - 1) * sum.axis[d].offset_step;
-    }
+    const ImageBox<T> image = input_box(sum, box, x_begin, blocks);
     pack_image(image, packed_x);
-    const int64_t stride[4] = {image.size[0] * image.size[1] * image.size[2] * width,
-                               image.size[1] * image.size[2] * width, image.size[2] * width, width};
+    pack_image(output_box(sum, box, dy_begin, panels), packed_dy);
+
+    const int64_t image_row = image.size[2] * width, plane = image.size[1] * image_row;
     GradBox grad{row, 0, box.size[3], sum.step[2] * width};
     for (int64_t n = 0; n < box.size[0]; ++n)
       for (int64_t d = 0; d < box.size[1]; ++d)
         for (int64_t h = 0; h < box.size[2]; ++h)
           row[grad.rows++] =
-              n * stride[0] + d * sum.step[0] * stride[1] + h * sum.step[1] * stride[2];
-    const int64_t positions = grad.rows * grad.width;
+              (n * image.size[0] + d * sum.step[0]) * plane + h * sum.step[1] * image_row;
 
-    ImageBox<T> grads{dy,
-                      sum.y_stride,
-                      sum.grid,
-                      box.begin[0],
-                      box.size[0],
-                      {box.begin[1], box.begin[2], box.begin[3]},
-                      {box.size[1], box.size[2], box.size[3]},
-                      {}};
-    for (int64_t panel = first_panel; panel < last_panel; ++panel) {
-      const int64_t rest = order.k - panel * kPanel<T>;
-      grads.x = dy + panel * kPanel<T> * sum.y_stride[1];
-      grads.channels = {1, kPanel<T>, rest < kPanel<T> ? rest : kPanel<T>};
-      T* out = packed_dy + (panel - first_panel) * positions * kPanel<T>;
-      if (rest < kPanel<T>) fill_zero(out, positions * kPanel<T>);
-      pack_image(grads, out);
-    }
-
-    const TileSlice<T> slice = slice_runs<T>(sum.axis, stride + 1, width, order.channels, run);
+    const int64_t stride[kConvDims] = {plane, image_row, width};
+    const TileSlice<T> slice = slice_runs<T>(sum.axis, stride, width, blocks, run);
+    const bool accumulate = b > cut.boxes() * part / parts;
     for (int64_t panel = first_panel; panel < last_panel; ++panel) {
       const bool one_vector = order.k - panel * kPanel<T> <= kLanes<T>;
-      const T* dy_panel = packed_dy + (panel - first_panel) * positions * kPanel<T>;
-      T* out = to + taps * order.before_slice(panel, 0) * kPanel<T>;
-      for (int64_t block = 0; block < slice.blocks; ++block) {
-        const int64_t length = block + 1 == slice.blocks ? slice.last_length : slice.length;
-        const int64_t tiles = (length + kGradRows - 1) / kGradRows;
-        const int64_t most = (length + tiles - 1) / tiles;
+      const T* dy_panel = packed_dy + (panel - first_panel) * grad.rows * grad.width * kPanel<T>;
+      for (int64_t block = 0; block < blocks.blocks; ++block) {
+        const int64_t length = block + 1 == blocks.blocks ? slice.last_length : slice.length;
+        const int64_t most = ceil_div(length, ceil_div(length, kGradRows));
         const GradTile<T> tile = choose_grad_tile<T>(static_cast<int>(most), one_vector);
         const T* from = packed_x + block * image.positions() * width;
+        T* to = dw + part * part_elements +
+                taps * order.before_block(panel, first_block + block) * kPanel<T>;
         for (int64_t r = 0; r < slice.runs; ++r)
           for (int64_t i = 0; i < length; i += most) {
             const int64_t valid = length - i < most ? length - i : most;
-            tile(grad, from + run[r] + i, dy_panel, out, static_cast<int>(valid), b > first_box);
-            out += valid * kPanel<T>;
+            tile(grad, from + run[r] + i, dy_panel, to, static_cast<int>(valid), accumulate);
+            to += valid * kPanel<T>;
           }
       }
     }

@@ -1,10 +1,12 @@
 // Every contract.
 #pragma once
 
+#include "kernels/batch_norm.h"
 #include "kernels/conv.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/dropout.h"
 #include "kernels/elementwise.h"
+#include "kernels/matmul.h"
 #include "kernels/indexing.h"
 #include "kernels/optimizer.h"
 #include "kernels/pool.h"

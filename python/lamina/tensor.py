@@ -137,6 +137,8 @@ class Tensor:
             if not requires_grad:
                 raise RuntimeError("[requires_grad_] only a leaf can stop requiring a gradient; use detach()")
             return self
+        if not requires_grad:
+            self._edge = None
         self._requires_grad = bool(requires_grad)
         return self
 

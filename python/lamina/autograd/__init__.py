@@ -4,6 +4,7 @@ from lamina.autograd.grad_mode import enable_grad, inference_mode, is_grad_enabl
 
 __all__ = [
     "Function",
+    "GradcheckError",
     "backward",
     "enable_grad",
     "grad",
@@ -12,17 +13,22 @@ __all__ = [
     "inference_mode",
     "is_grad_enabled",
     "no_grad",
+    "numerical_gradient",
+    "once_differentiable",
+    "relative_error",
     "set_grad_enabled",
 ]
 
 _LAZY = {
     "Function": "lamina.autograd.function",
+    "GradcheckError": "lamina.autograd.checks",
     "backward": "lamina.autograd.engine",
     "functional": "lamina.autograd.functional",
     "grad": "lamina.autograd.engine",
-    "gradcheck": "lamina.autograd.gradcheck",
-    "gradgradcheck": "lamina.autograd.gradcheck",
+    "gradcheck": "lamina.autograd.checks",
+    "gradgradcheck": "lamina.autograd.checks",
     "numerical_gradient": "lamina.autograd.numeric",
+    "once_differentiable": "lamina.autograd.function",
     "relative_error": "lamina.autograd.numeric",
 }
 

@@ -1,8 +1,8 @@
 """The graph that backward walks: nodes made by ops, edges that say where a gradient goes.
 
 A tensor that needs a gradient has an edge ``(node, index)``: it is output ``index`` of ``node``.  A leaf's node is an
-:class:`AccumulateGrad`.  Nodes hold edges and the arrays that their rules need, never tensors: memory that no rule needs
-is freed as soon as the forward pass drops it, and a tensor's later life does not change what was recorded.
+:class:`AccumulateGrad`.  Nodes hold edges and the arrays that their rules need, never tensors: memory that no rule
+needs is freed as soon as the forward pass drops it, and a tensor's later life does not change what was recorded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _counter = itertools.count(1)
 
 
 class Node:
-    """One recorded operation.
+    """One recorded operation: its inputs' edges, its outputs' place in the graph, and what its rule needs.
 
     Attributes:
         rule: ``rule(node, *output_gradients)`` gives a gradient or None for each input.
@@ -40,12 +40,14 @@ class Node:
     def __init__(
         self, rule: Rule, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor], saved: Sequence[Any]
     ) -> None:
-        edges = []
+        edges: list[Edge | None] = []
         for t in inputs:
             edges.append(t._edge or leaf_edge(t) if t is not None and t._requires_grad else None)
         signatures = []
-        for t in outputs:
+        for index, t in enumerate(outputs):
             signatures.append(t._array.signature)
+            t._requires_grad = True
+            t._edge = (self, index)
         self.rule = rule
         self.edges: Sequence[Edge | None] = edges
         self.order = -next(_counter)
@@ -54,24 +56,26 @@ class Node:
         self._values: Sequence[Any] | None = saved
         self._marks: list[tuple[int, Edge | int | None] | None] | None = None
         if saved:
-            self._keep(saved, outputs)
+            self.keep(saved)
 
-    def _keep(self, saved: Sequence[Any], outputs: Sequence[Tensor]) -> None:
-        """Replaces tensors by their arrays, marked with the version and the edge they have now."""
-        values, marks = [], []
+    def keep(self, saved: Sequence[Any]) -> None:
+        """Keeps what the rule needs, tensors as arrays marked with the version and the edge that they have now."""
+        values, marks, tensors = [], [], False
         for value in saved:
             array = getattr(value, "_array", None)
-            mark: tuple[int, Edge | int | None] | None = None
-            if array is not None:
-                edge = (value._edge or leaf_edge(value)) if value._requires_grad else None
-                for index, output in enumerate(outputs):
-                    if value is output:
-                        edge = index  # a number: its edge, to this node, would close a reference cycle
-                mark = (array.version, edge)
-                value = array
-            values.append(value)
-            marks.append(mark)
-        self._values, self._marks = values, marks
+            if array is None:
+                values.append(value)
+                marks.append(None)
+                continue
+            edge: Edge | int | None = value._edge
+            if edge is None:
+                edge = leaf_edge(value) if value._requires_grad else None
+            elif edge[0] is self:
+                edge = edge[1]  # an output: its edge, to this node, would close a reference cycle
+            values.append(array)
+            marks.append((array.version, edge))
+            tensors = True
+        self._values, self._marks = values, marks if tensors else None
 
     def needs(self, index: int) -> bool:
         """Whether input ``index`` wants a gradient."""
@@ -105,8 +109,9 @@ class Node:
         return restored
 
     def release(self) -> None:
-        """Frees what the op saved."""
-        self._values = self._marks = None
+        """Frees the arrays that the op saved."""
+        if self._marks is not None:
+            self._values = self._marks = None
 
     def saves(self, array: _C.Array) -> bool:
         """Whether the rule needs this very array."""
@@ -162,14 +167,13 @@ def _no_rule(node: Node, grad: Tensor) -> None:
 
 def leaf_edge(leaf: Tensor) -> Edge:
     """The edge of a leaf, made when it first takes part in a graph."""
-    leaf._edge = edge = (AccumulateGrad(leaf), 0)
-    return edge
+    AccumulateGrad(leaf)
+    return leaf._edge  # type: ignore[return-value]
 
 
 def record(output: Tensor, rule: Rule, inputs: Sequence[Tensor | None], saved: Sequence[Any] = ()) -> Tensor:
     """Makes ``output`` the result of a node over ``inputs``; call it only where :func:`tracks` says so."""
-    output._requires_grad = True
-    output._edge = (Node(rule, inputs, (output,), saved), 0)
+    Node(rule, inputs, (output,), saved)
     return output
 
 
@@ -177,10 +181,7 @@ def record_many(
     outputs: Sequence[Tensor], rule: Rule, inputs: Sequence[Tensor | None], saved: Sequence[Any] = ()
 ) -> None:
     """As :func:`record` for several outputs; the rule gets a gradient or None for each."""
-    node = Node(rule, inputs, outputs, saved)
-    for index, output in enumerate(outputs):
-        output._requires_grad = True
-        output._edge = (node, index)
+    Node(rule, inputs, outputs, saved)
 
 
 def tracks(*inputs: object) -> bool:

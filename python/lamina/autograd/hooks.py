@@ -17,7 +17,9 @@ class Hook:
     def __init__(self, node: Node, index: int, function: Callable[[Tensor], Tensor | None]) -> None:
         self._entry = (index, function)
         self._hooks = node.hooks = node.hooks or []
-        kept = sum(isinstance(hook, KeepGrad) for _, hook in self._hooks)  # these come last: they see what hooks made
+        kept = sum(
+            isinstance(hook, KeepGrad) for _, hook in self._hooks
+        )  # these come last: they see what hooks made
         self._hooks.insert(len(self._hooks) - (0 if isinstance(function, KeepGrad) else kept), self._entry)
 
     def remove(self) -> None:

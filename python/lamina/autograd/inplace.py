@@ -26,7 +26,9 @@ def add_view(base: Tensor, view: Tensor) -> None:
         base._views = []
     views = base._views
     views.append(weakref.ref(view))
-    if len(views) >= 16 and len(views) & (len(views) - 1) == 0:  # at each power of two: drop those that are gone
+    if (
+        len(views) >= 16 and len(views) & (len(views) - 1) == 0
+    ):  # at each power of two: drop those that are gone
         views[:] = [ref for ref in views if ref() is not None]
 
 
@@ -42,7 +44,7 @@ def must_record(tensor: Tensor, op: str, others: tuple[object, ...]) -> bool:
     if base is not None and base._requires_grad:
         if base.is_leaf:
             raise RuntimeError(
-                f"[{op}] a view of a leaf that requires a gradient can't be changed in place; use no_grad() to update it"
+                f"[{op}] a view of a leaf that requires a gradient can't be changed in place; use no_grad()"
             )
         if not tensor._requires_grad:
             raise RuntimeError(
@@ -58,25 +60,31 @@ def become(tensor: Tensor, result: Tensor) -> Tensor:
         raise RuntimeError(f"[in place] a result of {result.dtype} can't be written to {tensor.dtype}")
     if result._edge is None:
         record(result, _constant_backward, (tensor,))
-    source, target = result._array, tensor._array
     assert result._edge is not None
-    node = result._edge[0]
+    node, source, target = result._edge[0], result._array, tensor._array
     if node.saves(target):  # the rule needs the values that are about to go
         node.replace_saved(target, _C.clone(target))
     _C.copy_to(target, source)
     node.replace_saved(source, target)  # equal values: no need for both
+    take_place(tensor, result)
+    return tensor
+
+
+def take_place(tensor: Tensor, result: Tensor) -> None:
+    """Gives ``tensor``, which has the values of ``result`` by now, its place in the graph."""
     base = tensor._base
     if base is None:
         _move(tensor, result)
         _follow(tensor, except_for=None)
-    else:
-        if not base._array.is_dense():
-            raise RuntimeError("[in place] a view of a tensor with gaps in memory can't be written to while recording")
-        saved = (_geometry(base), _geometry(tensor))
-        _move(base, record(base.detach(), _replace_region_backward, (base, result), saved))
-        _move(tensor, result)
-        _follow(base, except_for=tensor)
-    return tensor
+        return
+    if not base._array.is_dense():
+        raise RuntimeError(
+            "[in place] a view of a tensor with gaps in memory can't be written to while recording"
+        )
+    saved = (_geometry(base), _geometry(tensor))
+    _move(base, record(base.detach(), _replace_region_backward, (base, result), saved))
+    _move(tensor, result)
+    _follow(base, except_for=tensor)
 
 
 def _move(tensor: Tensor, place: Tensor) -> None:

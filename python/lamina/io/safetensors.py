@@ -78,12 +78,12 @@ def write_tensors(
 ) -> None:
     """Writes tensors by name, and strings that describe them."""
     patterns = {name: _to_numpy(value) for name, value in tensors.items()}
-    brains = [name for name, value in tensors.items() if value.dtype == bfloat16]
+    bf16_names = [name for name, value in tensors.items() if value.dtype == bfloat16]
     data = memoryview(safetensors.numpy.save(patterns, metadata))
-    if not brains:
+    if not bf16_names:
         return write_atomically(path, [data])
     header, end = _header(data)
-    for name in brains:
+    for name in bf16_names:
         header[name]["dtype"] = "BF16"
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)  # the values stay aligned
@@ -99,13 +99,13 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
         raise ValueError(f"[load] {path}: expected a whole safetensors file, got {error}") from error
     tensors = {}
     for name, entry in entries:
-        bits = entry["dtype"] == "BF16"
-        if not bits and entry["dtype"] not in _DTYPES:
+        is_bf16 = entry["dtype"] == "BF16"
+        if not is_bf16 and entry["dtype"] not in _DTYPES:
             raise ValueError(
                 f"[load] {path}: expected a dtype that lamina has, got {entry['dtype']} of {name}"
             )
-        values: NDArray[Any] = np.frombuffer(entry["data"], np.uint16 if bits else _DTYPES[entry["dtype"]])
-        tensors[name] = _from_numpy(values.reshape(entry["shape"]), bits)
+        values: NDArray[Any] = np.frombuffer(entry["data"], np.uint16 if is_bf16 else _DTYPES[entry["dtype"]])
+        tensors[name] = _from_numpy(values.reshape(entry["shape"]), is_bf16)
     return tensors, _header(memoryview(data))[0].get("__metadata__", {})
 
 
@@ -122,10 +122,11 @@ def _to_numpy(value: Tensor | NDArray[Any]) -> NDArray[Any]:
     value = value.detach().cpu()
     values: NDArray[Any] = (value.float() if value.dtype == bfloat16 else value).numpy()
     values = np.asarray(values, order="C")  # unlike ascontiguousarray, it leaves 0-d arrays 0-d
-    return (values.view(np.uint32) >> 16).astype(np.uint16) if value.dtype == bfloat16 else values
+    return np.asarray(values.view(np.uint32) >> 16, np.uint16) if value.dtype == bfloat16 else values
 
 
-def _from_numpy(values: NDArray[Any], bits: bool) -> Tensor:
-    if not bits:
+def _from_numpy(values: NDArray[Any], is_bf16: bool) -> Tensor:
+    if not is_bf16:
         return lamina.tensor(values)
-    return lamina.from_numpy((values.astype(np.uint32) << 16).view(np.float32)).to(bfloat16)
+    wide = np.asarray(values.astype(np.uint32) << 16)  # of a 0-d array << makes a scalar
+    return lamina.from_numpy(wide.view(np.float32)).to(bfloat16)
