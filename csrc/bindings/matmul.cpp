@@ -13,6 +13,7 @@ void bind_matmul(py::module_& m) {
   def(m, "addmm", &ops::addmm);
   def(m, "baddbmm", &ops::baddbmm);
   def(m, "linear", &ops::linear);
+  def(m, "multiply_registers", &ops::multiply_registers);
 }
 
 }  // namespace lamina::bindings

@@ -102,8 +102,26 @@ void multiply(const MatrixProduct& p) {
   });
 }
 
+int64_t multiply_registers(DType dtype, int64_t rounds) {
+  int64_t operations = 0;
+  visit_real(dtype, [&](auto tag) {
+    using T = decltype(tag);
+    constexpr int kChains = 12;  // more than latency times throughput of any multiply-add unit
+    Vec<T> sum[kChains] = {}, x = broadcast(T(1)), y = broadcast(T(0.5));
+    for (int64_t r = 0; r < rounds; ++r) {
+#pragma GCC unroll 12
+      for (int i = 0; i < kChains; ++i) {
+        sum[i] += x * y;
+        asm volatile("" : "+v"(sum[i]));  // keeps every round and every chain
+      }
+    }
+    operations = 2 * rounds * kChains * kLanes<T>;
+  });
+  return operations;
+}
+
 }  // namespace
 
-LAMINA_CPU_KERNELS(Matmul, matmul){&multiply};
+LAMINA_CPU_KERNELS(Matmul, matmul){&multiply, &multiply_registers};
 
 }  // namespace lamina::cpu::LAMINA_ISA

@@ -19,6 +19,10 @@ struct MatrixProduct {
 
 struct Matmul {
   void (*multiply)(const MatrixProduct& product);
+  // Does `rounds` rounds of independent multiply-adds on registers alone and returns how many
+  // floating-point operations that was: timed, the peak that no product of this dtype (float32,
+  // float64) can pass on one core.
+  int64_t (*multiply_registers)(DType dtype, int64_t rounds);
 };
 
 }  // namespace lamina::kernels

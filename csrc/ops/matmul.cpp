@@ -213,4 +213,10 @@ Array linear(const Array& x, const Array& weight, const Array* bias) {
   return x.rank() == 1 ? squeeze(product, Dims{0}) : product;
 }
 
+int64_t multiply_registers(DType dtype, int64_t rounds) {
+  check<TypeError>(dtype == DType::float32 || dtype == DType::float64,
+                   "[multiply_registers] expected float32 or float64, got ", name(dtype));
+  return kernels::on<kernels::Matmul>(Device{}).multiply_registers(dtype, rounds);
+}
+
 }  // namespace lamina::ops

@@ -23,4 +23,8 @@ Array baddbmm(const Array& input, const Array& a, const Array& b);
 // x (..., in) times the transpose of weight (out, in), plus bias (out) unless null.
 Array linear(const Array& x, const Array& weight, const Array* bias);
 
+// Runs multiply-adds on registers alone and returns their number of floating-point operations: for
+// measuring the peak.
+int64_t multiply_registers(DType dtype, int64_t rounds);
+
 }  // namespace lamina::ops

@@ -77,11 +77,10 @@ EINSUM = [
     ("i j , j -> i", (3, 4), (4,)),
     (",i->i", (), (3,)),
 ]
-BROADCASTS_SUM = (
-    "ij,jk->ik",
-    (3, 1),
-    (4, 2),
-)  # NumPy refuses a sum over an index of sizes 1 and 4; torch does not
+TORCH_EINSUM = [  # what torch allows and NumPy does not
+    ("ij,jk->ik", (3, 1), (4, 2)),
+    ("b...,b...->b", (3, 2, 4), (3, 2, 4)),
+]
 
 
 def einsum_sample(equation, *shapes):

@@ -5,6 +5,11 @@ from lamina.ops.count import *  # noqa: F403
 from lamina.ops.creation import *  # noqa: F403
 from lamina.ops.elementwise import *  # noqa: F403
 from lamina.ops.gather import *  # noqa: F403
+from lamina.ops.unary import *  # noqa: F403
+from lamina.ops.compare import *  # noqa: F403
+from lamina.ops.select import *  # noqa: F403
+from lamina.ops.power import *  # noqa: F403
+from lamina.ops.reduce import *  # noqa: F403
 from lamina.ops.indexing import *  # noqa: F403
 from lamina.ops.join import *  # noqa: F403
 from lamina.ops.rearrange import *  # noqa: F403
@@ -15,3 +20,4 @@ from lamina.ops.split import *  # noqa: F403
 from lamina.ops.strided import *  # noqa: F403
 from lamina.ops.matmul import *  # noqa: F403
 from lamina.ops.einsum import *  # noqa: F403
+from lamina.ops.random import *  # noqa: F403

@@ -17,7 +17,7 @@ __all__ = ["addmm", "baddbmm", "bmm", "dot", "ger", "inner", "kron", "matmul", "
 
 
 def product(a: Tensor, b: Tensor, transpose_a: bool = False, transpose_b: bool = False) -> Tensor:
-    """``op(a) @ op(b)`` with the rules of :func:`matmul`; ``op`` swaps the last two dimensions where its flag is set."""
+    """``op(a) @ op(b)`` as :func:`matmul` has it; ``op`` swaps the last two dimensions where its flag is set."""
     return _recorded(
         Tensor(_C.matmul(a._array, b._array, transpose_a, transpose_b)), a, b, transpose_a, transpose_b
     )
@@ -131,7 +131,7 @@ vdot = method("vdot")(dot)
 
 @method()
 def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The sums of products over the last dimension of both: (..., k) and (..., k) give the two leading shapes joined."""
+    """The sums of products over the last dimension of both; the result has both leading shapes, one after the other."""
     a, b = input, other
     if a._array.ndim == 0 or b._array.ndim == 0:
         y = mul(a, b)
