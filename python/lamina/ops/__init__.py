@@ -23,3 +23,4 @@ from lamina.ops.sort import *  # noqa: F403
 from lamina.ops.split import *  # noqa: F403
 from lamina.ops.strided import *  # noqa: F403
 from lamina.ops.unary import *  # noqa: F403
+from lamina.ops.ranges import *  # noqa: F403
