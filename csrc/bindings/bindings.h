@@ -110,10 +110,10 @@ struct type_caster<lamina::ops::Scalar> {
   }
 };
 
-// An array or a number.
+// An array, a number, or a Tensor, which has its array in `_array`.
 template <>
 struct type_caster<lamina::ops::Operand> {
-  PYBIND11_TYPE_CASTER(lamina::ops::Operand, const_name("Array | float"));
+  PYBIND11_TYPE_CASTER(lamina::ops::Operand, const_name("Array | Tensor | float"));
 
   bool load(handle source, bool convert) {
     make_caster<lamina::ops::Scalar> number;
@@ -122,10 +122,18 @@ struct type_caster<lamina::ops::Operand> {
       return true;
     }
     make_caster<lamina::Array> array;
-    if (!array.load(source, false)) return false;
+    if (!array.load(source, false)) {
+      static PyObject* const name = PyUnicode_InternFromString("_array");
+      held = reinterpret_steal<object>(PyObject_GetAttr(source.ptr(), name));
+      if (!held) PyErr_Clear();
+      if (!held || !array.load(held, false)) return false;
+    }
     value.array = static_cast<const lamina::Array*>(array);
     return value.array != nullptr;
   }
+
+ private:
+  object held;  // another thread may give the tensor other memory meanwhile
 };
 
 }  // namespace pybind11::detail

@@ -63,7 +63,7 @@ void bind_elementwise(py::module_& m) {
   def_unary(m, "gelu", Unary::gelu);
   def_unary(m, "gelu_tanh", Unary::gelu_tanh);
   def_unary(m, "silu", Unary::silu);
-  def_unary_1(m, "round_to", Unary::round_to);
+  def_unary_3(m, "round_to", Unary::round_to);
   def_unary_1(m, "leaky_relu", Unary::leaky_relu);
   def_unary_1(m, "elu", Unary::elu);
   def_unary_3(m, "nan_to_num", Unary::nan_to_num);

@@ -61,17 +61,26 @@ struct Panels {
   const Packer& packer;
   int64_t extent;  // lines in all
   int64_t count;
-  bool in_place;  // panels of whole vectors (B) or of any size (A) are read where they are
+  int64_t each, longer;  // rows of a panel of A; that many panels have one more
+  bool in_place;         // panels of whole vectors (B) or of any size (A) are read where they are
 
   Panels(const Packer& packer, int64_t extent)
-      : packer(packer), extent(extent), count(ceil_div(extent, kLines)), in_place(false) {}
+      : packer(packer),
+        extent(extent),
+        count(ceil_div(extent, kLines)),
+        each(extent / count),
+        longer(extent % count),
+        in_place(false) {}
 
   // Rows are dealt out evenly, since a tile costs what it has of them; columns come in whole
   // vectors.
   int64_t begin(int64_t panel) const {
-    return kRows ? panel * extent / count : smaller(panel * kLines, extent);
+    return kRows ? panel * each + smaller(panel, longer) : panel * kLines;
   }
-  int lines(int64_t panel) const { return static_cast<int>(begin(panel + 1) - begin(panel)); }
+  int lines(int64_t panel) const {
+    return static_cast<int>(kRows ? each + (panel < longer)
+                                  : smaller(kLines, extent - panel * kLines));
+  }
   bool reads_in_place(int64_t panel) const {
     return in_place && (kRows || lines(panel) % kLanes<T> == 0);
   }
@@ -87,7 +96,8 @@ struct Panels {
     packer.template pack<kWidth>(buffer, begin(panel), lines(panel), depth, depths);
     return {buffer, 1, kWidth};
   }
-  LAMINA_INLINE void prefetch(int64_t panel, int64_t depth, int64_t depths, int64_t part, int64_t parts) const {
+  LAMINA_INLINE void prefetch(int64_t panel, int64_t depth, int64_t depths, int64_t part,
+                              int64_t parts) const {
     if constexpr (requires { &Packer::prefetch; })
       packer.prefetch(begin(panel), lines(panel), depth, depths, part, parts);
   }
@@ -128,15 +138,18 @@ class SharedBlock {
 template <class T, class PackA, class PackB, class Epilogue>
 class Product {
  public:
-  Product(int64_t m, int64_t n, int64_t k, const PackA& a, const PackB& b, const Result<T>& c,
-          const Epilogue& epilogue)
-      : k_(k), a_(a, m), b_(b, n), c_(c), epilogue_(epilogue) {
+  // Over depths [k0, k1).
+  Product(int64_t m, int64_t n, int64_t k0, int64_t k1, const PackA& a, const PackB& b,
+          const Result<T>& c, const Epilogue& epilogue)
+      : k0_(k0), k1_(k1), a_(a, m), b_(b, n), c_(c), epilogue_(epilogue) {
     if constexpr (requires { a.line_stride; }) {
       const bool one_set = a.depth_stride == 1 && a.line_stride * sizeof(T) % 2048 == 0;
       a_.in_place = (a.line_stride == 1 || a.depth_stride == 1) && b_.count <= (one_set ? 1 : 4);
     }
+    [[maybe_unused]] const int64_t bytes = n * (k1 - k0) * static_cast<int64_t>(sizeof(T));
     if constexpr (requires { b.line_stride; })
-      b_.in_place = b.line_stride == 1 && (a_.count <= 3 || n * k * sizeof(T) <= 32 << 10);
+      b_.in_place = b.line_stride == 1 && (a_.count <= 3 || bytes <= (32 << 10) ||
+                                           (a_.count <= 12 && bytes <= 2 * kSharedBytes));
   }
 
   void run() const {
@@ -154,20 +167,22 @@ class Product {
   void sweep(const Private& mine, const Shared& shared) const {
     constexpr int kSharedWidth = Shared::kWidth, kPrivateWidth = Private::kWidth;
     constexpr int64_t kBlock = kDepthBlock<T>;
-    const int64_t blocks = larger(1, ceil_div(k_, kBlock)), block = larger(1, ceil_div(k_, blocks));
+    const int64_t blocks = larger(1, ceil_div(k1_ - k0_, kBlock));
+    const int64_t block = larger(1, ceil_div(k1_ - k0_, blocks));
     constexpr int64_t kBudget = kSharedBytes / (kSharedWidth * sizeof(T));  // panels times depths
-    const int64_t width = smaller(shared.count, larger(1, kBudget / block));
+    const int64_t groups = ceil_div(shared.count, larger(1, kBudget / block));
+    const int64_t width = ceil_div(shared.count, groups);
     const int64_t span = smaller(blocks, larger(1, kBudget / (width * block))) * block;
     const Scratch memory(shared.in_place ? kSharedWidth * span * sizeof(T)
                                          : width * kSharedWidth * span * sizeof(T));
     for (int64_t first = 0; first < shared.count; first += width) {
       const int64_t last = smaller(first + width, shared.count);
-      for (int64_t depth = 0; depth == 0 || depth < k_; depth += span) {
-        const int64_t end_depth = smaller(depth + span, k_);
+      for (int64_t depth = k0_; depth == k0_ || depth < k1_; depth += span) {
+        const int64_t end_depth = smaller(depth + span, k1_);
         const SharedBlock<T, Shared> pack(shared, memory.as<T>(), first, last, depth,
                                           end_depth - depth);
-        const int64_t lines = shared.begin(last) - shared.begin(first);
-        const int64_t flops = 2 * mine.lines(0) * lines * larger(1, end_depth - depth);
+        const int64_t flops =
+            2 * mine.lines(0) * shared.lines(first) * (last - first) * larger(1, end_depth - depth);
         parallel_for(mine.count, larger(1, kTaskFlops / flops), [&](int64_t begin, int64_t end) {
           const Scratch panel(kPrivateWidth * block * sizeof(T));
           for (int64_t i = begin; i < end; ++i)
@@ -177,7 +192,7 @@ class Product {
               const bool same = p + block < end_depth;  // the next panel is more of this one
               const int64_t next = same ? i : i + 1, next_depth = same ? p + block : depth;
               for (int64_t j = first; j < last; ++j) {
-                if (next < end)
+                if (next < mine.count)
                   mine.prefetch(next, next_depth, depths, j - first, last - first);
                 if constexpr (kRowsPrivate)
                   tile(i, j, p, depths, view, pack.view(j, p));
@@ -196,27 +211,73 @@ class Product {
     T* c = c_.data + row * c_.row + col;
     TileTask<T> task{depths, a.data, a.line, a.depth, b.data,      b.depth,    c,
                      c_.row, c,      c_.row, 1,       a_.lines(i), b_.lines(j)};
-    if (depth == 0) {
+    if (depth == k0_) {
       task.init = c_.init ? c_.init + row * c_.init_row + col * c_.init_col : nullptr;
       task.init_row = c_.init_row;
       task.init_col = c_.init_col;
     }
     multiply_tile(task);
-    if (depth + depths == k_) epilogue_(c, c_.row, row, task.rows, col, task.cols);
+    if (depth + depths == k1_) epilogue_(c, c_.row, row, task.rows, col, task.cols);
   }
 
-  int64_t k_;
+  int64_t k0_, k1_;
   PanelsA a_;
   PanelsB b_;
   Result<T> c_;
   const Epilogue& epilogue_;
 };
 
+// How many pieces a long k is cut into where C alone has too few panels to keep many threads busy:
+// by the problem alone.
+template <class T>
+int64_t depth_splits(int64_t m, int64_t n, int64_t k) {
+  constexpr int64_t kMostSplits = 32, kLeastDepth = 1024, kMostBytes = 8 << 20;
+  const int64_t panels = larger(ceil_div(m, kTileRows), ceil_div(n, kTileCols<T>));
+  const int64_t fit = kMostBytes / (m * n * static_cast<int64_t>(sizeof(T)));
+  const int64_t splits = smaller(smaller(k / kLeastDepth, fit), kMostSplits);
+  return splits > panels ? splits : 1;
+}
+
+// C = init + the sum of `count` partial products, each (m, n) row-major, pairwise in a fixed tree.
+template <class T, class Epilogue>
+void sum_partial_products(int64_t m, int64_t n, int64_t count, T* partial, const Result<T>& c,
+                          const Epilogue& epilogue) {
+  parallel_for(m, larger(1, kPackTaskBytes / (n * count * static_cast<int64_t>(sizeof(T)))),
+               [&](int64_t begin, int64_t end) {
+                 const int64_t from = begin * n, to = end * n, next = m * n;
+                 for (int64_t step = 1; step < count; step *= 2)
+                   for (int64_t s = 0; s + step < count; s += 2 * step) {
+                     T* sum = partial + s * next;
+                     const T* other = sum + step * next;
+                     for (int64_t q = from; q < to; ++q) sum[q] += other[q];
+                   }
+                 for (int64_t i = begin; i < end; ++i)
+                   for (int64_t j = 0; j < n; ++j)
+                     c.data[i * c.row + j] =
+                         partial[i * n + j] +
+                         (c.init ? c.init[i * c.init_row + j * c.init_col] : T(0));
+                 epilogue(c.data + begin * c.row, c.row, begin, static_cast<int>(end - begin), 0,
+                          static_cast<int>(n));
+               });
+}
+
 template <class T, class PackA, class PackB, class Epilogue = NoEpilogue>
 void gemm(int64_t m, int64_t n, int64_t k, const PackA& a, const PackB& b, const Result<T>& c,
           const Epilogue& epilogue = {}) {
   if (m == 0 || n == 0) return;
-  Product<T, PackA, PackB, Epilogue>(m, n, k, a, b, c, epilogue).run();
+  const int64_t splits = depth_splits<T>(m, n, k);
+  if (splits == 1) return Product<T, PackA, PackB, Epilogue>(m, n, 0, k, a, b, c, epilogue).run();
+  const Scratch partial(splits * m * n * sizeof(T));
+  const NoEpilogue none;
+  parallel_for(splits, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t s = begin; s < end; ++s) {
+      const Result<T> piece{partial.as<T>() + s * m * n, n};
+      Product<T, PackA, PackB, NoEpilogue>(m, n, k * s / splits, k * (s + 1) / splits, a, b, piece,
+                                           none)
+          .run();
+    }
+  });
+  sum_partial_products(m, n, splits, partial.as<T>(), c, epilogue);
 }
 
 }  // namespace lamina::cpu::LAMINA_ISA

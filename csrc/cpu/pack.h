@@ -9,34 +9,10 @@
 // from `depth` on.
 #pragma once
 
+#include "cpu/lane_transpose.h"
 #include "cpu/vec.h"
 
 namespace lamina::cpu::LAMINA_ISA {
-
-// Transposes a square of registers: log2(L) rounds of perfect shuffles between the lower and the
-// upper half.
-template <class T>
-LAMINA_INLINE void transpose(Vec<T> (&r)[kLanes<T>]) {
-  constexpr int L = kLanes<T>;
-  using Index = __typeof__(Vec<T>{} < Vec<T>{});
-  Index low, high;
-#pragma GCC unroll 16
-  for (int i = 0; i < L; ++i) {
-    low[i] = i / 2 + i % 2 * L;
-    high[i] = low[i] + L / 2;
-  }
-#pragma GCC unroll 4
-  for (int round = 1; round < L; round *= 2) {
-    Vec<T> t[L];
-#pragma GCC unroll 8
-    for (int i = 0; i < L / 2; ++i) {
-      t[2 * i] = __builtin_shuffle(r[i], r[i + L / 2], low);
-      t[2 * i + 1] = __builtin_shuffle(r[i], r[i + L / 2], high);
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < L; ++i) r[i] = t[i];
-  }
-}
 
 // A plain matrix: line i at depth p lies at data[i * line_stride + p * depth_stride].
 template <class T>
@@ -60,7 +36,7 @@ struct Strided {
   }
 
   LAMINA_INLINE void prefetch(int64_t line, int lines, int64_t depth, int64_t depths, int64_t part,
-                int64_t parts) const {
+                              int64_t parts) const {
     const bool along_lines = line_stride == 1;
     const int64_t rows = along_lines ? depths : lines, length = along_lines ? lines : depths;
     const int64_t stride = along_lines ? depth_stride : line_stride;
@@ -96,7 +72,7 @@ struct Strided {
 #pragma GCC unroll 16
         for (int i = 0; i < L; ++i)
           square[i] = first + i < lines ? load(source + (first + i) * line_stride + p) : Vec<T>{};
-        transpose<T>(square);
+        transpose_lanes<T>(square);
 #pragma GCC unroll 16
         for (int i = 0; i < L; ++i) store(panel + (p + i) * Width + first, square[i]);
       }

@@ -86,12 +86,15 @@ RowMap real(Unary op) {
         return x == x ? y : static_cast<T>(p[0]);
       });
     case Unary::round_to:
-      return one<T>([](T x, P p) { return static_cast<T>(scalar::rint(x * static_cast<T>(*p)) / static_cast<T>(*p)); });
+      return one<T>([](T x, P p) {
+        const T power = static_cast<T>(p[0]);
+        return p[1] != 0 ? scalar::rint(x / power) * power : scalar::rint(x * power) / power;
+      });
     case Unary::leaky_relu: return vec<T>([](V x, P p) { return x > 0 ? x : x * static_cast<T>(*p); });
     case Unary::elu: return vec<T>([](V x, P p) { return x > 0 ? x : math::expm1(x) * static_cast<T>(*p); });
     case Unary::gelu: return vec<T>([](V x, P) { return math::gelu(x); });
     case Unary::gelu_tanh: return vec<T>([](V x, P) { return math::gelu_tanh(x); });
-    case Unary::silu: return vec<T>([](V x, P) { return x * math::sigmoid(x); });
+    case Unary::silu: return vec<T>([](V x, P) { return x / (1 + math::exp(-x)); });
     case Unary::softplus:
       return vec<T>([](V x, P p) { return math::softplus(x, static_cast<T>(p[0]), static_cast<T>(p[1])); });
     case Unary::clamp:

@@ -19,7 +19,7 @@ enum class Unary {
   sigmoid, erf, erfc,
   isnan, isinf, isfinite,
   nan_to_num,   // p: for NaN, +inf, -inf
-  round_to,     // p: 10^decimals
+  round_to,     // p: 10^|decimals|, whether decimals are negative
   leaky_relu,   // p: slope
   elu,          // p: alpha
   gelu, gelu_tanh, silu,

@@ -28,8 +28,9 @@ std::pair<const std::byte*, const std::byte*> extent(const Array& a) {
 
 void begin_write(const Array& dst, const char* op) {
   check<RuntimeError>(!dst.storage()->read_only, "[", op, "] this memory is read-only; clone() it first");
+  const bool empty = dst.numel() == 0;
   for (int d = 0; d < dst.rank(); ++d)
-    check<RuntimeError>(dst.size(d) < 2 || dst.strides()[d] != 0 || dst.numel() == 0, "[", op,
+    check<RuntimeError>(empty || dst.size(d) < 2 || dst.strides()[d] != 0, "[", op,
                         "] several elements share one place in memory (an expanded array); clone() it first");
   dst.storage()->version.fetch_add(1, std::memory_order_relaxed);
 }

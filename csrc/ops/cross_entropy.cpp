@@ -4,6 +4,7 @@
 #include "kernels/registry.h"
 #include "ops/elementwise.h"
 #include "ops/shape.h"
+#include "ops/shape.h"
 
 namespace lamina::ops {
 namespace {
@@ -88,8 +89,8 @@ CrossEntropyResult cross_entropy(const Array& scores, const Array& targets, cons
 Array cross_entropy_backward(const Array& scores, const Array& targets, const std::optional<Array>& weight,
                              const CrossEntropyResult& saved, const Array& grad, const CrossEntropyOptions& o) {
   const Prepared p = prepare(scores, targets, weight, o);
-  const Array dlosses = Array::empty(targets.shape(), scores.dtype(), scores.device());
-  binary(kernels::Binary::divide, {&grad}, {&saved.divisor}, {}, &dlosses);
+  const Array scaled = binary(kernels::Binary::divide, {&grad}, {&saved.divisor});
+  const Array dlosses = contiguous(expand(scaled, targets.shape()));
   const Array dscores = Array::empty_like(p.scores, scores.dtype());
   if (dscores.numel())
     kernels::on<kernels::CrossEntropy>(scores.device())

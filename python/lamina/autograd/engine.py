@@ -84,6 +84,8 @@ def grad(
         >>> lamina.autograd.grad(g, x)
         (tensor(18.),)
     """
+    from lamina.ops.creation import zeros_like
+
     roots, grads = _starts(outputs, grad_outputs)
     wanted = _listed(inputs)
     retain = create_graph if retain_graph is None else retain_graph
@@ -91,7 +93,7 @@ def grad(
     result: list[Tensor | None] = []
     for position, (t, g) in enumerate(zip(wanted, found)):
         if g is None and materialize_grads:
-            g = t.new_zeros(t.shape)
+            g = zeros_like(t)
         elif g is None and not allow_unused:
             raise RuntimeError(
                 f"[grad] the outputs do not depend on input {position}; pass allow_unused=True to get None for it"
@@ -166,6 +168,7 @@ def _run(
     )  # where the gathered gradient is a sum made here, to which more may be added in place
     edges: Sequence[Edge | None] = roots
     result: Sequence[Tensor | None] = grads
+    gathered: list[Tensor | None] = []
     previous, mode.enabled = mode.enabled, create_graph
     try:
         while True:
@@ -211,7 +214,6 @@ def _run(
                 raise RuntimeError(
                     f"[backward] expected {len(edges)} gradients from {node.name()}, got {len(result)}"
                 )
-        del result, gathered
         for node, grad in leaves.items():
             if node.hooks is not None:
                 (grad,) = _run_hooks(node, [grad])

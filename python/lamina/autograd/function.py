@@ -105,21 +105,19 @@ class Function:
 
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
-        """Runs ``forward`` and records ``backward``; keywords need a ``setup_context``."""
+        """Runs ``forward`` and records ``backward``, which has a gradient for each positional argument."""
         separate = cls.setup_context is not Function.setup_context
         if separate:
             args = _positional(cls.forward, args, kwargs)
-        elif kwargs:
-            raise TypeError(
-                f"[{cls.__name__}] expected positional arguments, got the keywords {sorted(kwargs)}"
-            )
+        elif tracks(*kwargs.values()):
+            raise TypeError(f"[{cls.__name__}] a tensor that requires a gradient must be a positional argument")
         ctx = FunctionCtx(cls, args)
         with no_grad():
             if separate:
                 result = cls.forward(*args)
                 cls.setup_context(ctx, args, result)
             else:
-                result = cls.forward(ctx, *args)
+                result = cls.forward(ctx, *args, **kwargs)
         outputs = result if isinstance(result, tuple) else (result,)
         if any(not any(t is y for y in outputs) for t in ctx._dirty):
             raise RuntimeError(
@@ -160,10 +158,11 @@ def _twice_backward(node: Node, *grads: Tensor | None) -> None:
 class _FunctionNode(Node):
     """The node of a Function; like every node it refers to no tensor."""
 
-    __slots__ = ("context", "positions")
+    __slots__ = ("context", "count", "positions")
 
     context: FunctionCtx
-    positions: list[int]  # of its outputs among all that forward returned
+    count: int  # how many values forward returned
+    positions: list[int]  # of the tensors among them
 
     def name(self) -> str:
         return f"{self.context._function.__name__}Backward"
@@ -179,6 +178,7 @@ def _record(ctx: FunctionCtx, args: tuple[Any, ...], outputs: tuple[Any, ...]) -
         _function_backward, [a if isinstance(a, Tensor) else None for a in args], tensors, ()
     )
     node.context = ctx
+    node.count = len(outputs)
     node.positions = [k for k, y in enumerate(handles) if y is not None]
     results: list[Any] = []
     for output, handle in zip(outputs, handles):
@@ -213,7 +213,7 @@ def _same_storage(a: Tensor, b: Tensor) -> bool:
 
 def _function_backward(node: _FunctionNode, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     ctx = node.context
-    given: list[Tensor | None] = [None] * (max(node.positions) + 1)
+    given: list[Tensor | None] = [None] * node.count
     for index, (position, grad) in enumerate(zip(node.positions, grads)):
         if grad is None and ctx._materialize:
             grad = _zeros(node.signatures[index])

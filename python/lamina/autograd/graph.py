@@ -1,8 +1,8 @@
 """The graph that backward walks: nodes made by ops, edges that say where a gradient goes.
 
 A tensor that needs a gradient has an edge ``(node, index)``: it is output ``index`` of ``node``.  A leaf's node is an
-An edge ``(node, index)`` of a tensor that needs a gradient says: it is output ``index`` of ``node``.  A leaf's node is an
-is freed as soon as the forward pass drops it, and a tensor's later life does not change what was recorded.
+:class:`AccumulateGrad`.  Nodes hold edges and the arrays that their rules need, never tensors: memory that no rule
+needs is freed as soon as the forward pass drops it, and a tensor's later life does not change what was recorded.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Node:
 
     def keep(self, saved: Sequence[Any]) -> None:
         """Keeps what the rule needs, tensors as arrays marked with the version and the edge that they have now."""
-        values, marks = [], []
+        values, marks, tensors = [], [], False
         for value in saved:
             array = getattr(value, "_array", None)
             if array is None:
@@ -74,7 +74,8 @@ class Node:
                 edge = edge[1]  # an output: its edge, to this node, would close a reference cycle
             values.append(array)
             marks.append((array.version, edge))
-        self._values, self._marks = values, marks
+            tensors = True
+        self._values, self._marks = values, marks if tensors else None
 
     def needs(self, index: int) -> bool:
         """Whether input ``index`` wants a gradient."""
@@ -108,8 +109,9 @@ class Node:
         return restored
 
     def release(self) -> None:
-        """Frees what the op saved."""
-        self._values = self._marks = None
+        """Frees the arrays that the op saved."""
+        if self._marks is not None:
+            self._values = self._marks = None
 
     def saves(self, array: _C.Array) -> bool:
         """Whether the rule needs this very array."""

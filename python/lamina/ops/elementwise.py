@@ -1,18 +1,15 @@
-"""Elementwise arithmetic with broadcasting and type promotion, and the copies that change dtype or memory order."""
+"""Elementwise arithmetic with broadcasting and type promotion, and what the files of elementwise ops share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, NoReturn
 
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
 from lamina.tensor import Tensor, method
 
-if TYPE_CHECKING:
-    from lamina.autograd.graph import Rule
-
-__all__ = ["add", "div", "divide", "mul", "multiply", "sub", "subtract", "true_divide"]
+__all__ = ["add", "div", "divide", "mul", "multiply", "neg", "negative", "sub", "subtract", "true_divide"]
 
 Number = bool | int | float
 Operand = Tensor | Number
@@ -31,28 +28,58 @@ def raw(x: Any, op: str) -> Any:
     raise TypeError(f"[{op}] expected a tensor or a number, got {type(x).__name__}")
 
 
+def compute(kernel: Callable[..., _C.Array], op: str, *operands: Any) -> Tensor:
+    """The result of a kernel that takes tensors and numbers; arrays of NumPy and others take the slower way."""
+    try:
+        return Tensor(kernel(*operands))
+    except TypeError:
+        return Tensor(kernel(*[raw(x, op) for x in operands]))
+
+
+def write(kernel_out: Callable[..., None], op: str, out: Tensor, *operands: Any) -> Tensor:
+    """As :func:`compute`, into ``out``."""
+    check_out(op, out, *operands)
+    kernel_out(*[raw(x, op) for x in operands], out._array)
+    return out
+
+
+def check_out(op: str, out: Any, *operands: Any) -> None:
+    """Raises unless a result may be written to ``out``."""
+    if not isinstance(out, Tensor):
+        raise TypeError(f"[{op}] expected a tensor for out, got {type(out).__name__}")
+    if tracks(out, *operands):
+        raise RuntimeError(f"[{op}] out= can't be recorded for backward; use no_grad() or assign the result")
+
+
 def deliver(result: Tensor, out: Tensor | None) -> Tensor:
-    """Writes ``result`` into ``out`` where one is given; torch's ``out=``."""
+    """Writes ``result`` into ``out`` where one is given, for functions that have no kernel to do so."""
     if out is None:
         return result
-    if tracks(result, out):
-        raise RuntimeError("[out=] can't be recorded for backward; use no_grad() or assign the result")
+    check_out("out=", out, result)
     _C.copy_to(out._array, result._array)
     return out
 
 
-def inplace(name: str, kernel_out: Callable[..., None], function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The method ``x.name_(other)``: straight into x's memory, or through the recorded op where a graph needs it."""
+def tensor_or_none(x: Any) -> Tensor | None:
+    return x if isinstance(x, Tensor) else None
 
-    def apply(self: Tensor, other: Operand) -> Tensor:
-        if self._check_inplace(name, other):
-            return self._become(function(self, other))
-        kernel_out(self._array, raw(other, name), self._array)
-        return self
+
+def not_a_tensor(op: str, x: Any) -> NoReturn:
+    raise TypeError(f"[{op}] expected a tensor, got {type(x).__name__}")
+
+
+def inplace(function: Callable[..., Tensor], *names: str) -> Callable[..., Tensor]:
+    """Makes the method ``x.name_(...)``, which writes over x: with ``out=x``, or through the graph where it is recorded."""
+    name = f"{function.__name__}_"
+
+    def apply(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if self._check_inplace(name, *args):
+            return self._become(function(self, *args, **kwargs))
+        return function(self, *args, out=self, **kwargs)
 
     apply.__name__ = name
-    apply.__doc__ = f"As :func:`lamina.{name.strip('_')}`, in place."
-    return method(name)(apply)
+    apply.__doc__ = f"As :func:`lamina.{function.__name__}`, in place."
+    return method(name, *names)(apply)
 
 
 @method("add", "__add__", "__radd__")
@@ -65,16 +92,24 @@ def add(input: Operand, other: Operand, *, alpha: Number = 1, out: Tensor | None
         alpha: a factor of ``other``.
         out: where to write the result.
 
+    Raises:
+        ValueError: if the shapes do not broadcast.
+
     Example:
         >>> lamina.add(lamina.tensor([1.0, 2.0]), 3)
         tensor([4., 5.])
     """
     if alpha != 1:
         other = mul(other, alpha)
-    y = Tensor(_C.add(raw(input, "add"), raw(other, "add")))
+    if out is not None:
+        return write(_C.add_out, "add", out, input, other)
+    try:
+        y = Tensor(_C.add(input, other))
+    except TypeError:
+        y = compute(_C.add, "add", raw(input, "add"), raw(other, "add"))
     if tracks(input, other):
-        record(y, _add_backward, (_tensor(input), _tensor(other)))
-    return y if out is None else deliver(y, out)
+        record(y, _add_backward, (tensor_or_none(input), tensor_or_none(other)))
+    return y
 
 
 def _add_backward(node: Node, grad: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,78 +118,142 @@ def _add_backward(node: Node, grad: Tensor) -> tuple[Tensor, Tensor]:
 
 @method("sub", "subtract", "__sub__")
 def sub(input: Operand, other: Operand, *, alpha: Number = 1, out: Tensor | None = None) -> Tensor:
-    """``input - alpha * other``; arguments as :func:`lamina.add`."""
+    """``input - alpha * other``; arguments as :func:`lamina.add`.
+
+    Example:
+        >>> lamina.sub(lamina.tensor([1, 2]), 3)
+        tensor([-2, -1])
+    """
     if alpha != 1:
         other = mul(other, alpha)
-    y = Tensor(_C.sub(raw(input, "sub"), raw(other, "sub")))
+    if out is not None:
+        return write(_C.sub_out, "sub", out, input, other)
+    y = compute(_C.sub, "sub", input, other)
     if tracks(input, other):
-        record(y, _sub_backward, (_tensor(input), _tensor(other)))
-    return y if out is None else deliver(y, out)
+        record(y, _sub_backward, (tensor_or_none(input), tensor_or_none(other)))
+    return y
 
 
 def _sub_backward(node: Node, grad: Tensor) -> tuple[Tensor, Tensor | None]:
-    return grad, grad * -1 if node.needs(1) else None
+    return grad, neg(grad) if node.needs(1) else None
 
 
 @method("mul", "multiply", "__mul__", "__rmul__")
 def mul(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
-    """``input * other``, with broadcasting.
+    """``input * other``; arguments as :func:`lamina.add`.
 
     Example:
         >>> lamina.mul(lamina.tensor([1.0, 2.0]), lamina.tensor([3.0, 4.0]))
         tensor([3., 8.])
     """
-    y = Tensor(_C.mul(raw(input, "mul"), raw(other, "mul")))
-    if tracks(input, other):
-        # Each side is saved only for the other's gradient, so that x.mul_(constant) may overwrite x.
-        saved = (input if tracks(other) else None, other if tracks(input) else None)
-        record(y, _mul_backward, (_tensor(input), _tensor(other)), saved)
-    return y if out is None else deliver(y, out)
+    if out is not None:
+        return write(_C.mul_out, "mul", out, input, other)
+    try:
+        y = Tensor(_C.mul(input, other))
+    except TypeError:
+        y = compute(_C.mul, "mul", raw(input, "mul"), raw(other, "mul"))
+    left, right = tracks(input), tracks(other)
+    if left or right:  # each side is saved only for the other's gradient
+        saved = (input if right else None, other if left else None)
+        record(y, _mul_backward, (tensor_or_none(input), tensor_or_none(other)), saved)
+    return y
 
 
 def _mul_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
     a, b = node.saved
-    return grad * b if node.needs(0) else None, grad * a if node.needs(1) else None
+    return mul(grad, b) if node.needs(0) else None, mul(grad, a) if node.needs(1) else None
 
 
 @method("div", "divide", "true_divide", "__truediv__")
 def div(
     input: Operand, other: Operand, *, rounding_mode: str | None = None, out: Tensor | None = None
 ) -> Tensor:
-    """``input / other``; integers give the default floating dtype."""
-    y = Tensor(_C.div(raw(input, "div"), raw(other, "div")))
+    """``input / other``; integers give the default floating dtype.
+
+    Args:
+        input: a tensor of any shape, or a number.
+        other: a tensor whose shape broadcasts with ``input``'s, or a number.
+        rounding_mode: ``"trunc"`` rounds towards zero and ``"floor"`` down, in the dtype of the operands.
+        out: where to write the result.
+
+    Raises:
+        ValueError: if the shapes do not broadcast, or for another rounding mode.
+        RuntimeError: if integers are divided by zero with a rounding mode.
+
+    Example:
+        >>> lamina.div(lamina.tensor([7, -7]), 2, rounding_mode="floor")
+        tensor([ 3, -4])
+    """
+    if rounding_mode is not None:
+        return _rounded_div(input, other, rounding_mode, out)
+    if out is not None:
+        return write(_C.div_out, "div", out, input, other)
+    y = compute(_C.div, "div", input, other)
     if tracks(input, other):
         saved = (input if tracks(other) else None, other)
-        record(y, _div_backward, (_tensor(input), _tensor(other)), saved)
-    return y if out is None else deliver(y, out)
+        record(y, _div_backward, (tensor_or_none(input), tensor_or_none(other)), saved)
+    return y
 
 
 def _div_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
     a, b = node.saved
-    scaled = grad / b
-    return scaled if node.needs(0) else None, scaled * (a / b) * -1 if node.needs(1) else None
+    scaled = div(grad, b)
+    return scaled if node.needs(0) else None, neg(mul(scaled, div(a, b))) if node.needs(1) else None
 
 
-subtract, multiply, divide, true_divide = sub, mul, div, div
+def _rounded_div(input: Operand, other: Operand, rounding_mode: str, out: Tensor | None) -> Tensor:
+    if rounding_mode not in ("trunc", "floor"):
+        raise ValueError(f"[div] expected a rounding_mode of None, 'trunc' or 'floor', got {rounding_mode!r}")
+    name = "trunc_divide" if rounding_mode == "trunc" else "floor_divide"
+    if out is not None:
+        return write(getattr(_C, f"{name}_out"), "div", out, input, other)
+    y = compute(getattr(_C, name), "div", input, other)
+    if tracks(input, other):
+        record(y, _rounded_div_backward, (tensor_or_none(input), tensor_or_none(other)))
+    return y
 
-inplace("add_", _C.add_out, add)
-inplace("sub_", _C.sub_out, sub)
-inplace("mul_", _C.mul_out, mul)
-inplace("div_", _C.div_out, div)
-for _name in ("add", "sub", "mul"):
-    setattr(Tensor, f"__i{_name}__", getattr(Tensor, f"{_name}_"))
-Tensor.__itruediv__ = Tensor.div_
+
+def _rounded_div_backward(node: Node, grad: Tensor) -> tuple[Tensor, Tensor]:
+    return mul(grad, 0), mul(grad, 0)
 
 
-@method("__rsub__")
-def _reverse_sub(self: Tensor, other: Number) -> Tensor:
-    return sub(other, self)
+@method("neg", "negative", "__neg__")
+def neg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """``-input``.
+
+    Example:
+        >>> lamina.neg(lamina.tensor([1, -2]))
+        tensor([-1,  2])
+    """
+    if not isinstance(input, Tensor):
+        not_a_tensor("neg", input)
+    if out is not None:
+        return write(_C.neg_out, "neg", out, input)
+    y = Tensor(_C.neg(input._array))
+    if tracks(input):
+        record(y, _neg_backward, (input,))
+    return y
+
+
+def _neg_backward(node: Node, grad: Tensor) -> Tensor:
+    return neg(grad)
+
+
+subtract, multiply, divide, true_divide, negative = sub, mul, div, div, neg
+
+inplace(add, "__iadd__")
+inplace(sub, "subtract_", "__isub__")
+inplace(mul, "multiply_", "__imul__")
+inplace(div, "divide_", "true_divide_", "__itruediv__")
+inplace(neg, "negative_")
+
+
+@method("rsub", "__rsub__")
+def _reverse_sub(self: Tensor, other: Operand, alpha: Number = 1) -> Tensor:
+    """``other - alpha * self``."""
+    return sub(other, self, alpha=alpha)
 
 
 @method("__rtruediv__")
-def _reverse_div(self: Tensor, other: Number) -> Tensor:
+def _reverse_div(self: Tensor, other: Operand) -> Tensor:
     return div(other, self)
-
-
-def _tensor(x: Operand) -> Tensor | None:
-    return x if isinstance(x, Tensor) else None

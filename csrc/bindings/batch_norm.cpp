@@ -1,0 +1,27 @@
+#include "ops/batch_norm.h"
+
+#include "bindings/bindings.h"
+
+namespace lamina::bindings {
+namespace {
+
+using Maybe = std::optional<Array>;
+
+}  // namespace
+
+void bind_batch_norm(py::module_& m) {
+  def(m, "batch_norm",
+      [](const Array& x, const Maybe& weight, const Maybe& bias, const Maybe& running_mean, const Maybe& running_var,
+         bool training, double momentum, double eps, bool relu) {
+        auto r = ops::batch_norm(x, weight, bias, running_mean, running_var, training, momentum, eps, relu);
+        return std::tuple(r.y, r.mean, r.inv_std);
+      });
+  def(m, "batch_norm_backward",
+      [](const Array& x, const Maybe& y, const Array& dy, const Maybe& weight, const Array& mean, const Array& inv_std,
+         bool batch_statistics) {
+        auto g = ops::batch_norm_backward(x, y, dy, weight, mean, inv_std, batch_statistics);
+        return std::tuple(g.dx, g.dweight, g.dbias);
+      });
+}
+
+}  // namespace lamina::bindings

@@ -1,0 +1,41 @@
+// Batch normalisation of x (outer, channels, inner) in that order of memory; channels-last memory has inner = 1.
+// Per-channel arrays are (channels) of x's dtype; weight and bias may be null (ones and zeros).
+#pragma once
+
+#include <cstdint>
+
+#include "core/dtype.h"
+
+namespace lamina::kernels {
+
+struct BatchNormShape {
+  int64_t outer, channels, inner;
+};
+
+struct BatchNormForward {
+  BatchNormShape shape;
+  DType dtype;
+  bool relu;            // y = max(0, y) in the same pass
+  double eps, momentum;
+  const void *x, *weight, *bias;
+  void *running_mean, *running_var;  // train: updated where not null; eval: read
+  void *mean, *inv_std;              // train: of the batch, for backward
+  void* y;
+};
+
+struct BatchNormBackward {
+  BatchNormShape shape;
+  DType dtype;
+  bool relu;              // dy counts where y > 0
+  bool batch_statistics;  // mean and inv_std depend on x (training), or are constants
+  const void *x, *y, *dy, *weight, *mean, *inv_std;
+  void *dx, *dweight, *dbias;
+};
+
+struct BatchNorm {
+  void (*train)(const BatchNormForward& args);
+  void (*eval)(const BatchNormForward& args);  // mean and inv_std are written too
+  void (*backward)(const BatchNormBackward& args);
+};
+
+}  // namespace lamina::kernels

@@ -1,0 +1,52 @@
+"""The linear map of a layer."""
+
+from __future__ import annotations
+
+from lamina import _C
+from lamina.autograd.graph import Node, record, tracks
+from lamina.ops.matmul import matmul, product
+from lamina.tensor import Tensor
+
+__all__ = ["linear"]
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``input @ weight.T + bias``, in one pass.
+
+    Args:
+        input: (..., in_features).
+        weight: (out_features, in_features); or (in_features,), which gives a result without the last dimension.
+        bias: (out_features,), or none.
+
+    Raises:
+        ValueError: if the shapes don't fit.
+        TypeError: if the dtypes differ.
+
+    Example:
+        >>> F.linear(lamina.ones(5, 3), lamina.ones(2, 3), lamina.ones(2)).shape
+        lamina.Size([5, 2])
+    """
+    if weight._array.ndim == 1:
+        y = matmul(input, weight)
+        return y if bias is None else y + bias
+    y = Tensor(_C.linear(input._array, weight._array, None if bias is None else bias._array))
+    if tracks(input, weight, bias):
+        # Each is saved only for the other's gradient.
+        kept = (input if tracks(weight) else None, weight if tracks(input) else None)
+        record(y, _linear_backward, (input, weight, bias), kept)
+    return y
+
+
+def _linear_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor]:
+    x, weight = node.saved
+    grad_x = product(grad, weight) if node.needs(0) else None
+    grad_weight = None
+    if node.needs(1):
+        rows, inputs = _rows(grad), _rows(x)
+        grad_weight = product(rows, inputs, True, False)  # (out, in), a sum over all leading dimensions
+    return grad_x, grad_weight, grad
+
+
+def _rows(x: Tensor) -> Tensor:
+    ndim = x._array.ndim
+    return x if ndim == 2 else x.unsqueeze(0) if ndim == 1 else x.flatten(0, -2)

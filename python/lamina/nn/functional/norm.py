@@ -1,0 +1,81 @@
+"""Normalisation over the batch."""
+
+from __future__ import annotations
+
+from lamina import _C
+from lamina.autograd.engine import grad as gradients_of
+from lamina.autograd.grad_mode import mode
+from lamina.autograd.graph import Node, record, tracks
+from lamina.tensor import Tensor
+
+__all__ = ["batch_norm"]
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """``(x - mean) / sqrt(var + eps) * weight + bias`` for each channel (Ioffe & Szegedy, arXiv 1502.03167).
+
+    Args:
+        input: (N, C) or (N, C, spatial...), float32 or float64.
+        running_mean: (C,) used in evaluation, updated in place in training; None always takes the batch's.
+        running_var: (C,) likewise; the update takes the unbiased variance.
+        weight: (C,) or None for ones.
+        bias: (C,) or None for zeros.
+        training: take the batch's statistics.
+        momentum: the share of the batch in the update.
+        eps: added to the variance.
+
+    Raises:
+        ValueError: if a shape does not fit, or if training has one value a channel.
+
+    Example:
+        >>> x = lamina.tensor([[1.0], [3.0]])
+        >>> lamina.nn.functional.batch_norm(x, None, None, training=True, eps=0.0)
+        tensor([[-1.],
+                [ 1.]])
+    """
+    arrays = [None if t is None else t._array for t in (weight, bias, running_mean, running_var)]
+    y, mean, inv_std = _C.batch_norm(input._array, *arrays, training, momentum, eps, False)
+    result = Tensor(y)
+    if tracks(input, weight, bias):
+        batch_statistics = training or running_mean is None or running_var is None
+        saved = (input, weight, bias, mean, inv_std, batch_statistics, eps)
+        record(result, _batch_norm_backward, (input, weight, bias), saved)
+    return result
+
+
+def _batch_norm_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, ...]:
+    x, weight, bias, mean, inv_std, batch_statistics, eps = node.saved
+    if mode.enabled:
+        return _differentiable_backward(node, grad)
+    w = None if weight is None else weight._array
+    dx, dweight, dbias = _C.batch_norm_backward(x._array, None, grad._array, w, mean, inv_std, batch_statistics)
+    return Tensor(dx), Tensor(dweight), Tensor(dbias)
+
+
+def _differentiable_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, ...]:
+    """The same gradients through differentiable ops: what second derivatives go through."""
+    x, weight, bias, mean, inv_std, batch_statistics, eps = node.saved
+    columns = [-1 if d == 1 else 1 for d in range(x.ndim)]
+    if batch_statistics:
+        others = [d for d in range(x.ndim) if d != 1]
+        centred = x - x.mean(others, keepdim=True)
+        y = centred * ((centred * centred).mean(others, keepdim=True) + eps).rsqrt()
+    else:
+        y = (x - Tensor(mean).reshape(columns)) * Tensor(inv_std).reshape(columns)
+    if weight is not None:
+        y = y * weight.reshape(columns)
+    if bias is not None:
+        y = y + bias.reshape(columns)
+    wanted = [i for i in range(3) if node.needs(i)]
+    inputs = [(x, weight, bias)[i] for i in wanted]
+    found = dict(zip(wanted, gradients_of(y, inputs, grad, create_graph=True, allow_unused=True)))
+    return tuple(found.get(i) for i in range(3))
