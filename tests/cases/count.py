@@ -25,7 +25,7 @@ CASES = [
             sample(TIES),
             sample(TIES, return_counts=True),
             sample(TIES, return_inverse=True, return_counts=True),
-            sample(Input((0,))),
+            sample(Input((0,), grad=False)),
             sample(Input((20,), grad=False)),
         ],
         None,

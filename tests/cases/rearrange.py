@@ -49,7 +49,7 @@ CASES = [
             sample(X, COUNTS, 1),
             sample(Input((3,)), COUNTS),
             sample(X, Input(kind="values", values=[2]), 0),
-            sample(X, COUNTS, 1, output_size=5),
+            sample(X, Input(kind="values", values=[2, 2, 2]), 1, output_size=6),
         ],
         lambda x, n, dim=None, output_size=None: np.repeat(x, n, dim),
         "repeat_interleave",

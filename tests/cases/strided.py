@@ -10,8 +10,14 @@ SQUARE = Input((4, 4))
 
 
 def windows(x, dimension, size, step):
-    rolled = np.moveaxis(np.lib.stride_tricks.sliding_window_view(x, size, dimension), dimension, 0)[::step]
-    return np.moveaxis(rolled, 0, dimension)
+    dimension %= x.ndim  # the windows become a new last one
+    every = np.lib.stride_tricks.sliding_window_view(x, size, dimension)
+    return np.moveaxis(np.moveaxis(every, dimension, 0)[::step], 0, dimension)
+
+
+def narrow(x, dim, start, length):
+    first = start + x.shape[dim] if start < 0 else start
+    return np.take(x, range(first, first + length), dim)
 
 
 CASES = [
