@@ -11,6 +11,7 @@ from lamina.ops.select import *  # noqa: F403
 from lamina.ops.power import *  # noqa: F403
 from lamina.ops.reduce import *  # noqa: F403
 from lamina.ops.indexing import *  # noqa: F403
+from lamina.ops.interchange import *  # noqa: F403
 from lamina.ops.join import *  # noqa: F403
 from lamina.ops.rearrange import *  # noqa: F403
 from lamina.ops.reduce import *  # noqa: F403
