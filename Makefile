@@ -19,7 +19,7 @@ test: env-test
 	.venv-test/bin/python -m pytest $(ARGS)
 
 bench: env-test
-	.venv-test/bin/python -m benchmarks $(ARGS)
+	.venv-test/bin/python benchmarks/run.py $(ARGS)
 
 lint: env-test
 	.venv-test/bin/ruff check .

@@ -61,17 +61,26 @@ struct Panels {
   const Packer& packer;
   int64_t extent;  // lines in all
   int64_t count;
-  bool in_place;  // panels of whole vectors (B) or of any size (A) are read where they are
+  int64_t each, longer;  // rows of a panel of A; that many panels have one more
+  bool in_place;         // panels of whole vectors (B) or of any size (A) are read where they are
 
   Panels(const Packer& packer, int64_t extent)
-      : packer(packer), extent(extent), count(ceil_div(extent, kLines)), in_place(false) {}
+      : packer(packer),
+        extent(extent),
+        count(ceil_div(extent, kLines)),
+        each(extent / count),
+        longer(extent % count),
+        in_place(false) {}
 
   // Rows are dealt out evenly, since a tile costs what it has of them; columns come in whole
   // vectors.
   int64_t begin(int64_t panel) const {
-    return kRows ? panel * extent / count : smaller(panel * kLines, extent);
+    return kRows ? panel * each + smaller(panel, longer) : panel * kLines;
   }
-  int lines(int64_t panel) const { return static_cast<int>(begin(panel + 1) - begin(panel)); }
+  int lines(int64_t panel) const {
+    return static_cast<int>(kRows ? each + (panel < longer)
+                                  : smaller(kLines, extent - panel * kLines));
+  }
   bool reads_in_place(int64_t panel) const {
     return in_place && (kRows || lines(panel) % kLanes<T> == 0);
   }
@@ -137,8 +146,10 @@ class Product {
       const bool one_set = a.depth_stride == 1 && a.line_stride * sizeof(T) % 2048 == 0;
       a_.in_place = (a.line_stride == 1 || a.depth_stride == 1) && b_.count <= (one_set ? 1 : 4);
     }
+    [[maybe_unused]] const int64_t bytes = n * (k1 - k0) * static_cast<int64_t>(sizeof(T));
     if constexpr (requires { b.line_stride; })
-      b_.in_place = b.line_stride == 1 && (a_.count <= 3 || n * (k1 - k0) * sizeof(T) <= 32 << 10);
+      b_.in_place = b.line_stride == 1 && (a_.count <= 3 || bytes <= (32 << 10) ||
+                                           (a_.count <= 12 && bytes <= 2 * kSharedBytes));
   }
 
   void run() const {
@@ -159,7 +170,8 @@ class Product {
     const int64_t blocks = larger(1, ceil_div(k1_ - k0_, kBlock));
     const int64_t block = larger(1, ceil_div(k1_ - k0_, blocks));
     constexpr int64_t kBudget = kSharedBytes / (kSharedWidth * sizeof(T));  // panels times depths
-    const int64_t width = smaller(shared.count, larger(1, kBudget / block));
+    const int64_t groups = ceil_div(shared.count, larger(1, kBudget / block));
+    const int64_t width = ceil_div(shared.count, groups);
     const int64_t span = smaller(blocks, larger(1, kBudget / (width * block))) * block;
     const Scratch memory(shared.in_place ? kSharedWidth * span * sizeof(T)
                                          : width * kSharedWidth * span * sizeof(T));
@@ -169,8 +181,8 @@ class Product {
         const int64_t end_depth = smaller(depth + span, k1_);
         const SharedBlock<T, Shared> pack(shared, memory.as<T>(), first, last, depth,
                                           end_depth - depth);
-        const int64_t lines = shared.begin(last) - shared.begin(first);
-        const int64_t flops = 2 * mine.lines(0) * lines * larger(1, end_depth - depth);
+        const int64_t flops =
+            2 * mine.lines(0) * shared.lines(first) * (last - first) * larger(1, end_depth - depth);
         parallel_for(mine.count, larger(1, kTaskFlops / flops), [&](int64_t begin, int64_t end) {
           const Scratch panel(kPrivateWidth * block * sizeof(T));
           for (int64_t i = begin; i < end; ++i)
@@ -180,7 +192,8 @@ class Product {
               const bool same = p + block < end_depth;  // the next panel is more of this one
               const int64_t next = same ? i : i + 1, next_depth = same ? p + block : depth;
               for (int64_t j = first; j < last; ++j) {
-                if (next < end) mine.prefetch(next, next_depth, depths, j - first, last - first);
+                if (next < mine.count)
+                  mine.prefetch(next, next_depth, depths, j - first, last - first);
                 if constexpr (kRowsPrivate)
                   tile(i, j, p, depths, view, pack.view(j, p));
                 else
