@@ -9,6 +9,7 @@ from lamina.ops.elementwise import *  # noqa: F403
 from lamina.ops.extrema import *  # noqa: F403
 from lamina.ops.gather import *  # noqa: F403
 from lamina.ops.indexing import *  # noqa: F403
+from lamina.ops.interchange import *  # noqa: F403
 from lamina.ops.join import *  # noqa: F403
 from lamina.ops.matmul import *  # noqa: F403
 from lamina.ops.moments import *  # noqa: F403
