@@ -2,6 +2,6 @@
 
 from .lenet import LeNet5
 from .resnet import BasicBlock, ResNet, resnet18, resnet34
-from .small_resnet import ResidualBlock, SmallResNet
+from .small_resnet import SmallResNet
 
-__all__ = ["BasicBlock", "LeNet5", "ResNet", "ResidualBlock", "SmallResNet", "resnet18", "resnet34"]
+__all__ = ["BasicBlock", "LeNet5", "ResNet", "SmallResNet", "resnet18", "resnet34"]

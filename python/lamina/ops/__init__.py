@@ -9,6 +9,7 @@ from lamina.ops.elementwise import *  # noqa: F403
 from lamina.ops.extrema import *  # noqa: F403
 from lamina.ops.gather import *  # noqa: F403
 from lamina.ops.indexing import *  # noqa: F403
+from lamina.ops.interchange import *  # noqa: F403
 from lamina.ops.join import *  # noqa: F403
 from lamina.ops.matmul import *  # noqa: F403
 from lamina.ops.moments import *  # noqa: F403
@@ -23,3 +24,4 @@ from lamina.ops.sort import *  # noqa: F403
 from lamina.ops.split import *  # noqa: F403
 from lamina.ops.strided import *  # noqa: F403
 from lamina.ops.unary import *  # noqa: F403
+from lamina.ops.ranges import *  # noqa: F403
