@@ -26,6 +26,9 @@ void check_channels(const std::optional<Array>& a, const Array& x, const char* w
         " and ", name(a->dtype()));
 }
 
+// The values one after the other, as kernels want them.
+std::optional<Array> packed(const std::optional<Array>& a) { return a ? std::optional(contiguous(*a)) : a; }
+
 void* raw_or_null(const std::optional<Array>& a) { return a ? a->raw() : nullptr; }
 
 std::optional<Array> flat(const std::optional<Array>& a) { return a ? std::optional(contiguous(*a)) : a; }
@@ -58,17 +61,32 @@ BatchNormResult batch_norm(const Array& input, const std::optional<Array>& weigh
     return r;
   }
   const bool uses_running = training || !batch_statistics;
+<<<<<<< HEAD
   const std::optional<Array> w = flat(weight), b = flat(bias), m = flat(running_mean), v = flat(running_var);
   const kernels::BatchNormForward args{shape_of(x), x.dtype(), relu, eps, momentum, x.raw(), raw_or_null(w),
                                        raw_or_null(b), uses_running ? raw_or_null(m) : nullptr,
                                        uses_running ? raw_or_null(v) : nullptr, r.mean.raw(), r.inv_std.raw(),
                                        r.y.raw()};
+=======
+  const auto w = packed(weight), b = packed(bias), m = packed(running_mean), v = packed(running_var);
+  const kernels::BatchNormForward args{shape_of(x), x.dtype(), relu, eps, momentum, x.raw(), raw_or_null(w),
+                                       raw_or_null(b), uses_running ? raw_or_null(m) : nullptr,
+                                       uses_running ? raw_or_null(v) : nullptr, r.mean.raw(),
+                                       r.inv_std.raw(), r.y.raw()};
+>>>>>>> proof
   const auto& kernel = kernels::on<kernels::BatchNorm>(x.device());
   if (training && running_mean) begin_write(*running_mean, "batch_norm");
   if (training && running_var) begin_write(*running_var, "batch_norm");
   (batch_statistics ? kernel.train : kernel.eval)(args);
+<<<<<<< HEAD
   if (training && m && m->raw() != running_mean->raw()) copy_to(*running_mean, *m);
   if (training && v && v->raw() != running_var->raw()) copy_to(*running_var, *v);
+=======
+  if (training) {
+    if (m && m->raw() != running_mean->raw()) copy_to(*running_mean, *m);
+    if (v && v->raw() != running_var->raw()) copy_to(*running_var, *v);
+  }
+>>>>>>> proof
   return r;
 }
 
@@ -80,7 +98,11 @@ BatchNormGradients batch_norm_backward(const Array& input, const std::optional<A
   const bool rows = is_rows(input);
   const Array x = in_order_of(input, rows), dy = in_order_of(grad, rows);
   const Array out = y ? in_order_of(*y, rows) : x;
+<<<<<<< HEAD
   const std::optional<Array> w = flat(weight);
+=======
+  const auto w = packed(weight);
+>>>>>>> proof
   BatchNormGradients g{Array::empty_like(x, x.dtype()), Array::empty({x.size(1)}, x.dtype(), x.device()),
                        Array::empty({x.size(1)}, x.dtype(), x.device())};
   if (x.numel() == 0) {
