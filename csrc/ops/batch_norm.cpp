@@ -31,8 +31,6 @@ std::optional<Array> packed(const std::optional<Array>& a) { return a ? std::opt
 
 void* raw_or_null(const std::optional<Array>& a) { return a ? a->raw() : nullptr; }
 
-std::optional<Array> flat(const std::optional<Array>& a) { return a ? std::optional(contiguous(*a)) : a; }
-
 }  // namespace
 
 BatchNormResult batch_norm(const Array& input, const std::optional<Array>& weight, const std::optional<Array>& bias,
@@ -60,33 +58,21 @@ BatchNormResult batch_norm(const Array& input, const std::optional<Array>& weigh
     fill(r.inv_std, Scalar::of(0.0));
     return r;
   }
+  if (training)
+    for (const auto* a : {&running_mean, &running_var})
+      if (*a) begin_write(**a, "batch_norm");
   const bool uses_running = training || !batch_statistics;
-<<<<<<< HEAD
-  const std::optional<Array> w = flat(weight), b = flat(bias), m = flat(running_mean), v = flat(running_var);
-  const kernels::BatchNormForward args{shape_of(x), x.dtype(), relu, eps, momentum, x.raw(), raw_or_null(w),
-                                       raw_or_null(b), uses_running ? raw_or_null(m) : nullptr,
-                                       uses_running ? raw_or_null(v) : nullptr, r.mean.raw(), r.inv_std.raw(),
-                                       r.y.raw()};
-=======
   const auto w = packed(weight), b = packed(bias), m = packed(running_mean), v = packed(running_var);
   const kernels::BatchNormForward args{shape_of(x), x.dtype(), relu, eps, momentum, x.raw(), raw_or_null(w),
                                        raw_or_null(b), uses_running ? raw_or_null(m) : nullptr,
                                        uses_running ? raw_or_null(v) : nullptr, r.mean.raw(),
                                        r.inv_std.raw(), r.y.raw()};
->>>>>>> proof
   const auto& kernel = kernels::on<kernels::BatchNorm>(x.device());
-  if (training && running_mean) begin_write(*running_mean, "batch_norm");
-  if (training && running_var) begin_write(*running_var, "batch_norm");
   (batch_statistics ? kernel.train : kernel.eval)(args);
-<<<<<<< HEAD
-  if (training && m && m->raw() != running_mean->raw()) copy_to(*running_mean, *m);
-  if (training && v && v->raw() != running_var->raw()) copy_to(*running_var, *v);
-=======
   if (training) {
     if (m && m->raw() != running_mean->raw()) copy_to(*running_mean, *m);
     if (v && v->raw() != running_var->raw()) copy_to(*running_var, *v);
   }
->>>>>>> proof
   return r;
 }
 
@@ -98,11 +84,7 @@ BatchNormGradients batch_norm_backward(const Array& input, const std::optional<A
   const bool rows = is_rows(input);
   const Array x = in_order_of(input, rows), dy = in_order_of(grad, rows);
   const Array out = y ? in_order_of(*y, rows) : x;
-<<<<<<< HEAD
-  const std::optional<Array> w = flat(weight);
-=======
   const auto w = packed(weight);
->>>>>>> proof
   BatchNormGradients g{Array::empty_like(x, x.dtype()), Array::empty({x.size(1)}, x.dtype(), x.device()),
                        Array::empty({x.size(1)}, x.dtype(), x.device())};
   if (x.numel() == 0) {
