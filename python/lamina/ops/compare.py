@@ -17,7 +17,9 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _binary(name: str, says: str, gives: str, *aliases: str, operands: str = "[1, 2, 3]") -> Callable[..., Tensor]:
+def _binary(
+    name: str, says: str, gives: str, *aliases: str, operands: str = "[1, 2, 3]"
+) -> Callable[..., Tensor]:
     """Makes a function of two operands that has no gradient, from the kernel of that name, and its methods."""
     kernel, kernel_out = getattr(_C, name), getattr(_C, f"{name}_out")
 
@@ -52,9 +54,7 @@ ge = _binary("ge", "``input >= other``, as bools.", "tensor([False,  True,  True
 not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
 
 _TRUTHS = "[True, False]"
-logical_and = _binary(
-    "logical_and", "Whether both are not zero.", "tensor([ True, False])", operands=_TRUTHS
-)
+logical_and = _binary("logical_and", "Whether both are not zero.", "tensor([ True, False])", operands=_TRUTHS)
 logical_or = _binary("logical_or", "Whether one is not zero.", "tensor([True, True])", operands=_TRUTHS)
 logical_xor = _binary(
     "logical_xor", "Whether just one is not zero.", "tensor([False,  True])", operands=_TRUTHS
@@ -113,7 +113,9 @@ def _test(name: str, says: str, gives: str) -> Callable[[Tensor], Tensor]:
 
 isnan = _test("isnan", "Whether each element is NaN.", "tensor([False, False,  True])")
 isinf = _test("isinf", "Whether each element is infinite, of either sign.", "tensor([False,  True, False])")
-isfinite = _test("isfinite", "Whether each element is neither infinite nor NaN.", "tensor([ True, False, False])")
+isfinite = _test(
+    "isfinite", "Whether each element is neither infinite nor NaN.", "tensor([ True, False, False])"
+)
 
 
 def isposinf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -185,21 +187,17 @@ def isclose(
     """
     if rtol < 0 or atol < 0:
         raise ValueError(f"[isclose] expected tolerances of at least 0, got rtol {rtol} and atol {atol}")
+    from lamina.ops.creation import as_tensor
     from lamina.ops.unary import abs
 
-    a, b = _detached(input), _detached(other)
+    a, b = input.detach(), as_tensor(other).detach()
     close = eq(a, b)
-    if (a - b).dtype.is_floating_point or rtol or atol:
-        from lamina.ops.creation import as_tensor
-
-        difference = abs(a * 1.0 - b) if not isinstance(b, Tensor) else abs(a.double() - b.double())
-        size = abs(as_tensor(b).double())
+    if equal_nan:
+        close = close | (ne(a, a) & ne(b, b))
+    if rtol or atol:
+        difference, size = abs(a.double() - b.double()), abs(b.double())
         close = close | (isfinite(difference) & le(difference, size * rtol + atol))
-    return close | (ne(a, a) & ne(b, b)) if equal_nan else close
-
-
-def _detached(x: Any) -> Any:
-    return x.detach() if isinstance(x, Tensor) else x
+    return close
 
 
 @method()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lamina import _C
 from lamina.devices import CPU, device
 from lamina.dtypes import BY_CODE, dtype
-from lamina.tensor import Tensor
+from lamina.tensor import Tensor, method
 
 if TYPE_CHECKING:
     import numpy as np
@@ -178,6 +178,61 @@ def ones_like(
 ) -> Tensor:
     """Ones in the shape of ``input``."""
     return full_like(input, 1, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+@method()
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """Sets every element to ``value``, a number or a 0-d tensor."""
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise ValueError(f"[fill_] expected a number or a 0-d tensor, got shape {tuple(value.shape)}")
+        return self.copy_(value.expand(self.shape))
+    if self._check_inplace("fill_"):
+        return self._become(full_like(self.detach(), value))
+    _C.fill(self._array, value)
+    return self
+
+
+@method()
+def zero_(self: Tensor) -> Tensor:
+    """Sets every element to 0."""
+    return fill_(self, 0)
+
+
+def _like_self(self: Tensor, dtype: dtype | None, device: Device) -> dict[str, Any]:
+    return {"dtype": self.dtype if dtype is None else dtype, "device": self.device if device is None else device}
+
+
+@method()
+def new_empty(self: Tensor, *size: Any, dtype: dtype | None = None, device: Device = None) -> Tensor:
+    """An uninitialised tensor of this one's dtype and device."""
+    return empty(shape_of(size, "new_empty"), **_like_self(self, dtype, device))
+
+
+@method()
+def new_full(
+    self: Tensor, size: Sequence[int], fill_value: float, *, dtype: dtype | None = None, device: Device = None
+) -> Tensor:
+    """A tensor of this one's dtype and device, every element ``fill_value``."""
+    return full(size, fill_value, **_like_self(self, dtype, device))
+
+
+@method()
+def new_zeros(self: Tensor, *size: Any, dtype: dtype | None = None, device: Device = None) -> Tensor:
+    """Zeros of this tensor's dtype and device."""
+    return zeros(shape_of(size, "new_zeros"), **_like_self(self, dtype, device))
+
+
+@method()
+def new_ones(self: Tensor, *size: Any, dtype: dtype | None = None, device: Device = None) -> Tensor:
+    """Ones of this tensor's dtype and device."""
+    return ones(shape_of(size, "new_ones"), **_like_self(self, dtype, device))
+
+
+@method()
+def new_tensor(self: Tensor, data: Any, *, dtype: dtype | None = None, device: Device = None) -> Tensor:
+    """A tensor with a copy of ``data``, of this one's dtype and device."""
+    return tensor(data, **_like_self(self, dtype, device))
 
 
 def get_default_dtype() -> dtype:

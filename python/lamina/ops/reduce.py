@@ -1,50 +1,35 @@
-"""Reductions: sums, extrema, norms and moments over some or all dimensions."""
+"""Sums, means, products, truth and counts over some or all dimensions."""
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
+from typing import Any
 
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
 from lamina.dtypes import dtype
+from lamina.ops.creation import shape_of
+from lamina.ops.elementwise import deliver, div, mul, not_a_tensor
+from lamina.ops.select import where
+from lamina.ops.unary import exp
 from lamina.tensor import Tensor, method
 
-__all__ = ["sum"]
+__all__ = ["all", "any", "count_nonzero", "logsumexp", "mean", "nanmean", "nansum", "prod", "sum"]
 
 Dim = int | Sequence[int] | None
 
 
-def dims_of(dim: Dim) -> Sequence[int] | None:
+def dims_of(dim: Dim, op: str) -> tuple[int, ...] | None:
     """``dim`` as the compiled module takes it: a tuple, or None for all."""
     if dim is None:
         return None
-    return (dim,) if isinstance(dim, int) else tuple(dim)
-
-
-@method()
-def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
-    """The sum over ``dim``, or over all elements; integers and bools are summed as int64.
-
-    Args:
-        input: any tensor.
-        dim: the dimensions to sum over; default: all.
-        keepdim: keep them, with size 1.
-        dtype: what elements are converted to before they are summed.
-
-    Example:
-        >>> lamina.tensor([[1.0, 2.0], [3.0, 4.0]]).sum(dim=0)
-        tensor([4., 6.])
-    """
-    dims = dims_of(dim)
-    y = Tensor(_C.sum(input._array, dims, keepdim, None if dtype is None else dtype.code))
-    if tracks(input):
-        record(y, _sum_backward, (input,), (input._array.shape, dims, keepdim))
-    return y
-
-
-def _sum_backward(node: Node, grad: Tensor) -> Tensor:
-    shape, dims, keepdim = node.saved
-    return spread(grad, shape, dims, keepdim)
+    if isinstance(dim, int):
+        return (dim,)
+    try:
+        return tuple([d.__index__() for d in dim])
+    except (AttributeError, TypeError):
+        raise TypeError(f"[{op}] expected a dimension or several, got {dim!r}") from None
 
 
 def spread(x: Tensor, shape: tuple[int, ...], dims: Sequence[int] | None, keepdim: bool) -> Tensor:
@@ -57,8 +42,61 @@ def spread(x: Tensor, shape: tuple[int, ...], dims: Sequence[int] | None, keepdi
     return x.expand(shape)
 
 
+def reduced_size(shape: tuple[int, ...], dims: Sequence[int] | None) -> int:
+    """How many elements a reduction makes one of."""
+    n = 1
+    for d in dims or range(len(shape)):
+        n *= shape[d]
+    return n
+
+
+def _code(dtype: dtype | None) -> int | None:
+    return None if dtype is None else dtype.code
+
+
 @method()
-def sum_to_size(self: Tensor, *size: int | Sequence[int]) -> Tensor:
+def sum(
+    input: Tensor,
+    dim: Dim = None,
+    keepdim: bool = False,
+    *,
+    dtype: dtype | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The sum over ``dim``, or over all elements; integers and bools are summed as int64.
+
+    float32 is summed in blocks that join in double, in an order that depends on the shape alone.
+
+    Args:
+        input: any tensor.
+        dim: the dimension or dimensions to sum over; default: all.
+        keepdim: keep them, with size 1.
+        dtype: what elements are converted to before they are summed.
+        out: where to write the result.
+
+    Raises:
+        IndexError: if there is no such dimension.
+        ValueError: if a dimension is given twice.
+
+    Example:
+        >>> lamina.tensor([[1.0, 2.0], [3.0, 4.0]]).sum(dim=0)
+        tensor([4., 6.])
+    """
+    if not isinstance(input, Tensor):
+        not_a_tensor("sum", input)
+    dims = dims_of(dim, "sum")
+    y = Tensor(_C.sum(input._array, dims, keepdim, _code(dtype)))
+    if tracks(input):
+        record(y, _sum_backward, (input,), (input._array.shape, dims, keepdim))
+    return y if out is None else deliver(y, out)
+
+
+def _sum_backward(node: Node, grad: Tensor) -> Tensor:
+    return spread(grad, *node.saved)
+
+
+@method()
+def sum_to_size(self: Tensor, *size: Any) -> Tensor:
     """The sum over the dimensions that broadcasting ``size`` to this tensor's shape would add or stretch.
 
     Args:
@@ -71,14 +109,190 @@ def sum_to_size(self: Tensor, *size: int | Sequence[int]) -> Tensor:
         >>> lamina.ones(2, 3).sum_to_size(1, 3)
         tensor([[2., 2., 2.]])
     """
-    from lamina.ops.creation import shape_of
-
     target, shape = shape_of(size, "sum_to_size"), self._array.shape
     if target == shape:
         return self
     lead = len(shape) - len(target)
-    if lead < 0 or any(t not in (s, 1) for t, s in zip(target, shape[lead:])):
+    if lead >= 0:
+        padded = (1,) * lead + target
+        dims = tuple(
+            [d for d, (have, want) in enumerate(zip(shape, padded, strict=True)) if have != want or d < lead]
+        )
+    if lead < 0 or builtins.any(padded[d] != 1 for d in dims):
         raise ValueError(f"[sum_to_size] expected sizes that broadcast to shape {shape}, got {target}")
-    dims = [d for d in range(len(shape)) if d < lead or shape[d] != target[d - lead]]
     result = sum(self, dims, True)
     return result.reshape(target) if lead else result
+
+
+@method()
+def mean(
+    input: Tensor,
+    dim: Dim = None,
+    keepdim: bool = False,
+    *,
+    dtype: dtype | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The arithmetic mean over ``dim``, or over all elements; arguments as :func:`lamina.sum`.
+
+    Raises:
+        TypeError: for integers without a floating ``dtype``.
+
+    Example:
+        >>> lamina.tensor([[1.0, 2.0], [3.0, 4.0]]).mean(dim=1)
+        tensor([1.5000, 3.5000])
+    """
+    if not isinstance(input, Tensor):
+        not_a_tensor("mean", input)
+    dims = dims_of(dim, "mean")
+    y = Tensor(_C.mean(input._array, dims, keepdim, _code(dtype)))
+    if tracks(input):
+        record(y, _mean_backward, (input,), (input._array.shape, dims, keepdim))
+    return y if out is None else deliver(y, out)
+
+
+def _mean_backward(node: Node, grad: Tensor) -> Tensor:
+    shape, dims, keepdim = node.saved
+    n = reduced_size(shape, dims)
+    return spread(div(grad, n) if n else grad, shape, dims, keepdim)
+
+
+@method()
+def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+    """As :func:`lamina.sum`, with NaN counted as 0.
+
+    Example:
+        >>> lamina.nansum(lamina.tensor([1.0, float("nan")]))
+        tensor(1.)
+    """
+    return sum(where(input == input, input, 0), dim, keepdim, dtype=dtype)
+
+
+@method()
+def nanmean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+    """The mean of the elements that are not NaN.
+
+    Example:
+        >>> lamina.nanmean(lamina.tensor([1.0, 3.0, float("nan")]))
+        tensor(2.)
+    """
+    return div(nansum(input, dim, keepdim, dtype=dtype), sum(input == input, dim, keepdim))
+
+
+@method()
+def prod(
+    input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: dtype | None = None
+) -> Tensor:
+    """The product over ``dim``, or over all elements; integers and bools are multiplied as int64.
+
+    Args:
+        input: any tensor.
+        dim: the dimension; default: all.
+        keepdim: keep it, with size 1.
+        dtype: what elements are converted to first.
+
+    Example:
+        >>> lamina.tensor([2.0, 3.0, 4.0]).prod()
+        tensor(24.)
+    """
+    if not isinstance(input, Tensor):
+        not_a_tensor("prod", input)
+    dims = dims_of(dim, "prod")
+    y = Tensor(_C.prod(input._array, dims, keepdim, _code(dtype)))
+    if tracks(input):
+        record(y, _prod_backward, (input,), (input, dims, keepdim))
+    return y
+
+
+def _prod_backward(node: Node, grad: Tensor) -> Tensor:
+    """grad * (the product of the others): exact where there are zeros, which a division by x would not be."""
+    x, dims, keepdim = node.saved
+    zeros = x == 0
+    others = where(zeros, 1.0, x)
+    product = _product(others, dims)
+    count = sum(zeros, dims, True)
+    counts = where(zeros, count == 1, count == 0)  # whether no other factor is zero
+    return mul(mul(spread(grad, tuple(x.shape), dims, keepdim), div(product, others)), counts)
+
+
+def _product(x: Tensor, dims: Sequence[int] | None) -> Tensor:
+    return x.prod().reshape([1] * x.ndim) if dims is None else prod(x, dims[0], True)
+
+
+@method()
+def all(input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """Whether all elements, over ``dim`` or over everything, are not zero.
+
+    Example:
+        >>> lamina.all(lamina.tensor([True, False]))
+        tensor(False)
+    """
+    return _truth(_C.all, "all", input, dim, keepdim, out)
+
+
+@method()
+def any(input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """Whether some element, over ``dim`` or over everything, is not zero.
+
+    Example:
+        >>> lamina.any(lamina.tensor([True, False]))
+        tensor(True)
+    """
+    return _truth(_C.any, "any", input, dim, keepdim, out)
+
+
+def _truth(kernel: Any, op: str, input: Tensor, dim: Dim, keepdim: bool, out: Tensor | None) -> Tensor:
+    if not isinstance(input, Tensor):
+        not_a_tensor(op, input)
+    return deliver(Tensor(kernel(input._array, dims_of(dim, op), keepdim, None)), out)
+
+
+@method()
+def count_nonzero(input: Tensor, dim: Dim = None) -> Tensor:
+    """How many elements are not zero.
+
+    Example:
+        >>> lamina.count_nonzero(lamina.tensor([0, 1, 2]))
+        tensor(2)
+    """
+    if not isinstance(input, Tensor):
+        not_a_tensor("count_nonzero", input)
+    return Tensor(_C.sum(_C.ne(input._array, 0), dims_of(dim, "count_nonzero"), False, None))
+
+
+@method()
+def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """``log(sum(exp(input)))`` over ``dim``, computed without overflow.
+
+    Args:
+        input: any tensor; integers become the default floating dtype.
+        dim: the dimension or dimensions.
+        keepdim: keep them, with size 1.
+        out: where to write the result.
+
+    Example:
+        >>> lamina.logsumexp(lamina.tensor([1000.0, 1000.0]), dim=0)
+        tensor(1000.6931)
+    """
+    if not isinstance(input, Tensor):
+        not_a_tensor("logsumexp", input)
+    if not input.dtype.is_floating_point:
+        input = input * 1.0
+    dims, array = dims_of(dim, "logsumexp"), input._array
+    if reduced_size(array.shape, dims) == 0:
+        y = sum(input, dims, keepdim) - float("inf")
+        return deliver(y, out)
+    top = _C.amax(array, dims, True, None)
+    top = _C.where(_C.isfinite(top), top, 0.0, 0.0)  # inf - inf would be NaN
+    total = _C.sum(_C.exp(_C.sub(array, top)), dims, True, None)
+    result = _C.add(_C.log(total), top)
+    y = Tensor(result if keepdim else _C.squeeze(result, dims or tuple(range(array.ndim))))
+    if tracks(input):
+        record(y, _logsumexp_backward, (input,), (input, y, dims, keepdim))
+    return y if out is None else deliver(y, out)
+
+
+def _logsumexp_backward(node: Node, grad: Tensor) -> Tensor:
+    x, y, dims, keepdim = node.saved
+    shape = tuple(x.shape)
+    return mul(spread(grad, shape, dims, keepdim), exp(x - spread(y, shape, dims, keepdim)))

@@ -7,3 +7,4 @@ from lamina.nn.functional.softmax import *  # noqa: F403
 from lamina.nn.functional.dropout import *  # noqa: F403
 from lamina.nn.functional.norm import *  # noqa: F403
 from lamina.nn.functional.pool import *  # noqa: F403
+from lamina.nn.functional.activation import *  # noqa: F403
