@@ -2,6 +2,7 @@
 
 from lamina.nn.modules.container import *  # noqa: F403
 from lamina.nn.modules.conv import *  # noqa: F403
+from lamina.nn.modules.embedding import *  # noqa: F403
 from lamina.nn.modules.dropout import *  # noqa: F403
 from lamina.nn.modules.linear import *  # noqa: F403
 from lamina.nn.modules.loss import *  # noqa: F403
