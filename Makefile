@@ -1,6 +1,7 @@
 # make train                      train on scikit-learn's digits, in a virtual environment of its own
 # make train DATA=fashion-mnist   … on Fashion-MNIST; Ctrl-C stops, the same command goes on
-# make test                       the whole test suite, likewise
+# make test                       style and types, the whole test suite, every instruction set, sanitizers; likewise
+# make bench                      kernels, training steps and overheads against torch
 .POSIX:
 
 PYTHON = python3
@@ -9,23 +10,39 @@ RUN = runs/$(DATA)
 ARGS =
 BUILD_TOOLS = 'scikit-build-core>=0.10' 'pybind11>=3.0' 'cmake>=3.24' ninja
 SOURCES = CMakeLists.txt pyproject.toml csrc python
+TEST = .venv-test/bin/python
 
 all: train
 
 train: env-train
 	.venv-train/bin/python examples/train.py --data $(DATA) --run-dir $(RUN) --resume $(ARGS)
 
-test: env-test
-	.venv-test/bin/python -m pytest $(ARGS)
+test: lint symbols pytest isas asan
 
-bench: env-test
-	.venv-test/bin/python -m benchmarks $(ARGS)
+pytest: env-test
+	$(TEST) -m pytest $(ARGS)
+
+# The suite runs on the best instruction set; here are the others.
+isas: env-test
+	LAMINA_MAX_ISA=avx2 $(TEST) -m pytest --no-torch tests/test_cases.py
+	LAMINA_MAX_ISA=baseline $(TEST) -m pytest --no-torch tests/test_cases.py
+
+asan: env-test
+	tools/asan.sh $(TEST)
 
 lint: env-test
 	.venv-test/bin/ruff check .
 	.venv-test/bin/ruff format --check .
 	.venv-test/bin/mypy
 	git ls-files 'csrc/*.h' 'csrc/*.cpp' | xargs .venv-test/bin/clang-format --dry-run --Werror
+
+symbols: env-test
+	$(TEST) tools/check_symbols.py build/test
+
+bench: env-test
+	$(TEST) benchmarks/run.py $(ARGS)
+	$(TEST) benchmarks/steps.py
+	$(TEST) benchmarks/overhead.py
 
 env-train:
 	@$(MAKE) -s install NAME=train EXTRAS=train
@@ -41,9 +58,18 @@ install:
 	  set -e; \
 	  [ -x .venv-$(NAME)/bin/python ] || { echo 'Making the environment .venv-$(NAME)'; $(PYTHON) -m venv .venv-$(NAME); }; \
 	  touch .venv-$(NAME)/starting; \
-	  echo 'Building and installing lamina (minutes the first time, seconds after a change)'; \
+	  mkdir -p build; \
 	  .venv-$(NAME)/bin/python -m pip install -q $(BUILD_TOOLS); \
-	  SKBUILD_BUILD_DIR=build/$(NAME) .venv-$(NAME)/bin/python -m pip install -q --no-build-isolation '.[$(EXTRAS)]'; \
+	  echo 'Building lamina (minutes the first time, seconds after a change); log: build/$(NAME).log'; \
+	  start=$$(date +%s); \
+	  rm -f build/wheel-$(NAME)/*.whl; \
+	  SKBUILD_BUILD_DIR=build/$(NAME) .venv-$(NAME)/bin/python -m pip wheel -v --no-deps --no-build-isolation \
+	    -w build/wheel-$(NAME) . >build/$(NAME).log 2>&1 || { tail -n 60 build/$(NAME).log; exit 1; }; \
+	  sed -n 's/.*\(lamina: .*CUDA.*\)/\1/p' build/$(NAME).log; \
+	  echo "Built in $$(( $$(date +%s) - start )) s"; \
+	  wheel=$$(echo build/wheel-$(NAME)/*.whl); \
+	  .venv-$(NAME)/bin/python -m pip install -q --force-reinstall --no-deps "$$wheel"; \
+	  .venv-$(NAME)/bin/python -m pip install -q "$$wheel[$(EXTRAS)]"; \
 	  mv .venv-$(NAME)/starting .venv-$(NAME)/installed; \
 	fi
 

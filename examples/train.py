@@ -46,7 +46,7 @@ class Recipe:
 
 
 RECIPES = {
-    "digits": Recipe(lamina.data.Digits, (16, 32, 64), False, 30, 64, 0.1, padding=1, flip=False),
+    "digits": Recipe(lamina.data.Digits, (16, 32, 64), False, 30, 64, 0.1, padding=0, flip=False),
     "fashion-mnist": Recipe(
         lamina.data.FashionMNIST, (32, 64, 128), True, 15, 128, 0.1, padding=2, flip=True
     ),

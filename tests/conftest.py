@@ -18,3 +18,14 @@ def torch() -> Any:
 
     torch.set_num_threads(1)
     return torch
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-torch", action="store_true", help="leave out the tests that compare with torch")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--no-torch"):
+        compares = [item for item in items if "torch" in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=compares)
+        items[:] = [item for item in items if "torch" not in getattr(item, "fixturenames", ())]

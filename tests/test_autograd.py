@@ -81,7 +81,11 @@ def several_roots(lib: Any) -> Any:
 
 @program
 def broadcast_inputs_get_sums(lib: Any) -> Any:
-    x, row, one = leaf(lib, [[1.0, 2.0], [3.0, 4.0]]), leaf(lib, [5.0, 6.0]), lib.tensor(2.0, requires_grad=True)
+    x, row, one = (
+        leaf(lib, [[1.0, 2.0], [3.0, 4.0]]),
+        leaf(lib, [5.0, 6.0]),
+        lib.tensor(2.0, requires_grad=True),
+    )
     (x * row + one).sum().backward()
     return x.grad, row.grad, one.grad
 

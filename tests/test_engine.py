@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 import lamina
+from lamina import _C
 
 
 def leaf(*values: float) -> lamina.Tensor:
@@ -27,7 +28,7 @@ def chain(x: lamina.Tensor, length: int) -> lamina.Tensor:
 def test_deep_graphs_are_walked_without_recursion() -> None:
     x = leaf(1.0, 2.0)
     y = chain(x, 50_000)
-    assert 50_000 > sys.getrecursionlimit()
+    assert sys.getrecursionlimit() < 50_000
     y.sum().backward()
     assert x.grad.tolist() == [50_001.0, 50_001.0]
 
@@ -73,14 +74,14 @@ def test_what_no_rule_needs_is_freed_during_forward() -> None:
 
 
 def live_bytes() -> int:
-    return int(lamina.memory_stats()["allocated"])
+    return int(_C.memory_stats()["allocated"])
 
 
 def test_saved_memory_is_freed_as_backward_consumes_it() -> None:
     x = lamina.ones(1 << 18, requires_grad=True)  # 1 MB
     used: list[int] = []
     y = x * x
-    for _ in range(8):
+    for _ in range(24):
         z = y * y
         z.register_hook(lambda g: used.append(live_bytes()))
         y = z
@@ -89,10 +90,10 @@ def test_saved_memory_is_freed_as_backward_consumes_it() -> None:
     del y
     before = live_bytes()
     total.backward()
-    assert len(used) == 8
+    assert len(used) == 24
     # Each rule frees what it saved: 1 MB a step, apart from the gradients in flight (a few MB, not growing).
-    assert used[-1] < before - 4 * 2**20
-    assert all(later <= earlier for earlier, later in zip(used[1:], used[2:]))
+    assert used[-1] < before - 16 * 2**20
+    assert used[2:] == sorted(used[2:], reverse=True)
 
 
 def test_retain_graph_keeps_saved_memory() -> None:
@@ -109,10 +110,12 @@ def test_retain_graph_keeps_saved_memory() -> None:
 def test_a_leaf_takes_over_its_gradients_memory() -> None:
     x = lamina.ones(1 << 18, requires_grad=True)
     y = (x * 3).sum()
-    lamina.reset_peak_memory_stats()
+    _C.reset_peak_memory_stats()
     before = live_bytes()
     y.backward()
-    assert int(lamina.memory_stats()["peak_allocated"]) - before < 2.5 * 2**20  # one gradient in, one out: no third
+    assert (
+        int(_C.memory_stats()["peak_allocated"]) - before < 2.5 * 2**20
+    )  # one gradient in, one out: no third
 
 
 def test_a_tensor_that_forward_returned_is_not_part_of_a_cycle() -> None:

@@ -459,5 +459,7 @@ def test_gradcheck_of_a_function() -> None:
 
 def test_messages_name_the_function() -> None:
     x = leaf(lamina)
-    with pytest.raises(RuntimeError, match=r"\[Returning\] backward must return one gradient an argument, 2, got 1"):
+    with pytest.raises(
+        RuntimeError, match=r"\[Returning\] backward must return one gradient an argument, 2, got 1"
+    ):
         returning(lamina, lambda lib, g: g).apply(x, 1).sum().backward()

@@ -9,11 +9,18 @@ import pytest
 from harness.programs import assert_same
 
 import lamina
-from lamina.autograd import GradcheckError, functional, gradcheck, gradgradcheck, numerical_gradient, relative_error
+from lamina.autograd import (
+    GradcheckError,
+    functional,
+    gradcheck,
+    gradgradcheck,
+    numerical_gradient,
+    relative_error,
+)
 
 
 def leaf(values: Any) -> lamina.Tensor:
-    return lamina.from_numpy(np.asarray(values, np.float64)).requires_grad_()
+    return lamina.from_numpy(np.array(values, np.float64)).requires_grad_()
 
 
 class WrongAtOne(lamina.autograd.Function):
@@ -198,9 +205,15 @@ def test_functional_as_torch(torch: Any) -> None:
         lambda lib: lib.autograd.functional.vjp(f, args(lib)),
         lambda lib: lib.autograd.functional.vjp(lambda x: x.sum(), args(lib)[0]),
         lambda lib: lib.autograd.functional.vjp(lambda x: x * 2, args(lib)[0], lib.tensor([1.0])),
-        lambda lib: lib.autograd.functional.jvp(f, args(lib), (lib.tensor([1.0, 2.0]), lib.tensor([3.0, 5.0]))),
-        lambda lib: lib.autograd.functional.vhp(lambda x: (x * x * x).sum(), args(lib)[0], lib.tensor([1.0, 2.0])),
-        lambda lib: lib.autograd.functional.hvp(lambda x: (x * x * x).sum(), args(lib)[0], lib.tensor([1.0, 2.0])),
+        lambda lib: lib.autograd.functional.jvp(
+            f, args(lib), (lib.tensor([1.0, 2.0]), lib.tensor([3.0, 5.0]))
+        ),
+        lambda lib: lib.autograd.functional.vhp(
+            lambda x: (x * x * x).sum(), args(lib)[0], lib.tensor([1.0, 2.0])
+        ),
+        lambda lib: lib.autograd.functional.hvp(
+            lambda x: (x * x * x).sum(), args(lib)[0], lib.tensor([1.0, 2.0])
+        ),
         lambda lib: lib.autograd.functional.hvp(
             lambda x, y: (x * x * y).sum(), args(lib), (lib.tensor([1.0, 2.0]), lib.tensor([3.0, 5.0]))
         ),

@@ -2,6 +2,7 @@
 #include <pybind11/numpy.h>
 
 #include "bindings/bindings.h"
+#include "bindings/borrow.h"
 #include "core/check.h"
 
 namespace lamina::bindings {
@@ -70,12 +71,35 @@ Array from_numpy(const py::array& source) {
           "[from_numpy] expected strides in whole elements, got ", source.strides(d), " bytes");
     strides.push_back(source.strides(d) / size);
   }
-  void* data = const_cast<void*>(source.data());
-  check(reinterpret_cast<uintptr_t>(data) % size == 0, "[from_numpy] expected aligned memory");
-  auto* storage = new Storage(data, static_cast<size_t>(source.nbytes()), Device{}, &release_object,
-                              source.inc_ref().ptr());
-  storage->read_only = !source.writeable();
-  return Array(StoragePtr(storage), dtype, shape, strides, 0);
+  // The reference is the array's once it is made, and ours again if it is not.
+  py::array held = source;
+  Array result = borrow(const_cast<void*>(source.data()), dtype, shape, strides, !source.writeable(), &release_object,
+                        held.ptr(), "from_numpy");
+  held.release();
+  return result;
+}
+
+// For memoryview() and everything else that speaks the buffer protocol.
+py::buffer_info buffer(const Array& a) {
+  check<TypeError>(a.device().type == DeviceType::cpu, "[buffer] expected an array on the CPU, got one on ",
+                   name(a.device()));
+  const auto size = static_cast<py::ssize_t>(itemsize(a.dtype()));
+  const char* format = nullptr;
+  switch (a.dtype()) {
+    case DType::boolean: format = "?"; break;
+    case DType::uint8: format = "B"; break;
+    case DType::int8: format = "b"; break;
+    case DType::int32: format = "i"; break;
+    case DType::int64: format = "q"; break;
+    case DType::float16: format = "e"; break;
+    case DType::float32: format = "f"; break;
+    case DType::float64: format = "d"; break;
+    case DType::bfloat16: fail<TypeError>("[buffer] the buffer protocol has no bfloat16");
+  }
+  std::vector<py::ssize_t> shape(a.shape().begin(), a.shape().end()), strides;
+  for (int64_t s : a.strides()) strides.push_back(s * size);
+  return py::buffer_info(a.raw(), size, format, a.rank(), std::move(shape), std::move(strides),
+                         a.storage()->read_only);
 }
 
 py::array to_numpy(const Array& a) {
@@ -93,7 +117,8 @@ py::array to_numpy(const Array& a) {
 }  // namespace
 
 void bind_array(py::module_& m) {
-  py::class_<Array>(m, "Array")
+  py::class_<Array>(m, "Array", py::buffer_protocol())
+      .def_buffer(&buffer)
       .def_property_readonly("shape", &Array::shape)
       .def_property_readonly("strides", &Array::strides)
       .def_property_readonly("ndim", &Array::rank)

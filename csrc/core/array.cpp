@@ -56,7 +56,8 @@ Dims dense_strides(const Dims& shape, const Dims& order) {
   for (int i = order.size() - 1; i >= 0; --i) {
     const int d = static_cast<int>(order[i]);
     strides[d] = next;
-    next *= std::max<int64_t>(shape[d], 1);
+    // A shape that overflows is refused by checked_numel; until then its strides wrap.
+    static_cast<void>(__builtin_mul_overflow(next, std::max<int64_t>(shape[d], 1), &next));
   }
   return strides;
 }

@@ -1,7 +1,7 @@
 // The caching allocator: 64-byte aligned blocks cut from 2 MB aligned arenas on huge pages.  Up to
 // a page: slabs.h; above: heap.h.  Allocating and giving back takes about 30 ns (malloc: 6), from a
-// cache that malloc would return to the system. Safe to call from any thread, and in the child of a
-// fork.
+// cache that malloc would return to the system.  Safe to call from any thread, and in the child of
+// a fork.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@ namespace lamina {
 
 void* allocate(size_t bytes);  // throws std::bad_alloc; bytes == 0 gives a valid pointer
 void deallocate(void* block, size_t bytes) noexcept;  // `bytes` as given to allocate
-void empty_cache();  // returns every wholly free arena to the system
+void empty_cache();  // returns every huge page without a live block to the system
 
 struct MemoryStats {
   int64_t allocated;       // bytes handed out now

@@ -2,6 +2,10 @@
 //
 // Work is cut into chunks of `grain` items by the problem alone, never by the number of threads, so
 // that a reduction that combines its chunks in order gives the same bits on any number of threads.
+//
+// A region in which both of two threads must take part costs 0.23 us while the second still spins
+// (1.5 ms after its last chunk) and some 70 us once it has parked; the caller alone then loses 9
+// us.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +16,10 @@ namespace lamina {
 
 using RangeFunction = void (*)(const void* context, int64_t begin, int64_t end);
 
-// Calls function(context, begin, end) for [0, n) in chunks of `grain`: chunk i is [i*grain, min(n,
-// (i+1)*grain)). The calling thread takes part; one chunk, and any nested call, runs inline.  An
-// exception thrown by a chunk is rethrown here once every chunk that has begun is done.
+// Calls function(context, begin, end) for [0, n) in chunks of `grain`: chunk i ends at
+// min(n, (i + 1) * grain).  The calling thread takes part; one chunk, and any nested call, runs
+// inline.  Of the exceptions that chunks throw, the first chunk's is rethrown here once every chunk
+// that has begun is done.
 void run_chunks(int64_t n, int64_t grain, RangeFunction function, const void* context);
 
 // f(begin, end) for every chunk.  Choose `grain` so that a chunk is worth 5 to 20 microseconds of

@@ -18,6 +18,8 @@ const ConvRoutines& routines(ConvAlgorithm algorithm) {
       return reference_conv;
     case ConvAlgorithm::depthwise:
       return depthwise_conv;
+    case ConvAlgorithm::winograd:
+      return winograd_conv;
     default:
       return implicit_conv;
   }
@@ -26,9 +28,10 @@ const ConvRoutines& routines(ConvAlgorithm algorithm) {
 const ConvRoutines& choose(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s,
                            DType dtype) {
   if (algorithm != ConvAlgorithm::automatic) return routines(algorithm);
-  constexpr ConvAlgorithm kPreferred[] = {ConvAlgorithm::depthwise, ConvAlgorithm::implicit};
+  constexpr ConvAlgorithm kPreferred[] = {ConvAlgorithm::depthwise, ConvAlgorithm::winograd,
+                                          ConvAlgorithm::implicit};
   for (ConvAlgorithm a : kPreferred)
-    if (routines(a).offers(pass, s, dtype)) return routines(a);
+    if (routines(a).offers(pass, s, dtype) && routines(a).pays(pass, s, dtype)) return routines(a);
   return reference_conv;
 }
 

@@ -7,7 +7,9 @@
 namespace lamina::cpu::LAMINA_ISA {
 
 struct ConvRoutines {
+  // Whether it computes this pass, and whether it should where nobody asks for an algorithm.
   bool (*offers)(kernels::ConvPass pass, const kernels::ConvShape& shape, DType dtype);
+  bool (*pays)(kernels::ConvPass pass, const kernels::ConvShape& shape, DType dtype);
   void (*fprop)(const kernels::ConvShape& shape, DType dtype, const kernels::ConvTensor& x,
                 const void* w, const void* bias, const kernels::ConvTensor& y);
   void (*dgrad)(const kernels::ConvShape& shape, DType dtype, const kernels::ConvTensor& dy,
@@ -16,6 +18,6 @@ struct ConvRoutines {
                 const kernels::ConvTensor& dy, void* dw);
 };
 
-extern const ConvRoutines reference_conv, implicit_conv, depthwise_conv;
+extern const ConvRoutines reference_conv, implicit_conv, depthwise_conv, winograd_conv;
 
 }  // namespace lamina::cpu::LAMINA_ISA

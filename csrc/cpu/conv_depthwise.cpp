@@ -22,7 +22,7 @@ inline constexpr int64_t kMaxBlockVectors = 4;
 inline constexpr int64_t kMaxParts = 32;  // of the weight gradient
 
 bool offers(ConvPass, const ConvShape& s, DType) {
-  return s.groups == s.c && s.groups == s.k && s.c > 1;
+  return s.groups == s.c && s.groups == s.k && s.c > 1 && boxes_fit(s);
 }
 
 // Channels in blocks of whole vectors; only the last may hold fewer channels than its width.
@@ -252,6 +252,6 @@ void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTenso
 
 }  // namespace
 
-constinit const ConvRoutines depthwise_conv{&offers, &fprop, &dgrad, &wgrad};
+constinit const ConvRoutines depthwise_conv{&offers, &offers, &fprop, &dgrad, &wgrad};
 
 }  // namespace lamina::cpu::LAMINA_ISA

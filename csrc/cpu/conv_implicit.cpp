@@ -48,24 +48,34 @@ void run_sums(TapSum* sums, int64_t count, const ConvShape& s, const T* w, int64
                  order, slot);
   }
 
-  int64_t before = 0;
+  // All sums' tasks in one parallel loop: group by group, sum by sum.
+  Scratch plans(count * sizeof(ImplicitSum<T>));
+  ImplicitSum<T>* plan = plans.as<ImplicitSum<T>>();
+  int64_t group_tasks = 0, before = 0;
   for (int64_t i = 0; i < count; ++i) {
-    const int64_t n = sums[i].taps();
     merge_dimensions(sums[i]);
-    const ImplicitSum<T> plan = plan_sum<T>(sums[i], order, in_place, s.groups);
-    parallel_for(plan.tasks() * s.groups, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t task = begin; task < end; ++task) {
-        const int64_t g = task / plan.tasks();
-        ImplicitSum<T> group = plan;
-        group.x = x + g * c * plan.sum.x_stride[1];
-        group.y = y + g * k * plan.sum.y_stride[1] + plan.sum.y_offset;
-        group.w = packed + g * group_weights + before * vectors;
-        group.bias = packed_bias + g * group_bias;
-        group.run(task % plan.tasks());
-      }
-    });
-    before += n;
+    plan[i] = plan_sum<T>(sums[i], order, in_place, s.groups);
+    plan[i].x = x;
+    plan[i].y = y + sums[i].y_offset;
+    plan[i].w = packed + before * vectors;
+    plan[i].bias = packed_bias;
+    before += sums[i].taps();
+    group_tasks += plan[i].tasks();
   }
+  parallel_for(group_tasks * s.groups, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t g = task / group_tasks;
+      int64_t of_group = task % group_tasks;
+      const ImplicitSum<T>* p = plan;
+      for (; of_group >= p->tasks(); ++p) of_group -= p->tasks();
+      ImplicitSum<T> group = *p;
+      group.x += g * c * group.sum.x_stride[1];
+      group.y += g * k * group.sum.y_stride[1];
+      group.w += g * group_weights;
+      group.bias += g * group_bias;
+      group.run(of_group);
+    }
+  });
 }
 
 void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w, const void* bias,
@@ -118,10 +128,10 @@ void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTenso
   });
 }
 
-bool offers(ConvPass, const ConvShape&, DType) { return true; }
+bool offers(ConvPass, const ConvShape& s, DType) { return boxes_fit(s); }
 
 }  // namespace
 
-constinit const ConvRoutines implicit_conv{&offers, &fprop, &dgrad, &wgrad};
+constinit const ConvRoutines implicit_conv{&offers, &offers, &fprop, &dgrad, &wgrad};
 
 }  // namespace lamina::cpu::LAMINA_ISA

@@ -76,8 +76,12 @@ LAMINA_INLINE AxisTaps dgrad_axis(const ConvShape& s, int d, int64_t residue) {
   return axis;
 }
 
+// Residues that some input position has.
+LAMINA_INLINE int64_t residues(const ConvShape& s, int d) {
+  return s.stride[d] < s.in[d] ? s.stride[d] : s.in[d];
+}
 LAMINA_INLINE int64_t residues(const ConvShape& s) {
-  return s.stride[0] * s.stride[1] * s.stride[2];
+  return residues(s, 0) * residues(s, 1) * residues(s, 2);
 }
 
 LAMINA_INLINE TapSum dgrad_sum(const ConvShape& s, const ConvTensor& dy, const ConvTensor& dx,
@@ -87,10 +91,10 @@ LAMINA_INLINE TapSum dgrad_sum(const ConvShape& s, const ConvTensor& dy, const C
   sum.c = s.k / s.groups;
   sum.k = s.c / s.groups;
   for (int d = kConvDims - 1; d >= 0; --d) {
-    const int64_t r = residue % s.stride[d];
-    residue /= s.stride[d];
+    const int64_t r = residue % residues(s, d);
+    residue /= residues(s, d);
     sum.in[d] = s.out[d];
-    sum.grid[d] = r < s.in[d] ? (s.in[d] - r + s.stride[d] - 1) / s.stride[d] : 0;
+    sum.grid[d] = (s.in[d] - r + s.stride[d] - 1) / s.stride[d];
     sum.step[d] = 1;
     sum.axis[d] = dgrad_axis(s, d, r);
     sum.y_stride[2 + d] = dx.stride[2 + d] * s.stride[d];
@@ -102,6 +106,18 @@ LAMINA_INLINE TapSum dgrad_sum(const ConvShape& s, const ConvTensor& dy, const C
     sum.y_stride[i] = dx.stride[i];
   }
   return sum;
+}
+
+// Whether the inputs of a small box of output positions fit in some 100 MB of scratch: not so for
+// absurd strides and dilations, which only the plain loops of the reference take.
+LAMINA_INLINE bool boxes_fit(const ConvShape& s) {
+  double positions = 1;
+  for (int d = 0; d < kConvDims; ++d) {
+    const double out = static_cast<double>(s.out[d] < 16 ? s.out[d] : 16);
+    positions *= (out - 1) * static_cast<double>(s.stride[d]) +
+                 static_cast<double>(s.kernel[d] - 1) * static_cast<double>(s.dilation[d]) + 1;
+  }
+  return positions < 1 << 18;
 }
 
 // f(position, t): the taps of a sum in its order, as indices t of the kernel.

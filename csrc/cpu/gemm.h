@@ -10,10 +10,9 @@
 // number of threads.
 #pragma once
 
-#include "core/memory.h"
 #include "core/parallel.h"
 #include "cpu/microkernel.h"
-#include "cpu/pack.h"
+#include "cpu/panels.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 
@@ -34,97 +33,10 @@ struct NoEpilogue {
                                 int64_t /*col*/, int /*cols*/) const {}
 };
 
-LAMINA_INLINE int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-LAMINA_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-LAMINA_INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-
 template <class T>
 inline constexpr int64_t kDepthBlock = 1024 / sizeof(T);  // depths of one pass over a private panel
 inline constexpr int64_t kSharedBytes = 512 << 10;        // half of a small L2 cache
 inline constexpr int64_t kTaskFlops = 2'000'000;          // about 10 microseconds
-inline constexpr int64_t kPackTaskBytes = 64 << 10;
-
-// How the microkernel reads a panel.
-template <class T>
-struct PanelView {
-  const T* data;
-  int64_t line, depth;  // strides
-};
-
-// One operand cut into panels: kRows for A.
-template <class T, class Packer, bool kRows>
-struct Panels {
-  static constexpr int kLines = kRows ? kTileRows : kTileCols<T>;
-  // Whole vectors, also for A, whose last lanes no tile reads.
-  static constexpr int kWidth = kRows ? (kLines + kLanes<T> - 1) / kLanes<T> * kLanes<T> : kLines;
-
-  const Packer& packer;
-  int64_t extent;  // lines in all
-  int64_t count;
-  bool in_place;  // panels of whole vectors (B) or of any size (A) are read where they are
-
-  Panels(const Packer& packer, int64_t extent)
-      : packer(packer), extent(extent), count(ceil_div(extent, kLines)), in_place(false) {}
-
-  // Rows are dealt out evenly, since a tile costs what it has of them; columns come in whole
-  // vectors.
-  int64_t begin(int64_t panel) const {
-    return kRows ? panel * extent / count : smaller(panel * kLines, extent);
-  }
-  int lines(int64_t panel) const { return static_cast<int>(begin(panel + 1) - begin(panel)); }
-  bool reads_in_place(int64_t panel) const {
-    return in_place && (kRows || lines(panel) % kLanes<T> == 0);
-  }
-
-  PanelView<T> view_in_place(int64_t panel, int64_t depth) const {
-    if constexpr (requires { packer.line_stride; })
-      return {packer.at(begin(panel), depth), packer.line_stride, packer.depth_stride};
-    __builtin_unreachable();
-  }
-  // The panel from `depth` on, packed into `buffer` unless it is read in place.
-  PanelView<T> view(int64_t panel, int64_t depth, int64_t depths, T* buffer) const {
-    if (reads_in_place(panel)) return view_in_place(panel, depth);
-    packer.template pack<kWidth>(buffer, begin(panel), lines(panel), depth, depths);
-    return {buffer, 1, kWidth};
-  }
-  LAMINA_INLINE void prefetch(int64_t panel, int64_t depth, int64_t depths, int64_t part,
-                              int64_t parts) const {
-    if constexpr (requires { &Packer::prefetch; })
-      packer.prefetch(begin(panel), lines(panel), depth, depths, part, parts);
-  }
-};
-
-// The shared operand's block: panels [first, last), depths [depth, depth + depths).
-template <class T, class Panels>
-class SharedBlock {
-  static constexpr int kWidth = Panels::kWidth;
-
- public:
-  SharedBlock(const Panels& panels, T* buffer, int64_t first, int64_t last, int64_t depth,
-              int64_t depths)
-      : panels_(panels), buffer_(buffer), depth_(depth), depths_(depths) {
-    first_packed_ = panels.in_place ? last - !panels.reads_in_place(last - 1) : first;
-    const int64_t bytes = kWidth * depths * static_cast<int64_t>(sizeof(T));
-    parallel_for(last - first_packed_, larger(1, kPackTaskBytes / larger(bytes, 1)),
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t i = first_packed_ + begin; i < first_packed_ + end; ++i)
-                     panels_.packer.template pack<kWidth>(packed(i), panels_.begin(i),
-                                                          panels_.lines(i), depth_, depths_);
-                 });
-  }
-
-  PanelView<T> view(int64_t panel, int64_t depth) const {
-    if (panel < first_packed_) return panels_.view_in_place(panel, depth);
-    return {packed(panel) + (depth - depth_) * kWidth, 1, kWidth};
-  }
-
- private:
-  T* packed(int64_t panel) const { return buffer_ + (panel - first_packed_) * kWidth * depths_; }
-
-  const Panels& panels_;
-  T* buffer_;
-  int64_t depth_, depths_, first_packed_;
-};
 
 template <class T, class PackA, class PackB, class Epilogue>
 class Product {
@@ -137,8 +49,10 @@ class Product {
       const bool one_set = a.depth_stride == 1 && a.line_stride * sizeof(T) % 2048 == 0;
       a_.in_place = (a.line_stride == 1 || a.depth_stride == 1) && b_.count <= (one_set ? 1 : 4);
     }
+    [[maybe_unused]] const int64_t bytes = n * (k1 - k0) * static_cast<int64_t>(sizeof(T));
     if constexpr (requires { b.line_stride; })
-      b_.in_place = b.line_stride == 1 && (a_.count <= 3 || n * (k1 - k0) * sizeof(T) <= 32 << 10);
+      b_.in_place = b.line_stride == 1 && (a_.count <= 3 || bytes <= (32 << 10) ||
+                                           (a_.count <= 12 && bytes <= 2 * kSharedBytes));
   }
 
   void run() const {
@@ -155,39 +69,40 @@ class Product {
   template <bool kRowsPrivate, class Private, class Shared>
   void sweep(const Private& mine, const Shared& shared) const {
     constexpr int kSharedWidth = Shared::kWidth, kPrivateWidth = Private::kWidth;
-    constexpr int64_t kBlock = kDepthBlock<T>;
-    const int64_t blocks = larger(1, ceil_div(k1_ - k0_, kBlock));
-    const int64_t block = larger(1, ceil_div(k1_ - k0_, blocks));
     constexpr int64_t kBudget = kSharedBytes / (kSharedWidth * sizeof(T));  // panels times depths
-    const int64_t width = smaller(shared.count, larger(1, kBudget / block));
-    const int64_t span = smaller(blocks, larger(1, kBudget / (width * block))) * block;
-    const Scratch memory(shared.in_place ? kSharedWidth * span * sizeof(T)
-                                         : width * kSharedWidth * span * sizeof(T));
+    const int64_t depths_in_all = larger(1, k1_ - k0_);
+    const int64_t block = even_part(depths_in_all, kDepthBlock<T>);
+    const int64_t width = even_part(shared.count, larger(1, kBudget / block));
+    const int64_t span =
+        block == depths_in_all ? block : larger(1, kBudget / (width * block)) * block;
+    const Buffer<T> packed(shared.packed_panels(width) * kSharedWidth * smaller(span, k1_ - k0_));
     for (int64_t first = 0; first < shared.count; first += width) {
       const int64_t last = smaller(first + width, shared.count);
       for (int64_t depth = k0_; depth == k0_ || depth < k1_; depth += span) {
         const int64_t end_depth = smaller(depth + span, k1_);
-        const SharedBlock<T, Shared> pack(shared, memory.as<T>(), first, last, depth,
+        const SharedBlock<T, Shared> pack(shared, packed.data(), first, last, depth,
                                           end_depth - depth);
-        const int64_t lines = shared.begin(last) - shared.begin(first);
-        const int64_t flops = 2 * mine.lines(0) * lines * larger(1, end_depth - depth);
-        parallel_for(mine.count, larger(1, kTaskFlops / flops), [&](int64_t begin, int64_t end) {
-          const Scratch panel(kPrivateWidth * block * sizeof(T));
-          for (int64_t i = begin; i < end; ++i)
-            for (int64_t p = depth; p == depth || p < end_depth; p += block) {
-              const int64_t depths = smaller(block, end_depth - p);
-              const PanelView<T> view = mine.view(i, p, depths, panel.as<T>());
-              const bool same = p + block < end_depth;  // the next panel is more of this one
-              const int64_t next = same ? i : i + 1, next_depth = same ? p + block : depth;
-              for (int64_t j = first; j < last; ++j) {
-                if (next < end) mine.prefetch(next, next_depth, depths, j - first, last - first);
-                if constexpr (kRowsPrivate)
-                  tile(i, j, p, depths, view, pack.view(j, p));
-                else
-                  tile(j, i, p, depths, pack.view(j, p), view);
-              }
-            }
-        });
+        const int64_t flops =
+            2 * mine.lines(0) * shared.lines(first) * (last - first) * larger(1, end_depth - depth);
+        parallel_for(
+            mine.count, task_items(mine.count, flops, kTaskFlops), [&](int64_t begin, int64_t end) {
+              const Buffer<T> panel(mine.packed_panels(1) * kPrivateWidth * block);
+              for (int64_t i = begin; i < end; ++i)
+                for (int64_t p = depth; p == depth || p < end_depth; p += block) {
+                  const int64_t depths = smaller(block, end_depth - p);
+                  const PanelView<T> view = mine.view(i, p, depths, panel.data());
+                  const bool same = p + block < end_depth;  // the next panel is more of this one
+                  const int64_t next = same ? i : i + 1, next_depth = same ? p + block : depth;
+                  for (int64_t j = first; j < last; ++j) {
+                    if (next < mine.count)
+                      mine.prefetch(next, next_depth, depths, j - first, last - first);
+                    if constexpr (kRowsPrivate)
+                      tile(i, j, p, depths, view, pack.view(j, p));
+                    else
+                      tile(j, i, p, depths, pack.view(j, p), view);
+                  }
+                }
+            });
       }
     }
   }
@@ -219,6 +134,7 @@ class Product {
 template <class T>
 int64_t depth_splits(int64_t m, int64_t n, int64_t k) {
   constexpr int64_t kMostSplits = 32, kLeastDepth = 1024, kMostBytes = 8 << 20;
+  if (k < 2 * kLeastDepth) return 1;
   const int64_t panels = larger(ceil_div(m, kTileRows), ceil_div(n, kTileCols<T>));
   const int64_t fit = kMostBytes / (m * n * static_cast<int64_t>(sizeof(T)));
   const int64_t splits = smaller(smaller(k / kLeastDepth, fit), kMostSplits);
@@ -229,7 +145,7 @@ int64_t depth_splits(int64_t m, int64_t n, int64_t k) {
 template <class T, class Epilogue>
 void sum_partial_products(int64_t m, int64_t n, int64_t count, T* partial, const Result<T>& c,
                           const Epilogue& epilogue) {
-  parallel_for(m, larger(1, kPackTaskBytes / (n * count * static_cast<int64_t>(sizeof(T)))),
+  parallel_for(m, task_items(m, n * count * static_cast<int64_t>(sizeof(T)), kPackTaskBytes),
                [&](int64_t begin, int64_t end) {
                  const int64_t from = begin * n, to = end * n, next = m * n;
                  for (int64_t step = 1; step < count; step *= 2)

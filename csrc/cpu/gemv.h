@@ -43,27 +43,32 @@ template <class T, int Vectors, int Lines>
 LAMINA_INLINE void dot_lines(const T* x, const Strided<T>& w, int64_t l, int64_t k,
                              const GemvResult<T>& out) {
   constexpr int L = kLanes<T>;
-  Vec<T> sum[Vectors][Lines] = {};
+  constexpr int kSums = Vectors * Lines == 1 ? 4 : 1;  // chains enough to hide an add's latency
+  Vec<T> sum[kSums][Vectors][Lines] = {};
   const T* line[Lines];
 #pragma GCC unroll 4
   for (int j = 0; j < Lines; ++j) line[j] = w.at(l + j, 0);
   int64_t p = 0;
-  for (; p + L <= k; p += L) {
-    Vec<T> column[Lines];
+  for (; p + kSums * L <= k; p += kSums * L)
 #pragma GCC unroll 4
-    for (int j = 0; j < Lines; ++j) column[j] = load(line[j] + p);
+    for (int s = 0; s < kSums; ++s) {
+      Vec<T> column[Lines];
 #pragma GCC unroll 4
-    for (int v = 0; v < Vectors; ++v) {
-      const Vec<T> row = load(x + v * k + p);
+      for (int j = 0; j < Lines; ++j) column[j] = load(line[j] + p + s * L);
 #pragma GCC unroll 4
-      for (int j = 0; j < Lines; ++j) sum[v][j] += row * column[j];
+      for (int v = 0; v < Vectors; ++v) {
+        const Vec<T> row = load(x + v * k + p + s * L);
+#pragma GCC unroll 4
+        for (int j = 0; j < Lines; ++j) sum[s][v][j] += row * column[j];
+      }
     }
-  }
 #pragma GCC unroll 4
   for (int v = 0; v < Vectors; ++v)
 #pragma GCC unroll 4
     for (int j = 0; j < Lines; ++j) {
-      T total = sum_lanes<T>(sum[v][j]);
+#pragma GCC unroll 4
+      for (int s = 1; s < kSums; ++s) sum[0][v][j] += sum[s][v][j];
+      T total = sum_lanes<T>(sum[0][v][j]);
       for (int64_t q = p; q < k; ++q) total += x[v * k + q] * line[j][q];
       out.set(v, l + j, total);
     }
@@ -108,7 +113,7 @@ LAMINA_INLINE void add_scaled_rows(const T* x, const Strided<T>& w, int64_t begi
 template <class T, int Vectors>
 void gemv(const T* x, int64_t lines, int64_t k, const Strided<T>& w, const GemvResult<T>& out) {
   const int64_t line_bytes = larger(1, k * static_cast<int64_t>(sizeof(T)));
-  if (w.line_stride == 1) {
+  if (w.depth_stride != 1 || (w.line_stride == 1 && k < lines)) {
     constexpr int64_t kColumns = 2048 / sizeof(T);
     const int64_t grain = larger(kColumns, kGemvTaskBytes / line_bytes);
     parallel_for(lines, grain, [&](int64_t begin, int64_t end) {

@@ -70,7 +70,7 @@ LAMINA_INLINE void visit_computed(DType dtype, const F& f) {
 template <class T>
 Operands<T> operands_of(const MatrixProduct& p, int64_t index) {
   int64_t offset[4] = {};
-  for (int d = p.batch.rank - 1; d >= 0; --d) {
+  for (int d = p.batch.rank - 1; index > 0; --d) {
     const int64_t at = index % p.batch.shape[d];
     index /= p.batch.shape[d];
     for (int o = 0; o < 4; ++o) offset[o] += at * p.batch.strides[o][d];

@@ -19,28 +19,35 @@ inline constexpr int64_t kPoolGrain = 1 << 17;  // taps a chunk: some 5 us
 template <class T, int kCount>
 struct WholeVectors {
   static constexpr int kVectors = kCount, n = kLanes<T>;
-  LAMINA_INLINE Vec<T> get(const T* p) const { return load(p); }
+  LAMINA_INLINE static int count(int64_t) { return n; }
 };
 
+// Fewer channels than lanes.  A load may run on into what follows in the array, and a store as well where the same
+// thread goes on to write the right values there.
 template <class T>
 struct PartOfVector {
   static constexpr int kVectors = 1;
-  int n;
-  LAMINA_INLINE Vec<T> get(const T* p) const { return load_partial(p, n); }
+  int n;  // lanes to store
+  LAMINA_INLINE static int count(int64_t left) { return static_cast<int>(smaller(kLanes<T>, left)); }
 };
 
-// f(c, lanes) for the channels of [begin, end): four vectors, one vector, or what is left.
+template <class T>
+LAMINA_INLINE Vec<T> load_lanes(const T* p, int n) {
+  return n == kLanes<T> ? load(p) : load_partial(p, n);
+}
+
+// f(c, lanes) for the channels of [begin, end): four vectors, one vector, or what is left, of which `room` may be stored.
 template <class T, class F>
-LAMINA_INLINE void for_channels(int64_t begin, int64_t end, const F& f) {
+LAMINA_INLINE void for_channels(int64_t begin, int64_t end, int64_t room, const F& f) {
   constexpr int64_t kLane = kLanes<T>;
   int64_t c = begin;
   for (; c + 4 * kLane <= end; c += 4 * kLane) f(c, WholeVectors<T, 4>{});
   for (; c + kLane <= end; c += kLane) f(c, WholeVectors<T, 1>{});
-  if (c < end) f(c, PartOfVector<T>{static_cast<int>(end - c)});
+  if (c < end) f(c, PartOfVector<T>{static_cast<int>(smaller(kLane, room - (c - begin)))});
 }
 
-// f(n, d, h, channel begin, channel end) in parallel over the rows of an image of `size`; `taps`: the work of a channel
-// of a pixel.
+// f(n, d, h, channel begin, channel end, pixels) in parallel over the rows of an image of `size`; `taps`: the work of a
+// channel of a pixel; `pixels`: how many, from the row's first on, this thread goes on to write in order, or 0.
 template <class F>
 LAMINA_INLINE void for_rows(const PoolShape& s, const int64_t (&size)[3], int64_t taps, const F& f) {
   const int64_t blocks = divide_up(s.channels, kChannelBlock);
@@ -50,7 +57,7 @@ LAMINA_INLINE void for_rows(const PoolShape& s, const int64_t (&size)[3], int64_
     for (int64_t i = begin; i < end; ++i) {
       const int64_t row = i / blocks, c = i % blocks * kChannelBlock;
       const int64_t h = row % size[1], d = row / size[1] % size[0], n = row / size[1] / size[0];
-      f(n, d, h, c, smaller(c + kChannelBlock, s.channels));
+      f(n, d, h, c, smaller(c + kChannelBlock, s.channels), blocks == 1 ? (end - i) * size[2] : 0);
     }
   });
 }
@@ -59,14 +66,18 @@ LAMINA_INLINE void for_rows(const PoolShape& s, const int64_t (&size)[3], int64_
 template <class T, class Lanes, class Finish>
 LAMINA_INLINE void forward_channels_last(const PoolShape& s, const T* x, const Finish& finish) {
   const int64_t C = s.channels, D = s.in[0], H = s.in[1], W = s.in[2];
-  for_rows(s, s.out, volume(s.kernel), [&](int64_t n, int64_t od, int64_t oh, int64_t c0, int64_t c1) {
+  const T* x_end = x + s.batch * volume(s.in) * C;
+  for_rows(s, s.out, volume(s.kernel), [&](int64_t n, int64_t od, int64_t oh, int64_t c0, int64_t c1, int64_t pixels) {
     const Window d = window(s, 0, od), h = window(s, 1, oh);
     for (int64_t ow = 0; ow < s.out[2]; ++ow) {
       const Window w = window(s, 2, ow);
+      for (int64_t r = 0; r < s.stride[1]; ++r)
+        for (int64_t i = 0; i < s.stride[2] * C; i += 64 / sizeof(T))
+          __builtin_prefetch(x + ((n * D * H + h.first + s.kernel[1] + r) * W + w.first) * C + i);
       const bool empty = d.begin >= d.end || h.begin >= h.end || w.begin >= w.end;
       const int64_t first = empty ? -1 : (d.begin * s.kernel[1] + h.begin) * s.kernel[2] + w.begin;
       const int64_t y = (((n * s.out[0] + od) * s.out[1] + oh) * s.out[2] + ow) * C;
-      for_channels<T>(c0, c1, [&](int64_t c, auto lanes) {
+      for_channels<T>(c0, c1, larger(c1 - c0, (pixels - ow) * C), [&](int64_t c, auto lanes) {
         constexpr int kVectors = decltype(lanes)::kVectors;
         Lanes acc[kVectors];
         for (int v = 0; v < kVectors; ++v)
@@ -76,8 +87,10 @@ LAMINA_INLINE void forward_channels_last(const PoolShape& s, const T* x, const F
             const int64_t row = ((n * D + d.first + kd * d.step) * H + h.first + kh * h.step) * W + w.first;
             const int64_t tap = (kd * s.kernel[1] + kh) * s.kernel[2];
             for (int64_t kw = w.begin; kw < w.end; ++kw)
-              for (int v = 0; v < kVectors; ++v)
-                acc[v].take(lanes.get(x + (row + kw * w.step) * C + c + v * kLanes<T>), tap + kw);
+              for (int v = 0; v < kVectors; ++v) {
+                const T* p = x + (row + kw * w.step) * C + c + v * kLanes<T>;
+                acc[v].take(load_lanes(p, lanes.count(x_end - p)), tap + kw);
+              }
           }
         for (int v = 0; v < kVectors; ++v) finish(acc[v], y + c + v * kLanes<T>, lanes.n, od, oh, ow);
       });
@@ -85,18 +98,19 @@ LAMINA_INLINE void forward_channels_last(const PoolShape& s, const T* x, const F
   });
 }
 
-// dx[i] = the sum over the windows o that hold i of term(offset in dy, o, tap, lanes): a vector.
+// dx[i] = the sum over the windows o that hold i of term(offset in dy, lanes to load, tap, windows): a vector.
 template <class T, class Term>
 LAMINA_INLINE void backward_channels_last(const PoolShape& s, T* dx, const Term& term) {
   const int64_t C = s.channels;
   const CoverTable covers(s);
   const int64_t windows = 1 + volume(s.kernel) * volume(s.out) / volume(s.in);
-  for_rows(s, s.in, windows, [&](int64_t n, int64_t id, int64_t ih, int64_t c0, int64_t c1) {
+  const int64_t dy_end = s.batch * volume(s.out) * C;
+  for_rows(s, s.in, windows, [&](int64_t n, int64_t id, int64_t ih, int64_t c0, int64_t c1, int64_t pixels) {
     const Cover d = covers.of[0][id], h = covers.of[1][ih];
     for (int64_t iw = 0; iw < s.in[2]; ++iw) {
       const Cover w = covers.of[2][iw];
       T* pixel = dx + (((n * s.in[0] + id) * s.in[1] + ih) * s.in[2] + iw) * C;
-      for_channels<T>(c0, c1, [&](int64_t c, auto lanes) {
+      for_channels<T>(c0, c1, larger(c1 - c0, (pixels - iw) * C), [&](int64_t c, auto lanes) {
         constexpr int kVectors = decltype(lanes)::kVectors;
         Vec<T> sum[kVectors] = {};
         for (int64_t od = d.begin; od < d.end; ++od) {
@@ -110,8 +124,10 @@ LAMINA_INLINE void backward_channels_last(const PoolShape& s, T* dx, const Term&
               if (kw < 0) continue;
               const int64_t at = (((n * s.out[0] + od) * s.out[1] + oh) * s.out[2] + ow) * C + c;
               const int64_t tap = (kd * s.kernel[1] + kh) * s.kernel[2] + kw;
-              for (int v = 0; v < kVectors; ++v)
-                sum[v] += term(at + v * kLanes<T>, tap, lanes, od, oh, ow);
+              for (int v = 0; v < kVectors; ++v) {
+                const int64_t o = at + v * kLanes<T>;
+                sum[v] += term(o, lanes.count(dy_end - o), tap, od, oh, ow);
+              }
             }
           }
         }

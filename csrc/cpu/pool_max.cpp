@@ -31,10 +31,8 @@ void forward(const PoolShape& s, const T* x, T* y, I* tap) {
   };
   if (s.channels_last) {
     forward_channels_last<T, MaxLanes<T, kTaps>>(s, x, write);
-  } else if (!s.adaptive && s.stride[2] == 1) {
-    forward_tiles<1, T, MaxLanes<T, kTaps>>(s, x, lowest<T>(), write);
-  } else if (!s.adaptive && s.stride[2] == 2) {
-    forward_tiles<2, T, MaxLanes<T, kTaps>>(s, x, lowest<T>(), write);
+  } else if (!goes_by_runs(s)) {
+    forward_tiles<T, MaxLanes<T, kTaps>>(s, x, lowest<T>(), write);
   } else {
     forward_runs<T, RunMax<T>>(s, x, [&](const RunMax<T>& run, int64_t at, int64_t, int64_t, int64_t) {
       y[at] = run.value;
@@ -99,32 +97,46 @@ void scatter_planes(const PoolShape& s, const T* dy, const I* tap, T* dx) {
       });
 }
 
-// Rows of windows for a tile: gradients, and winners with none beside the row.
+// Staged rows of windows: their gradients, and their winners with none beside the row.
 template <class T>
 struct WinnerStage {
   using Tap = typename TapLane<T>::Type;
+  struct Source {  // a row of windows, and what a winner in row 0 of the input's taps reads
+    const T* grads;
+    const Tap* taps;
+    Tap base;
+  };
   const Scratch held;
   T* grads;
   Tap* taps;
+  Source* sources;
 
-  LAMINA_INLINE explicit WinnerStage(int64_t elements)
-      : held(elements * (sizeof(T) + sizeof(Tap))), grads(held.as<T>()), taps(reinterpret_cast<Tap*>(grads + elements)) {
-    for (int64_t i = 0; i < elements; ++i) taps[i] = -1;
+  LAMINA_INLINE WinnerStage(int64_t rows, int64_t pitch)
+      : held(rows * (pitch * (sizeof(T) + sizeof(Tap)) + sizeof(Source))) {
+    sources = held.as<Source>();
+    grads = reinterpret_cast<T*>(sources + rows);
+    taps = reinterpret_cast<Tap*>(grads + rows * pitch);
+    for (int64_t i = 0; i < rows * pitch; ++i) taps[i] = -1;
   }
   template <class I>
   LAMINA_INLINE void load_row(int64_t at, const T* dy, const I* tap, int64_t n) const {
-    for (int64_t i = 0; i < n; i += kLanes<T>) {
-      const int count = static_cast<int>(smaller(kLanes<T>, n - i));
-      store_lanes(grads + at + i, count == kLanes<T> ? load(dy + i) : load_partial(dy + i, count), count);
-      store_taps<T>(taps + at + i, load_taps<T>(tap + i, count), count);
+    constexpr int kLane = kLanes<T>;
+    int64_t i = 0;
+    for (; i + kLane <= n; i += kLane) {
+      store(grads + at + i, load(dy + i));
+      store(taps + at + i, load_taps<T>(tap + i));
+    }
+    for (; i < n; ++i) {
+      grads[at + i] = dy[i];
+      taps[at + i] = tap[i] == static_cast<I>(-1) ? Tap{-1} : static_cast<Tap>(tap[i]);
     }
   }
 };
 
 // Stride 1 or 2: a row of input gathers from the rows of windows that hold it.
-template <int kStride, class T, class I>
+template <int kStride, int kWidth, class T, class I>
 void gather_planes(const PoolShape& s, const T* dy, const I* tap, T* dx) {
-  using Tap = typename TapLane<T>::Type;
+  using Source = typename WinnerStage<T>::Source;
   const Spread spread(s, kLanes<T>);
   const CoverTable covers(s);
   const int64_t H = s.in[1], W = s.in[2], OH = s.out[1], OW = s.out[2], pitch = spread.windows;
@@ -134,7 +146,7 @@ void gather_planes(const PoolShape& s, const T* dy, const I* tap, T* dx) {
   const int64_t rows = fit >= H ? H : larger(fit, s.stride[1]);
   const int64_t staged = smaller(OH, (rows - 1 + reach) / s.stride[1] + 1);  // rows of windows that a tile needs
   for_input_tiles(
-      s, rows, [&] { return WinnerStage<T>(depths * staged * pitch); },
+      s, rows, [&] { return WinnerStage<T>(depths * staged, pitch); },
       [&](const WinnerStage<T>& stage, int64_t plane, int64_t id, int64_t h0, int64_t h1, int64_t limit) {
         const Cover d = covers.of[0][id];
         const int64_t top = covers.of[1][h0].begin, bottom = covers.of[1][h1 - 1].end;
@@ -145,36 +157,45 @@ void gather_planes(const PoolShape& s, const T* dy, const I* tap, T* dx) {
           }
         for (int64_t ih = h0; ih < h1; ++ih) {
           const Cover h = covers.of[1][ih];
+          Source* sources = stage.sources;
+          int64_t count = 0;
+          for (int64_t od = d.begin; od < d.end; ++od)
+            for (int64_t oh = h.begin; oh < h.end; ++oh) {
+              const int64_t kd = tap_of(s, 0, od, id), kh = tap_of(s, 1, oh, ih);
+              if (kd < 0 || kh < 0) continue;
+              const int64_t line = ((od - d.begin) * staged + oh - top) * pitch;
+              const int64_t base = (kd * s.kernel[1] + kh) * s.kernel[2];
+              sources[count++] = {stage.grads + line, stage.taps + line, static_cast<decltype(Source::base)>(base)};
+            }
           const int64_t row = ((plane * s.in[0] + id) * H + ih) * W;
-          spread_row<kStride>(spread, dx + row, limit - row, [&](int64_t t, int64_t q) {
-            Vec<T> sum{};
-            for (int64_t od = d.begin; od < d.end; ++od)
-              for (int64_t oh = h.begin; oh < h.end; ++oh) {
-                const int64_t kd = tap_of(s, 0, od, id), kh = tap_of(s, 1, oh, ih);
-                if (kd < 0 || kh < 0) continue;
-                const int64_t line = ((od - d.begin) * staged + oh - top) * pitch;
-                const int64_t base = (kd * s.kernel[1] + kh) * s.kernel[2];
-                spread.add_phase<kStride, T>(sum, t, q, [&](int64_t at, int64_t k) {
-                  const auto won = load(stage.taps + line + at) == broadcast(static_cast<Tap>(base + k));
-                  return select(won, load(stage.grads + line + at), Vec<T>{});
-                });
-              }
-            return sum;
+          spread_row<kStride, kWidth>(spread, dx + row, limit - row, count, [&](int64_t j, int64_t at, int64_t k) {
+            const Source& from = sources[j];
+            const auto won = load(from.taps + at) == broadcast(static_cast<decltype(Source::base)>(from.base + k));
+            return select(won, load(from.grads + at), Vec<T>{});
           });
         }
       });
 }
 
+template <int kStride, class T, class I>
+void gather_planes(const PoolShape& s, const T* dy, const I* tap, T* dx) {
+  switch (s.kernel[2]) {
+    case 2: return gather_planes<kStride, 2>(s, dy, tap, dx);
+    case 3: return gather_planes<kStride, 3>(s, dy, tap, dx);
+    default: return gather_planes<kStride, 0>(s, dy, tap, dx);
+  }
+}
+
 template <class T, class I>
 void backward(const PoolShape& s, const T* dy, const I* tap, T* dx) {
   if (s.channels_last) {
-    backward_channels_last<T>(s, dx, [&](int64_t o, int64_t k, const auto& lanes, int64_t, int64_t, int64_t) {
-      const auto won = load_taps<T>(tap + o, lanes.n) == broadcast(static_cast<typename TapLane<T>::Type>(k));
-      return select(won, lanes.get(dy + o), Vec<T>{});
+    backward_channels_last<T>(s, dx, [&](int64_t o, int n, int64_t k, int64_t, int64_t, int64_t) {
+      const auto won = load_taps<T>(tap + o, n) == broadcast(static_cast<typename TapLane<T>::Type>(k));
+      return select(won, load_lanes(dy + o, n), Vec<T>{});
     });
   } else if (!s.adaptive && s.stride[2] == 1) {
     gather_planes<1>(s, dy, tap, dx);
-  } else if (!s.adaptive && s.stride[2] == 2) {
+  } else if (!s.adaptive && s.stride[2] == 2 && s.dilation[2] == 1) {
     gather_planes<2>(s, dy, tap, dx);
   } else {
     scatter_planes(s, dy, tap, dx);

@@ -12,47 +12,43 @@
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
 
-// The mean over window (d, h, w) divides by across[w] * down(d, h).
+// What the mean over window (d, h, w) divides by, or multiplies with: across[w] * down[d*OH + h].
 template <class T>
 struct Divisors {
-  const PoolShape& s;
-  const PoolDivisor& rule;
-  const T* across;  // readable for a vector more than there are windows
+  const Scratch held;
+  T *across, *down;  // across: readable for a vector more than there are windows
 
-  LAMINA_INLINE static int64_t bytes(const PoolShape& s) {
-    return (s.out[2] + kLanes<T>) * static_cast<int64_t>(sizeof(T));
-  }
-  LAMINA_INLINE Divisors(const PoolShape& shape, const PoolDivisor& divisor_rule, T* table)
-      : s(shape), rule(divisor_rule), across(table) {
+  LAMINA_INLINE Divisors(const PoolShape& s, const PoolDivisor& rule, bool inverse)
+      : held((s.out[2] + kLanes<T> + s.out[0] * s.out[1]) * sizeof(T)),
+        across(held.as<T>()),
+        down(across + s.out[2] + kLanes<T>) {
+    const auto entry = [&](int64_t n) { return inverse ? T(1) / static_cast<T>(n) : static_cast<T>(n); };
+    const auto of = [&](int dim, int64_t o) { return divisor(s, rule.count_padding, dim, o); };
     for (int64_t ow = 0; ow < s.out[2] + kLanes<T>; ++ow)
-      table[ow] = static_cast<T>(rule.fixed ? 1 : divisor(s, rule.count_padding, 2, smaller(ow, s.out[2] - 1)));
-  }
-  LAMINA_INLINE T down(int64_t od, int64_t oh) const {
-    if (rule.fixed) return static_cast<T>(rule.fixed);
-    return static_cast<T>(divisor(s, rule.count_padding, 0, od) * divisor(s, rule.count_padding, 1, oh));
+      across[ow] = entry(rule.fixed ? 1 : of(2, smaller(ow, s.out[2] - 1)));
+    for (int64_t od = 0; od < s.out[0]; ++od)
+      for (int64_t oh = 0; oh < s.out[1]; ++oh)
+        down[od * s.out[1] + oh] = entry(rule.fixed ? rule.fixed : of(0, od) * of(1, oh));
   }
 };
 
 template <class T>
 void forward(const PoolShape& s, const PoolDivisor& rule, const T* x, T* y) {
-  const Scratch table(Divisors<T>::bytes(s));
-  const Divisors<T> divide(s, rule, table.as<T>());
+  const Divisors<T> by(s, rule, false);
   const auto write_row = [&](const SumLanes<T>& sum, int64_t at, int n, int64_t od, int64_t oh, int64_t ow) {
-    store_lanes(y + at, sum.value / (load(divide.across + ow) * divide.down(od, oh)), n);
+    store_lanes(y + at, sum.value / (load(by.across + ow) * by.down[od * s.out[1] + oh]), n);
   };
   if (s.channels_last) {
     forward_channels_last<T, SumLanes<T>>(
         s, x, [&](const SumLanes<T>& sum, int64_t at, int n, int64_t od, int64_t oh, int64_t ow) {
-          store_lanes(y + at, sum.value / (divide.across[ow] * divide.down(od, oh)), n);
+          store_lanes(y + at, sum.value / (by.across[ow] * by.down[od * s.out[1] + oh]), n);
         });
-  } else if (!s.adaptive && s.stride[2] == 1) {
-    forward_tiles<1, T, SumLanes<T>>(s, x, T(0), write_row);
-  } else if (!s.adaptive && s.stride[2] == 2) {
-    forward_tiles<2, T, SumLanes<T>>(s, x, T(0), write_row);
+  } else if (!goes_by_runs(s)) {
+    forward_tiles<T, SumLanes<T>>(s, x, T(0), write_row);
   } else {
     forward_runs<T, RunSum<T>>(
         s, x, [&](const RunSum<T>& run, int64_t at, int64_t od, int64_t oh, int64_t ow) {
-          y[at] = run.value / (divide.across[ow] * divide.down(od, oh));
+          y[at] = run.value / (by.across[ow] * by.down[od * s.out[1] + oh]);
         });
   }
 }
@@ -67,6 +63,7 @@ LAMINA_INLINE void spread_adaptive(const PoolShape& s, const T* sums, const Cove
   }
 }
 
+// For each row of a tile of input: the sum of the rows of windows that hold it, with zeros beside them.
 template <class T>
 struct SumStage {
   const Scratch held;
@@ -77,10 +74,21 @@ struct SumStage {
   }
 };
 
+// to[i] (+)= from[i] * across[i] * down
+template <class T>
+LAMINA_INLINE void add_scaled(T* to, const T* from, const T* across, T down, bool add, int64_t n) {
+  constexpr int kLane = kLanes<T>;
+  int64_t i = 0;
+  for (; i + kLane <= n; i += kLane) {
+    const Vec<T> v = load(from + i) * (load(across + i) * down);
+    store(to + i, add ? load(to + i) + v : v);
+  }
+  for (; i < n; ++i) to[i] = (add ? to[i] : T(0)) + from[i] * (across[i] * down);
+}
+
 template <int kStride, class T>
 void backward_planes(const PoolShape& s, const PoolDivisor& rule, const T* dy, T* dx) {
-  const Scratch table(Divisors<T>::bytes(s));
-  const Divisors<T> divide(s, rule, table.as<T>());
+  const Divisors<T> by(s, rule, true);
   const CoverTable covers(s);
   const Spread spread(s, kLanes<T>);
   const int64_t H = s.in[1], W = s.in[2], OW = s.out[2], pitch = spread.windows;
@@ -92,26 +100,22 @@ void backward_planes(const PoolShape& s, const PoolDivisor& rule, const T* dy, T
         for (int64_t ih = h0; ih < h1; ++ih) {
           const Cover h = covers.of[1][ih];
           T* sums = stage.rows + (ih - h0) * pitch + spread.lead;
-          fill_row(sums, OW, T(0));
+          bool add = false;
           for (int64_t od = d.begin; od < d.end; ++od)
-            for (int64_t oh = h.begin; oh < h.end; ++oh) {
-              const T* g = dy + ((plane * s.out[0] + od) * s.out[1] + oh) * OW;
-              const T down = divide.down(od, oh);
-              for (int64_t ow = 0; ow < OW; ++ow) sums[ow] += g[ow] / (divide.across[ow] * down);
+            for (int64_t oh = h.begin; oh < h.end; ++oh, add = true) {
+              const int64_t line = od * s.out[1] + oh;
+              add_scaled(sums, dy + (plane * s.out[0] * s.out[1] + line) * OW, by.across, by.down[line], add, OW);
             }
+          if (!add) fill_row(sums, OW, T(0));
         }
         for (int64_t ih = h0; ih < h1; ++ih) {
           const int64_t row = ((plane * s.in[0] + id) * H + ih) * W;
-          const T* windows = stage.rows + (ih - h0) * pitch;
-          if (s.adaptive) {
-            spread_adaptive(s, windows + spread.lead, covers.of[2], dx + row);
-            continue;
-          }
-          spread_row<kStride>(spread, dx + row, limit - row, [&](int64_t t, int64_t q) {
-            Vec<T> sum{};
-            spread.add_phase<kStride, T>(sum, t, q, [&](int64_t at, int64_t) { return load(windows + at); });
-            return sum;
-          });
+          const T* sums = stage.rows + (ih - h0) * pitch;
+          if (s.adaptive)
+            spread_adaptive(s, sums + spread.lead, covers.of[2], dx + row);
+          else
+            spread_row<kStride, 0>(spread, dx + row, limit - row, 1,
+                                   [&](int64_t, int64_t at, int64_t) { return load(sums + at); });
         }
       });
 }
@@ -135,12 +139,10 @@ void mean_pool_backward(const PoolShape& s, const PoolDivisor& rule, const void*
       if (s.stride[2] == 2) return backward_planes<2>(s, rule, g, to);
       return backward_planes<0>(s, rule, g, to);
     }
-    const Scratch table(Divisors<T>::bytes(s));
-    const Divisors<T> divide(s, rule, table.as<T>());
-    backward_channels_last<T>(s, to,
-                              [&](int64_t o, int64_t, const auto& lanes, int64_t od, int64_t oh, int64_t ow) {
-                                return lanes.get(g + o) * (T(1) / (divide.across[ow] * divide.down(od, oh)));
-                              });
+    const Divisors<T> by(s, rule, true);
+    backward_channels_last<T>(s, to, [&](int64_t o, int n, int64_t, int64_t od, int64_t oh, int64_t ow) {
+      return load_lanes(g + o, n) * (by.across[ow] * by.down[od * s.out[1] + oh]);
+    });
   });
 }
 

@@ -1,15 +1,17 @@
-// Pooling of row-major planes forward with any other window (stride of 3 and more, adaptive, global): each window is a
-// set of runs along the rows of memory, and a long run is reduced a vector at a time.
+// Pooling of row-major planes forward one window after another: where windows differ (adaptive), or where a row has too
+// few of them to fill a vector.  A window is a set of runs of memory; a long run is reduced a vector at a time.
 #pragma once
 
 #include "core/parallel.h"
 #include "cpu/pool_lanes.h"
 #include "cpu/pool_window.h"
+#include "cpu/shuffle.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 
 using kernels::PoolShape;
 
+inline constexpr int64_t kFewWindows = 3;        // of a row with a stride over 2: a vector of them is not worth it
 inline constexpr int64_t kRunGrain = 1 << 14;  // taps a chunk: some 5 us
 
 template <class T>
@@ -29,19 +31,19 @@ struct RunMax {
   // The taps k, k+1, ... are p[0], p[1], ... : first how large, then where.
   LAMINA_INLINE void take_run(const T* p, int64_t n, int64_t k) {
     constexpr int kLane = kLanes<T>;
-    if (n < 2 * kLane) {
+    if (n < kLane) {
       for (int64_t i = 0; i < n; ++i) take(p[i], k + i);
       return;
     }
-    Vec<T> most = load(p), next = load(p + kLane);
-    int64_t i = 2 * kLane;
+    Vec<T> most = load(p + n - kLane), next = most;
+    int64_t i = 0;
     for (; i + 2 * kLane <= n; i += 2 * kLane) {
       most = maximum(load(p + i), most);
       next = maximum(load(p + i + kLane), next);
     }
-    most = maximum(maximum(load(p + n - 2 * kLane), most), maximum(load(p + n - kLane), next));
-    T peak = most[0];
-    for (int lane = 1; lane < kLane; ++lane) peak = most[lane] > peak || most[lane] != most[lane] ? most[lane] : peak;
+    if (i + kLane <= n) most = maximum(load(p + i), most);
+    most = maximum(most, next);
+    const T peak = reduce_lanes<T>(most, [](Vec<T> a, Vec<T> b) { return maximum(a, b); });
     if (peak != peak) {
       for (i = n - 1; p[i] == p[i];) --i;
     } else {
@@ -61,20 +63,28 @@ struct RunSum {
   LAMINA_INLINE void take(T x, int64_t) { value += x; }
   LAMINA_INLINE void take_run(const T* p, int64_t n, int64_t) {
     constexpr int kLane = kLanes<T>;
-    Vec<T> sum[4] = {};
-    int64_t i = 0;
-    for (; i + 4 * kLane <= n; i += 4 * kLane)
-      for (int v = 0; v < 4; ++v) sum[v] += load(p + i + v * kLane);
-    for (; i + kLane <= n; i += kLane) sum[0] += load(p + i);
     T rest = T(0);
-    for (; i < n; ++i) rest += p[i];
+    int64_t i = 0;
     if (n >= kLane) {
-      const Vec<T> all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-      for (int lane = 0; lane < kLane; ++lane) rest += all[lane];
+      Vec<T> sum = load(p), next{};
+      for (i = kLane; i + 2 * kLane <= n; i += 2 * kLane) {
+        sum += load(p + i);
+        next += load(p + i + kLane);
+      }
+      if (i + kLane <= n) {
+        sum += load(p + i);
+        i += kLane;
+      }
+      rest = sum_lanes<T>(sum + next);
     }
+    for (; i < n; ++i) rest += p[i];
     value += rest;
   }
 };
+
+LAMINA_INLINE bool goes_by_runs(const PoolShape& s) {
+  return s.adaptive || (s.stride[2] > 2 && s.out[2] <= kFewWindows);
+}
 
 // finish(what the window came to, offset in y, windows) writes an output.
 template <class T, class Run, class Finish>

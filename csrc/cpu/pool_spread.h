@@ -6,7 +6,7 @@
 #pragma once
 
 #include "core/parallel.h"
-#include "cpu/interleave.h"
+#include "cpu/shuffle.h"
 #include "cpu/pool_lanes.h"
 #include "cpu/pool_window.h"
 
@@ -18,9 +18,9 @@ inline constexpr int64_t kStagedWindows = 1 << 13;  // so that a stage stays in 
 inline constexpr int64_t kSpreadGrain = 1 << 14;    // positions a chunk: some 5 us
 
 struct Spread {
-  int64_t kernel, stride, dilation, padding;
-  int64_t lead;     // the largest m: windows in front of the first
-  int64_t steps;    // values of t
+  int64_t kernel, stride, dilation, padding;  // dilation other than 1 only with stride 1
+  int64_t lead;                               // the largest m: windows in front of the first
+  int64_t steps;                              // values of t
   int64_t windows;  // what a row of windows takes, with room for m < 0 and a vector too many behind
 
   LAMINA_INLINE Spread(const PoolShape& s, int lanes)
@@ -28,22 +28,6 @@ struct Spread {
     lead = larger((kernel - 1) * dilation - padding, 0) / stride;
     steps = divide_up(s.in[2], stride);
     windows = lead + larger(s.out[2], steps + divide_up(padding + stride, stride)) + lanes;
-  }
-
-  // sum of term(lead + t - m, k), a vector of windows from there on, over the taps k of phase q.
-  template <int kStride, class T, class Term>
-  LAMINA_INLINE void add_phase(Vec<T>& sum, int64_t t, int64_t q, const Term& term) const {
-    const int64_t by = kStride ? kStride : stride;
-    if (dilation == 1) {
-      const int64_t first = (padding + q) % by;
-      int64_t at = lead + t + (padding + q - first) / by;
-      for (int64_t k = first; k < kernel; k += by, --at) sum += term(at, k);
-    } else {
-      for (int64_t k = 0; k < kernel; ++k) {
-        const int64_t distance = padding + q - k * dilation;  // -m*stride
-        if (distance % by == 0) sum += term(lead + t + distance / by, k);
-      }
-    }
   }
 };
 
@@ -56,30 +40,54 @@ LAMINA_INLINE void store_up_to(T* p, Vec<T> v, int64_t n) {
     store_partial(p, v, static_cast<int>(n));
 }
 
-// A row of input: sum(t, q) is a vector of values of t.  Up to `room` elements from `to` on may be written.
-template <int kStride, class T, class Sum>
-LAMINA_INLINE void spread_row(const Spread& s, T* to, int64_t room, const Sum& sum) {
+// A row of input: sums term(source, window, tap), a vector of windows from there on, over sources and taps.  kWidth: the
+// kernel's width where it is 2 or 3, else 0.  Up to `room` elements from `to` on may be written.
+template <int kStride, int kWidth, class T, class Term>
+LAMINA_INLINE void spread_row(const Spread& spread, T* to, int64_t room, int64_t sources, const Term& term) {
   constexpr int kLane = kLanes<T>;
-  for (int64_t t = 0; t < s.steps; t += kLane) {
-    if constexpr (kStride == 1) {
-      store_up_to(to + t, sum(t, 0), room - t);
-    } else if constexpr (kStride == 2) {
-      const Vec<T> even = sum(t, 0), odd = sum(t, 1);
-      store_up_to(to + 2 * t, interleave<T>(even, odd, 0), room - 2 * t);
-      store_up_to(to + 2 * t + kLane, interleave<T>(even, odd, 1), room - 2 * t - kLane);
-    } else {
-      for (int64_t q = 0; q < s.stride; ++q) {
-        const Vec<T> v = sum(t, q);
-        for (int64_t lane = 0, at = t * s.stride + q; lane < kLane && at < room; ++lane, at += s.stride)
-          to[at] = v[lane];
+  // With stride s, tap k of phase q has k = (padding + q) mod s, and m falls by one from such a tap to the one before.
+  const int64_t kernel = kWidth ? kWidth : spread.kernel, steps = spread.steps;
+  if constexpr (kStride == 1) {
+    const int64_t first = spread.lead + spread.padding, back = spread.dilation;
+    for (int64_t t = 0; t < steps; t += kLane) {
+      Vec<T> sum{};
+      for (int64_t j = 0; j < sources; ++j)
+        for (int64_t k = 0; k < kernel; ++k) sum += term(j, first + t - k * back, k);
+      store_up_to(to + t, sum, room - t);
+    }
+  } else if constexpr (kStride == 2) {
+    const bool odd_first = spread.padding & 1;  // whether the odd taps hold the even positions
+    const int64_t even = spread.lead + (spread.padding + 1) / 2, odd = spread.lead + spread.padding / 2;
+    for (int64_t t = 0; t < steps; t += kLane) {
+      Vec<T> of_even{}, of_odd{};
+      for (int64_t j = 0; j < sources; ++j)
+        for (int64_t k = 0; k < kernel; k += 2) {
+          of_even += term(j, even + t - k / 2, k);
+          if (k + 1 < kernel) of_odd += term(j, odd + t - k / 2, k + 1);
+        }
+      const Vec<T> a = odd_first ? of_odd : of_even, b = odd_first ? of_even : of_odd;
+      store_up_to(to + 2 * t, interleave<T>(a, b, 0), room - 2 * t);
+      store_up_to(to + 2 * t + kLane, interleave<T>(a, b, 1), room - 2 * t - kLane);
+    }
+  } else {
+    const int64_t stride = spread.stride;
+    for (int64_t q = 0; q < stride; ++q) {
+      const int64_t first_tap = (spread.padding + q) % stride, first = spread.lead + (spread.padding + q) / stride;
+      for (int64_t t = 0; t < steps; t += kLane) {
+        Vec<T> sum{};
+        for (int64_t j = 0; j < sources; ++j) {
+          int64_t at = first + t;
+          for (int64_t k = first_tap; k < kernel; k += stride, --at) sum += term(j, at, k);
+        }
+        for (int64_t lane = 0, i = t * stride + q; lane < kLane && i < room; ++lane, i += stride) to[i] = sum[lane];
       }
     }
   }
 }
 
-// tile(plane, d, h0, h1, the end of what the thread may write) for tiles of at most `rows` input rows of a depth.
-template <class Stage, class F>
-LAMINA_INLINE void for_input_tiles(const PoolShape& s, int64_t rows, const Stage& make_stage, const F& tile) {
+// tile(stage, plane, d, h0, h1, the end of what the thread may write) for tiles of at most `rows` rows of input.
+template <class MakeStage, class F>
+LAMINA_INLINE void for_input_tiles(const PoolShape& s, int64_t rows, const MakeStage& make_stage, const F& tile) {
   const int64_t H = s.in[1], W = s.in[2], down = divide_up(H, rows);
   parallel_for(s.batch * s.channels * s.in[0] * down, 1 + kSpreadGrain / (rows * W), [&](int64_t begin, int64_t end) {
     const auto stage = make_stage();

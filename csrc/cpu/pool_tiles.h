@@ -1,4 +1,4 @@
-// Pooling of row-major planes (N, C, D, H, W) forward with stride 1 or 2: lanes are neighbouring outputs of a row.
+// Pooling of row-major planes (N, C, D, H, W) forward: lanes are neighbouring outputs of a row.
 //
 // Outputs are made in tiles.  A tile whose windows leave the plane is first copied, with its padding, into scratch
 // memory, so that the inner loop knows no borders.  With stride 2, two vectors of input hold the even and the odd taps
@@ -7,7 +7,7 @@
 
 #include "core/memory.h"
 #include "core/parallel.h"
-#include "cpu/interleave.h"
+#include "cpu/shuffle.h"
 #include "cpu/pool_lanes.h"
 #include "cpu/pool_window.h"
 
@@ -53,7 +53,7 @@ struct Tiling {
     t.w1 = smaller(t.w0 + columns, s.out[2]);
     t.h1 = smaller(t.h0 + rows, s.out[1]);
     t.rows = span(s, t.h1 - t.h0, 1);
-    t.columns = span(s, divide_up(t.w1 - t.w0, lanes) * lanes, 2) + 1;
+    t.columns = divide_up(span(s, divide_up(t.w1 - t.w0, lanes) * lanes, 2) + 1, lanes) * lanes;
     return t;
   }
 };
@@ -113,11 +113,17 @@ LAMINA_INLINE TileInput<T> tile_input(const PoolShape& s, const PoolTile& t, con
   return {plane + (d.first * s.in[1] + h.first) * W + w.first, d.step * s.in[1] * W, h.step * W, s.stride[1] * W};
 }
 
-// Feeds a vector of outputs with one row of taps, which starts at p.
+// Feeds a vector of outputs with one row of taps, which starts at p.  kStride: 1, 2, or 0 for any other.
 template <int kStride, class T, class Lanes>
-LAMINA_INLINE void take_row(Lanes& acc, const T* p, int64_t kernel, int64_t dilation, int64_t tap) {
+LAMINA_INLINE void take_row(Lanes& acc, const T* p, int64_t stride, int64_t kernel, int64_t dilation, int64_t tap) {
   constexpr int kLane = kLanes<T>;
-  if constexpr (kStride == 1) {
+  if constexpr (kStride == 0) {
+    for (int64_t k = 0; k < kernel; ++k) {
+      Vec<T> x;
+      for (int lane = 0; lane < kLane; ++lane) x[lane] = p[k * dilation + lane * stride];
+      acc.take(x, tap + k);
+    }
+  } else if constexpr (kStride == 1) {
     for (int64_t k = 0; k < kernel; ++k) acc.take(load(p + k * dilation), tap + k);
   } else if (dilation == 1) {
     for (int64_t k = 0; k < kernel; k += 2) {
@@ -135,9 +141,9 @@ LAMINA_INLINE void take_row(Lanes& acc, const T* p, int64_t kernel, int64_t dila
 // written as long as the same thread writes the right values there later.
 template <int kStride, int kWidth, class T, class Lanes, class Finish>
 LAMINA_INLINE void run_tile(const PoolShape& s, const PoolTile& t, const TileInput<T>& in, int64_t limit,
-                            const typename TapLane<T>::Type* first_taps, const Finish& finish) {
+                            const typename TapLane<T>::Type* first_taps, const T* next, const Finish& finish) {
   using Tap = typename TapLane<T>::Type;
-  const int64_t kernel = kWidth ? kWidth : s.kernel[2];
+  const int64_t kernel = kWidth ? kWidth : s.kernel[2], stride = kStride ? kStride : s.stride[2];
   const Window d = window(s, 0, t.d);
   for (int64_t oh = t.h0; oh < t.h1; ++oh) {
     const Window h = window(s, 1, oh);
@@ -145,6 +151,8 @@ LAMINA_INLINE void run_tile(const PoolShape& s, const PoolTile& t, const TileInp
     const auto base = static_cast<Tap>((d.begin * s.kernel[1] + h.begin) * kernel);
     const int64_t y = ((t.plane * s.out[0] + t.d) * s.out[1] + oh) * s.out[2];
     const int64_t end = limit ? limit : y + t.w1;
+    if (const T* ahead = next + h.first * s.in[2]; next)
+      for (int64_t i = 0; i < s.stride[1] * s.in[2]; i += 64 / sizeof(T)) __builtin_prefetch(ahead + i);
     for (int64_t ow = t.w0; ow < t.w1; ow += kLanes<T>) {
       Lanes acc;
       TapVec<T> first{};
@@ -153,10 +161,10 @@ LAMINA_INLINE void run_tile(const PoolShape& s, const PoolTile& t, const TileInp
         first = empty ? broadcast(Tap{-1}) : select(across < 0, across, across + base);
       }
       acc.begin(first);
-      const T* p = in.origin + (oh - t.h0) * in.down + (ow - t.w0) * kStride;
+      const T* p = in.origin + (oh - t.h0) * in.down + (ow - t.w0) * stride;
       for (int64_t kd = 0; kd < s.kernel[0]; ++kd)
         for (int64_t kh = 0; kh < s.kernel[1]; ++kh)
-          take_row<kStride>(acc, p + kd * in.depth + kh * in.row, kernel, s.dilation[2],
+          take_row<kStride>(acc, p + kd * in.depth + kh * in.row, stride, kernel, s.dilation[2],
                             (kd * s.kernel[1] + kh) * kernel);
       finish(acc, y + ow, static_cast<int>(smaller(kLanes<T>, end - y - ow)), t.d, oh, ow);
     }
@@ -164,7 +172,7 @@ LAMINA_INLINE void run_tile(const PoolShape& s, const PoolTile& t, const TileInp
 }
 
 template <int kStride, class T, class Lanes, class Finish>
-LAMINA_INLINE void forward_tiles(const PoolShape& s, const T* x, T padding, const Finish& finish) {
+LAMINA_INLINE void forward_strided_tiles(const PoolShape& s, const T* x, T padding, const Finish& finish) {
   using Tap = typename TapLane<T>::Type;
   constexpr int kLane = kLanes<T>;
   const Tiling tiling(s, kLane);
@@ -187,13 +195,23 @@ LAMINA_INLINE void forward_tiles(const PoolShape& s, const T* x, T padding, cons
     for (int64_t i = begin; i < end; ++i) {
       const PoolTile t = tiling.tile(s, i, kLane);
       const TileInput<T> in = tile_input(s, t, x, padding, stage.as<T>());
+      const T* next = t.plane + 1 < s.batch * s.channels ? x + (t.plane + 1) * volume(s.in) : nullptr;
       switch (s.kernel[2]) {
-        case 2: run_tile<kStride, 2, T, Lanes>(s, t, in, limit, first_taps, finish); break;
-        case 3: run_tile<kStride, 3, T, Lanes>(s, t, in, limit, first_taps, finish); break;
-        default: run_tile<kStride, 0, T, Lanes>(s, t, in, limit, first_taps, finish);
+        case 2: run_tile<kStride, 2, T, Lanes>(s, t, in, limit, first_taps, next, finish); break;
+        case 3: run_tile<kStride, 3, T, Lanes>(s, t, in, limit, first_taps, next, finish); break;
+        default: run_tile<kStride, 0, T, Lanes>(s, t, in, limit, first_taps, next, finish);
       }
     }
   });
+}
+
+template <class T, class Lanes, class Finish>
+LAMINA_INLINE void forward_tiles(const PoolShape& s, const T* x, T padding, const Finish& finish) {
+  switch (s.stride[2]) {
+    case 1: return forward_strided_tiles<1, T, Lanes>(s, x, padding, finish);
+    case 2: return forward_strided_tiles<2, T, Lanes>(s, x, padding, finish);
+    default: return forward_strided_tiles<0, T, Lanes>(s, x, padding, finish);
+  }
 }
 
 }  // namespace lamina::cpu::LAMINA_ISA

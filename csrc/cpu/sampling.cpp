@@ -27,11 +27,8 @@ LAMINA_INLINE void draws64(PhiloxKey key, int64_t first, uint64_t* out) {
   store_interleaved(out, blocks.words01(), blocks.words23());
 }
 
-LAMINA_INLINE uint64_t draw64(PhiloxKey key, int64_t i) {
-  const PhiloxBlock block = philox(key, static_cast<uint64_t>(i / 2));
-  const int w = static_cast<int>(i % 2) * 2;
-  return block.v[w] | uint64_t{block.v[w + 1]} << 32;
-}
+// A row's first draw, of `count` draws: even.
+LAMINA_INLINE int64_t row_start(int64_t row, int64_t count) { return row * ((count + 1) / 2 * 2); }
 
 // u < p with as many bits of u as the type resolves; an array of p in, ones and zeros out.
 template <class T, class C>
@@ -112,9 +109,10 @@ void with_replacement(const Multinomial& m, int64_t row, const T* weights, int64
     sums[c] = total += static_cast<double>(weights[c]);
     if (weights[c] > 0) last = c;
   }
+  uint64_t draws[kDraws];
   for (int64_t s = 0; s < m.samples; ++s) {
-    const uint64_t bits = draw64(m.key, row * m.samples + s);
-    const double target = static_cast<double>(bits >> 11) * 0x1p-53 * total;
+    if (s % kDraws == 0) draws64(m.key, row_start(row, m.samples) + s, draws);
+    const double target = static_cast<double>(draws[s % kDraws] >> 11) * 0x1p-53 * total;
     int64_t begin = 0, end = last;  // the first category whose sum exceeds the target
     while (begin < end) {
       const int64_t middle = begin + (end - begin) / 2;
@@ -147,15 +145,27 @@ struct Heap {
   }
 };
 
+// When each category arrives: exponential times at the rates `weights`.  `time` has room for a
+// whole last step.
+template <class T>
+void arrival_times(const Multinomial& m, int64_t row, const T* weights, double* time) {
+  for (int64_t c = 0; c < m.categories; c += kDraws) {
+    uint64_t draws[kDraws];
+    draws64(m.key, row_start(row, m.categories) + c, draws);
+    store(time + c, Vec<double>(-log(unit_open(load(draws)))));
+    store(time + c + kBlocks, Vec<double>(-log(unit_open(load(draws + kBlocks)))));
+  }
+  for (int64_t c = 0; c < m.categories; ++c) time[c] /= static_cast<double>(weights[c]);
+}
+
 template <class T>
 void without_replacement(const Multinomial& m, int64_t row, const T* weights, int64_t* out) {
-  const Scratch scratch(static_cast<size_t>(m.categories) * sizeof(double));
+  const Scratch scratch(static_cast<size_t>(m.categories + kDraws) * sizeof(double));
   double* time = scratch.as<double>();
+  arrival_times(m, row, weights, time);
   const Heap heap{time, out};
   int64_t held = 0;
   for (int64_t c = 0; c < m.categories; ++c) {
-    const uint64_t bits = draw64(m.key, row * m.categories + c);
-    time[c] = -log(unit_open(broadcast(bits)))[0] / static_cast<double>(weights[c]);
     if (!(weights[c] > 0)) continue;
     if (held < m.samples) {
       out[held++] = c;

@@ -38,6 +38,9 @@ from lamina.tensor import Tensor
 
 __version__ = "0.1.0"
 
+# The star import brought lamina.ops.random under this name.
+random = _importlib.import_module("lamina.random")
+
 # Loaded at first use, so that `import lamina` stays quick.
 _SUBMODULES = ("data", "io", "linalg", "models", "nn", "optim", "viz")
 _FILES = ("load", "load_checkpoint", "save", "save_checkpoint")  # of lamina.io

@@ -22,10 +22,14 @@ from lamina.size import Size
 if TYPE_CHECKING:
     import numpy as np
 
+    from lamina._methods import TensorMethods  # what lamina.ops attaches, as tools/stubs.py found it
+else:
+    TensorMethods = object
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Tensor:
+class Tensor(TensorMethods):
     """A multi-dimensional array that remembers how it was computed.  Made by :func:`lamina.tensor` and its kin.
 
     The attributes below are defaults; a tensor that differs has its own.

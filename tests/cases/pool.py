@@ -21,7 +21,9 @@ MAX2D = [
     sample(x(2, 3, 8, 8), 2, return_indices=True),
     sample(x(1, 1, 20, 20), 17, 1),
     sample(x(0, 3, 8, 8), 2),
-    sample(Input((1, 1, 2, 4), "values", values=np.array([[[[1.0, np.nan, 2, 3], [4, 5, 6, 7]]]]), grad=False), 2),
+    sample(
+        Input((1, 1, 2, 4), "values", values=np.array([[[[1.0, np.nan, 2, 3], [4, 5, 6, 7]]]]), grad=False), 2
+    ),
 ]
 AVG2D = [
     sample(x(2, 3, 8, 8), 2),
@@ -67,7 +69,10 @@ CASES = [
         "nn.functional.max_pool1d",
     ),
     Case(
-        "pool.max_pool3d", F.max_pool3d, [sample(x(1, 2, 5, 6, 7), 2), sample(x(2, 5, 6, 7), 3, 2, 1)], None,
+        "pool.max_pool3d",
+        F.max_pool3d,
+        [sample(x(1, 2, 5, 6, 7), 2), sample(x(2, 5, 6, 7), 3, 2, 1)],
+        None,
         "nn.functional.max_pool3d",
     ),
     Case(
@@ -82,7 +87,9 @@ CASES = [
         },
     ),
     Case("pool.avg_pool1d", F.avg_pool1d, [sample(x(2, 3, 17), 3, 2, 1)], None, "nn.functional.avg_pool1d"),
-    Case("pool.avg_pool3d", F.avg_pool3d, [sample(x(1, 2, 5, 6, 7), 2, 2, 1)], None, "nn.functional.avg_pool3d"),
+    Case(
+        "pool.avg_pool3d", F.avg_pool3d, [sample(x(1, 2, 5, 6, 7), 2, 2, 1)], None, "nn.functional.avg_pool3d"
+    ),
     Case(
         "pool.adaptive_avg_pool2d",
         F.adaptive_avg_pool2d,

@@ -9,7 +9,7 @@ from typing import Any
 
 from lamina import _C
 from lamina.autograd.grad_mode import mode
-from lamina.autograd.graph import Edge, Node, leaf_edge
+from lamina.autograd.graph import AccumulateGrad, Edge, Node, leaf_edge
 from lamina.dtypes import BY_CODE
 from lamina.tensor import Tensor
 
@@ -167,7 +167,7 @@ def _run(
         set()
     )  # where the gathered gradient is a sum made here, to which more may be added in place
     edges: Sequence[Edge | None] = roots
-    result: Sequence[Tensor | None] = grads
+    result: Any = grads
     gathered: list[Tensor | None] = []
     previous, mode.enabled = mode.enabled, create_graph
     try:
@@ -181,7 +181,7 @@ def _run(
                 if grad._array.signature != node.signatures[index]:
                     grad = _fit(grad, node, index)
                 order = node.order
-                if order == 0:
+                if type(node) is AccumulateGrad:
                     present = leaves.get(node)
                     leaves[node] = grad if present is None else _add(present, grad, edge, summed)
                 elif order in waiting:
@@ -214,12 +214,12 @@ def _run(
                 raise RuntimeError(
                     f"[backward] expected {len(edges)} gradients from {node.name()}, got {len(result)}"
                 )
-        for node, grad in leaves.items():
-            if node.hooks is not None:
-                (grad,) = _run_hooks(node, [grad])
+        for end, grad in leaves.items():
+            if end.hooks is not None:
+                grad = _run_hooks(end, [grad])[0]
             if useful is not None:
-                found[node, 0] = grad
-            elif (leaf := node.leaf()) is not None:
+                found[end, 0] = grad
+            elif (leaf := end.leaf()) is not None:
                 _accumulate(leaf, grad, create_graph, clock)
     finally:
         mode.enabled = previous

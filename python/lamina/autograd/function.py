@@ -110,7 +110,9 @@ class Function:
         if separate:
             args = _positional(cls.forward, args, kwargs)
         elif tracks(*kwargs.values()):
-            raise TypeError(f"[{cls.__name__}] a tensor that requires a gradient must be a positional argument")
+            raise TypeError(
+                f"[{cls.__name__}] a tensor that requires a gradient must be a positional argument"
+            )
         ctx = FunctionCtx(cls, args)
         with no_grad():
             if separate:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Rule = Callable[..., "Tensor | tuple[Tensor | None, ...] | None"]
 Edge = tuple["Node", int]
+Mark = tuple[
+    int, "Edge | int | None"
+]  # version and edge of a saved array; the index of an output instead of its edge
 
 _counter = itertools.count(1)
 
@@ -54,26 +57,27 @@ class Node:
         self.signatures = signatures
         self.hooks: list[tuple[int, Callable[[Tensor], Tensor | None]]] | None = None
         self._values: Sequence[Any] | None = saved
-        self._marks: list[tuple[int, Edge | int | None] | None] | None = None
+        self._marks: list[Mark | None] | None = None
         if saved:
             self.keep(saved)
 
     def keep(self, saved: Sequence[Any]) -> None:
         """Keeps what the rule needs, tensors as arrays marked with the version and the edge that they have now."""
-        values, marks, tensors = [], [], False
+        values: list[Any] = []
+        marks: list[Mark | None] = []
+        tensors = False
         for value in saved:
             array = getattr(value, "_array", None)
             if array is None:
                 values.append(value)
                 marks.append(None)
                 continue
-            edge: Edge | int | None = value._edge
-            if edge is None:
-                edge = leaf_edge(value) if value._requires_grad else None
-            elif edge[0] is self:
-                edge = edge[1]  # an output: its edge, to this node, would close a reference cycle
+            edge: Edge | None = value._edge
+            if edge is None and value._requires_grad:
+                edge = leaf_edge(value)
             values.append(array)
-            marks.append((array.version, edge))
+            # The edge of an output, to this node, would close a reference cycle.
+            marks.append((array.version, edge[1] if edge is not None and edge[0] is self else edge))
             tensors = True
         self._values, self._marks = values, marks if tensors else None
 
@@ -104,7 +108,7 @@ class Node:
                 value = _make_tensor(value)
                 if edge is not None and mode.enabled:
                     value._requires_grad = True
-                    value._edge = (self, edge) if type(edge) is int else edge
+                    value._edge = (self, edge) if isinstance(edge, int) else edge
             restored.append(value)
         return restored
 

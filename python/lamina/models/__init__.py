@@ -1,5 +1,7 @@
 """Networks ready to train."""
 
-from .small_resnet import ResidualBlock, SmallResNet
+from .lenet import LeNet5
+from .resnet import BasicBlock, ResNet, resnet18, resnet34
+from .small_resnet import SmallResNet
 
-__all__ = ["ResidualBlock", "SmallResNet"]
+__all__ = ["BasicBlock", "LeNet5", "ResNet", "SmallResNet", "resnet18", "resnet34"]

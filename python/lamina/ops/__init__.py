@@ -9,12 +9,14 @@ from lamina.ops.elementwise import *  # noqa: F403
 from lamina.ops.extrema import *  # noqa: F403
 from lamina.ops.gather import *  # noqa: F403
 from lamina.ops.indexing import *  # noqa: F403
+from lamina.ops.interchange import *  # noqa: F403
 from lamina.ops.join import *  # noqa: F403
 from lamina.ops.matmul import *  # noqa: F403
 from lamina.ops.moments import *  # noqa: F403
 from lamina.ops.power import *  # noqa: F403
 from lamina.ops.printing import *  # noqa: F403
 from lamina.ops.random import *  # noqa: F403
+from lamina.ops.ranges import *  # noqa: F403
 from lamina.ops.rearrange import *  # noqa: F403
 from lamina.ops.reduce import *  # noqa: F403
 from lamina.ops.select import *  # noqa: F403

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lamina import _C
 from lamina.devices import CPU, device
 from lamina.dtypes import BY_CODE, dtype
-from lamina.tensor import Tensor
+from lamina.tensor import Tensor, method
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,7 +92,9 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
     return Tensor(_C.from_numpy(array))
 
 
-def empty(*size: Any, dtype: dtype | None = None, device: Device = None, requires_grad: bool = False) -> Tensor:
+def empty(
+    *size: Any, dtype: dtype | None = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor of the given sizes whose elements are whatever the memory held.
 
     Args:
@@ -126,19 +128,27 @@ def full(
     return result.requires_grad_() if requires_grad else result
 
 
-def zeros(*size: Any, dtype: dtype | None = None, device: Device = None, requires_grad: bool = False) -> Tensor:
+def zeros(
+    *size: Any, dtype: dtype | None = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor of zeros; arguments as :func:`lamina.empty`.
 
     Example:
         >>> lamina.zeros(2, 3).shape
         lamina.Size([2, 3])
     """
-    return full(shape_of(size, "zeros"), 0, dtype=dtype or _default(), device=device, requires_grad=requires_grad)
+    return full(
+        shape_of(size, "zeros"), 0, dtype=dtype or _default(), device=device, requires_grad=requires_grad
+    )
 
 
-def ones(*size: Any, dtype: dtype | None = None, device: Device = None, requires_grad: bool = False) -> Tensor:
+def ones(
+    *size: Any, dtype: dtype | None = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor of ones; arguments as :func:`lamina.empty`."""
-    return full(shape_of(size, "ones"), 1, dtype=dtype or _default(), device=device, requires_grad=requires_grad)
+    return full(
+        shape_of(size, "ones"), 1, dtype=dtype or _default(), device=device, requires_grad=requires_grad
+    )
 
 
 def empty_like(
@@ -178,6 +188,64 @@ def ones_like(
 ) -> Tensor:
     """Ones in the shape of ``input``."""
     return full_like(input, 1, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+@method()
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """Sets every element to ``value``, a number or a 0-d tensor."""
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise ValueError(f"[fill_] expected a number or a 0-d tensor, got shape {tuple(value.shape)}")
+        return self.copy_(value.expand(self.shape))
+    if self._check_inplace("fill_"):
+        return self._become(full_like(self.detach(), value))
+    _C.fill(self._array, value)
+    return self
+
+
+@method()
+def zero_(self: Tensor) -> Tensor:
+    """Sets every element to 0."""
+    return fill_(self, 0)
+
+
+def _like_self(self: Tensor, dtype: dtype | None, device: Device) -> dict[str, Any]:
+    return {
+        "dtype": self.dtype if dtype is None else dtype,
+        "device": self.device if device is None else device,
+    }
+
+
+@method()
+def new_empty(self: Tensor, *size: Any, dtype: dtype | None = None, device: Device = None) -> Tensor:
+    """An uninitialised tensor of this one's dtype and device."""
+    return empty(shape_of(size, "new_empty"), **_like_self(self, dtype, device))
+
+
+@method()
+def new_full(
+    self: Tensor, size: Sequence[int], fill_value: float, *, dtype: dtype | None = None, device: Device = None
+) -> Tensor:
+    """A tensor of this one's dtype and device, every element ``fill_value``."""
+    return full(size, fill_value, **_like_self(self, dtype, device))
+
+
+@method()
+def new_zeros(self: Tensor, *size: Any, dtype: dtype | None = None, device: Device = None) -> Tensor:
+    """Zeros of this tensor's dtype and device."""
+    return zeros(shape_of(size, "new_zeros"), **_like_self(self, dtype, device))
+
+
+@method()
+def new_ones(self: Tensor, *size: Any, dtype: dtype | None = None, device: Device = None) -> Tensor:
+    """Ones of this tensor's dtype and device."""
+    return ones(shape_of(size, "new_ones"), **_like_self(self, dtype, device))
+
+
+@method()
+def new_tensor(self: Tensor, data: Any, *, dtype: dtype | None = None, device: Device = None) -> Tensor:
+    """A tensor with a copy of ``data``, of this one's dtype and device."""
+    return tensor(data, **_like_self(self, dtype, device))
 
 
 def get_default_dtype() -> dtype:

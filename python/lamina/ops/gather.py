@@ -7,8 +7,9 @@ from typing import Any
 
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
+from lamina.autograd.inplace import take_place
 from lamina.ops.elementwise import deliver
-from lamina.ops.indexing import placed, snapshot
+from lamina.ops.indexing import placed
 from lamina.ops.shape import dim_of, reshape
 from lamina.ops.strided import broadcast_shapes, expand
 from lamina.tensor import Tensor, method
@@ -39,11 +40,18 @@ def _zeros(like: Tensor, shape: Sequence[int]) -> Tensor:
     return Tensor(_C.new_zeros(like._array, shape))
 
 
-def _target(x: Tensor, source: Any, op: str, in_place: bool) -> tuple[Tensor, Tensor, bool]:
-    """Where to write, the input of the record, and whether to record."""
+def _target(x: Tensor, source: Any, op: str, in_place: bool) -> tuple[Tensor, bool]:
+    """Where to write, and whether to record."""
     if in_place:
-        return x, snapshot(x), x._check_inplace(f"{op}_", source)
-    return Tensor(_C.clone(x._array)), x, tracks(x, source)
+        return Tensor(x._array), x._check_inplace(f"{op}_", source)
+    return Tensor(_C.clone(x._array)), tracks(x, source)
+
+
+def _finish(x: Tensor, y: Tensor, recorded: bool, in_place: bool) -> Tensor:
+    """Gives ``x`` itself after a write in place, with the place in the graph of the result ``y``."""
+    if in_place and recorded:
+        take_place(x, y)
+    return x if in_place else y
 
 
 @method()
@@ -138,13 +146,13 @@ def _scatter_arguments(x: Tensor, src: Any, value: Number | None, reduce: str | 
 def _scattered(
     x: Tensor, dim: int, index: Tensor, source: Any, combine: Any, op: str, in_place: bool = False
 ) -> Tensor:
-    y, before, recorded = _target(x, source, op, in_place)
+    y, recorded = _target(x, source, op, in_place)
     is_tensor = isinstance(source, Tensor)
     _C.scatter(y._array, dim, _index(index, op), source._array if is_tensor else source, combine, op)
     if recorded:
         saved = (dim, combine, source._array.shape if is_tensor else None, index)
-        record(y, _scatter_backward, (before, source if is_tensor else None), saved)
-    return y
+        record(y, _scatter_backward, (x, source if is_tensor else None), saved)
+    return _finish(x, y, recorded, in_place)
 
 
 def _scatter_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -209,12 +217,12 @@ def _index_select_backward(node: Node, grad: Tensor) -> Tensor:
 def _index_written(
     x: Tensor, dim: int, index: Tensor, source: Any, combine: Any, op: str, in_place: bool = False
 ) -> Tensor:
-    y, before, recorded = _target(x, source, op, in_place)
+    y, recorded = _target(x, source, op, in_place)
     is_tensor = isinstance(source, Tensor)
     _C.index_write(y._array, dim, _index(index, op), source._array if is_tensor else source, combine, op)
     if recorded:
-        record(y, _index_write_backward, (before, source if is_tensor else None), (dim, combine, index))
-    return y
+        record(y, _index_write_backward, (x, source if is_tensor else None), (dim, combine, index))
+    return _finish(x, y, recorded, in_place)
 
 
 def _index_write_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:

@@ -230,8 +230,9 @@ def _extent(a: _C.Array) -> int:
 def _as_strided_backward(node: Node, grad: Tensor) -> Tensor:
     mine, shown, extent = node.saved
     # The gradient of the storage, to which overlapping elements add, seen as the input saw the storage.
-    from lamina.ops.creation import arange, zeros
+    from lamina.ops.creation import zeros
     from lamina.ops.indexing import index_put
+    from lamina.ops.ranges import arange
 
     positions = as_strided(arange(extent), *shown)
     storage = index_put(zeros(extent, dtype=grad.dtype), (positions,), grad, accumulate=True)

@@ -1,4 +1,4 @@
-// Between two vectors of neighbours and their even and odd elements: what stride-2 windows need.
+// Shuffles: even and odd elements of neighbours and back (what stride-2 windows need), and reductions over lanes.
 #pragma once
 
 #include "cpu/vec.h"
@@ -27,6 +27,24 @@ LAMINA_INLINE V zip(V a, V b, int half, Lanewise<I...>) {
   constexpr int kLane = sizeof...(I);
   if (half == 0) return __builtin_shufflevector(a, b, (I / 2 + I % 2 * kLane)...);
   return __builtin_shufflevector(a, b, (kLane / 2 + I / 2 + I % 2 * kLane)...);
+}
+
+template <int kBy, class V, int... I>
+LAMINA_INLINE V rotate(V a, Lanewise<I...>) {
+  return __builtin_shufflevector(a, a, ((I + kBy) % static_cast<int>(sizeof...(I)))...);
+}
+
+// op over all lanes, as a tree.
+template <class T, int kBy = kLanes<T> / 2, class Op>
+LAMINA_INLINE T reduce_lanes(Vec<T> v, const Op& op) {
+  if constexpr (kBy == 0)
+    return v[0];
+  else
+    return reduce_lanes<T, kBy / 2>(op(v, rotate<kBy>(v, typename CountLanes<kLanes<T>>::Type{})), op);
+}
+template <class T>
+LAMINA_INLINE T sum_lanes(Vec<T> v) {
+  return reduce_lanes<T>(v, [](Vec<T> a, Vec<T> b) { return a + b; });
 }
 
 // Elements 0, 2, 4, ... and 1, 3, 5, ... of a followed by b.

@@ -1,0 +1,266 @@
+// Winograd convolution of 3x3 kernels with stride 1 in float32: conv_winograd_tile.h has the
+// mathematics.
+//
+// The 36 positions of a tile are 36 matrix products over tiles, which run on implicit GEMM's
+// register tiles.  Two schedules keep the operands in L2: few channels, whose transformed weights
+// fit, pass over blocks of tiles; many channels pass over panels of outputs, each making its
+// transformed weights when it needs them.
+#include "cpu/conv_winograd.h"
+
+#include "cpu/conv_algorithms.h"
+#include "cpu/conv_winograd_wgrad.h"
+
+namespace lamina::cpu::LAMINA_ISA {
+namespace {
+
+using kernels::ConvPass;
+
+inline constexpr int64_t kFewWeights = int64_t{1}
+                                       << 16;  // c * k up to which all transformed weights are kept
+inline constexpr int64_t kBlockBytes = 320 << 10;         // of V in the first schedule
+inline constexpr int64_t kLargeBytes = int64_t{6} << 20;  // of V in the second
+inline constexpr int64_t kFewSums =
+    1 << 14;  // c * k up to which a task keeps all sums of the gradient
+inline constexpr int64_t kGradTiles = 56;                      // transformed at a time there
+inline constexpr int64_t kParts = 16;                          // that are summed apart there
+inline constexpr int64_t kLargeGradBytes = int64_t{12} << 20;  // of V and S elsewhere
+inline constexpr int64_t kMinChannels = 32;
+inline constexpr int64_t kMinTiles = 16;  // below, transforming the weights costs too much
+
+bool offers(ConvPass, const ConvShape& s, DType dtype) {
+  bool fits = dtype == DType::float32 && s.groups == 1;
+  fits &= s.in[0] == 1 && s.kernel[0] == 1 && s.out[0] == 1 && s.pad[0] == 0;
+  for (int d = 1; d < kConvDims; ++d)
+    fits &= s.kernel[d] == 3 && s.stride[d] == 1 && s.dilation[d] == 1;
+  return fits;
+}
+
+// Where tiles are mostly filled, and the products outweigh the transforms of activations and of
+// weights.
+bool pays(ConvPass pass, const ConvShape& s, DType) {
+  const int64_t* extent = pass == ConvPass::dgrad ? s.in : s.out;
+  const Tiles tiles = cut_tiles(s.n, extent[1], extent[2]);
+  const int64_t filled = s.n * extent[1] * extent[2],
+                computed = tiles.count * kWinogradOut * kWinogradOut;
+  return s.c >= kMinChannels && s.k >= kMinChannels && tiles.count >= kMinTiles &&
+         2 * filled >= computed;
+}
+
+// One pass: y = bias + w * x with tiles' windows beginning at (offset_h, offset_w).
+struct WinogradSum {
+  Pixels<const float*> x;
+  Pixels<float*> y;
+  Tiles tiles;
+  int64_t offset_h, offset_w;
+  WinogradWeights weights;
+  const float *bias, *zeros;  // bias in whole panels; zeros for the channels of x and a panel
+
+  int64_t panels() const { return ceil_div(y.c, kPanel<float>); }
+  ChannelBlocks blocks() const {
+    const int64_t n = ceil_div(x.c, kBlock);
+    return {n, kBlock, x.c - (n - 1) * kBlock};
+  }
+  int vectors(int64_t panel) const { return y.c - panel * kPanel<float> > kLanes<float> ? 2 : 1; }
+};
+
+// Blocks of tiles outside: V of a block and M of a panel stay in L2 while the weights pass.
+void pass_over_tiles(const WinogradSum& s) {
+  const ChannelBlocks blocks = s.blocks();
+  const int64_t panels = s.panels(), u_stride = position_stride(s.x.c * kPanel<float>);
+  Scratch weights((panels * kPositions * u_stride + 8 * kPanel<float>)*sizeof(float));
+  float* u = weights.as<float>();
+  parallel_for(panels * blocks.blocks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t panel = i / blocks.blocks, first = i % blocks.blocks * kBlock;
+      transform_weights(s.weights, panel, first, clamp(s.x.c - first, 0, kBlock),
+                        u + panel * kPositions * u_stride + first * kPanel<float>, u_stride);
+    }
+  });
+
+  const int64_t fit =
+      kBlockBytes / (kPositions * blocks.blocks * kBlock * static_cast<int64_t>(sizeof(float)));
+  const int64_t most = clamp(fit / 14 * 14, 14, 56),
+                block = ceil_div(s.tiles.count, ceil_div(s.tiles.count, most));
+  parallel_for(s.tiles.count, block, [&](int64_t begin, int64_t end) {
+    const int64_t count = end - begin, block_stride = count * kBlock;
+    const int64_t v_stride = position_stride(blocks.blocks * block_stride),
+                  m_stride = position_stride(count * kPanel<float>);
+    Scratch scratch((kPositions * (v_stride + m_stride) + kSpareTiles * kBlock) * sizeof(float));
+    float* m = scratch.as<float>();
+    float* v = m + kPositions * m_stride;
+    transform_activations<InputTransform>(s.x, s.tiles, s.offset_h, s.offset_w, begin, count, 0,
+                                          s.x.c, kBlock, v, v_stride, block_stride, s.zeros);
+    for (int64_t panel = 0; panel < panels; ++panel) {
+      multiply_positions(v, v_stride, block_stride, blocks, count,
+                         u + panel * kPositions * u_stride, u_stride, s.vectors(panel), m, m_stride,
+                         s.zeros, false);
+      transform_outputs(m, m_stride, s.tiles, begin, count, panel, s.bias, s.y);
+    }
+  });
+}
+
+// Panels outside: V of many tiles is shared; a panel transforms its weights block by block and adds
+// up M.
+void pass_over_panels(const WinogradSum& s) {
+  const ChannelBlocks blocks = s.blocks();
+  const int64_t tile_bytes =
+      kPositions * blocks.blocks * kBlock * static_cast<int64_t>(sizeof(float));
+  const int64_t most = clamp(kLargeBytes / tile_bytes / 14 * 14, 28, 168);
+  const int64_t block = ceil_div(s.tiles.count, ceil_div(s.tiles.count, most));
+  Scratch activations(
+      (kPositions * position_stride(blocks.blocks * block * kBlock) + kSpareTiles * kBlock) *
+      sizeof(float));
+  float* v = activations.as<float>();
+  for (int64_t first = 0; first < s.tiles.count; first += block) {
+    const int64_t count = clamp(s.tiles.count - first, 0, block), block_stride = count * kBlock;
+    const int64_t v_stride = position_stride(blocks.blocks * block_stride);
+    parallel_for(count, 4, [&](int64_t begin, int64_t end) {
+      transform_activations<InputTransform>(s.x, s.tiles, s.offset_h, s.offset_w, first + begin,
+                                            end - begin, 0, s.x.c, kBlock, v + begin * kBlock,
+                                            v_stride, block_stride, s.zeros);
+    });
+    parallel_for(s.panels(), 1, [&](int64_t begin, int64_t end) {
+      const int64_t u_stride = position_stride(kBlock * kPanel<float>),
+                    m_stride = position_stride(count * kPanel<float>);
+      Scratch scratch((kPositions * (u_stride + m_stride) + 8 * kPanel<float>)*sizeof(float));
+      float* m = scratch.as<float>();
+      float* u = m + kPositions * m_stride;
+      for (int64_t panel = begin; panel < end; ++panel) {
+        for (int64_t b = 0; b < blocks.blocks; ++b) {
+          const int64_t channels = b + 1 == blocks.blocks ? blocks.last : kBlock;
+          transform_weights(s.weights, panel, b * kBlock, channels, u, u_stride);
+          multiply_positions(v + b * block_stride, v_stride, block_stride, {1, kBlock, channels},
+                             count, u, u_stride, s.vectors(panel), m, m_stride, s.zeros, b > 0);
+        }
+        transform_outputs(m, m_stride, s.tiles, first, count, panel, s.bias, s.y);
+      }
+    });
+  }
+}
+
+// An activation as it is where the channels of a pixel lie together, else a copy in which they do.
+class ChannelsLast {
+ public:
+  ChannelsLast(const ConvTensor& a, int64_t n, int64_t c, int64_t h, int64_t w)
+      : copied_(a.stride[1] != 1),
+        memory_(copied_ ? n * c * h * w * sizeof(float) : 1),
+        pixels{static_cast<float*>(a.data), a.stride[0], a.stride[3], a.stride[4], n, h, w, c} {
+    if (copied_) pixels = {memory_.as<float>(), h * w * c, w * c, c, n, h, w, c};
+  }
+  bool copied() const { return copied_; }
+
+ private:
+  bool copied_;
+  Scratch memory_;
+
+ public:
+  Pixels<float*> pixels;
+};
+
+Pixels<const float*> read(const Pixels<float*>& p) {
+  return {p.data, p.n_stride, p.h_stride, p.w_stride, p.n, p.h, p.w, p.c};
+}
+
+void copy_from(const ConvTensor& a, const Pixels<float*>& to) {
+  parallel_for(to.n, 1, [&](int64_t begin, int64_t end) {
+    const int64_t extent[kConvDims] = {1, to.h, to.w};
+    const ImageBox<float> image{static_cast<const float*>(a.data),
+                                a.stride,
+                                extent,
+                                begin,
+                                end - begin,
+                                {0, 0, 0},
+                                {1, to.h, to.w},
+                                {1, to.c, to.c}};
+    pack_image(image, to.data + begin * to.n_stride);
+  });
+}
+
+void copy_to(const Pixels<float*>& from, const ConvTensor& a) {
+  parallel_for(from.n, 1, [&](int64_t n, int64_t) {
+    for (int64_t h = 0; h < from.h; ++h)
+      for (int64_t c = 0; c < from.c; ++c)
+        for (int64_t w = 0; w < from.w; ++w)
+          static_cast<float*>(
+              a.data)[n * a.stride[0] + c * a.stride[1] + h * a.stride[3] + w * a.stride[4]] =
+              from.data[n * from.n_stride + h * from.h_stride + w * from.w_stride + c];
+  });
+}
+
+void run(const ConvTensor& x, const ConvTensor& y, const TapSum& sum,
+         const WinogradWeights& weights, const float* bias) {
+  const ChannelsLast in(x, sum.n, sum.c, sum.in[1], sum.in[2]),
+      out(y, sum.n, sum.k, sum.grid[1], sum.grid[2]);
+  if (in.copied()) copy_from(x, in.pixels);
+  WinogradSum s{read(in.pixels),
+                out.pixels,
+                cut_tiles(sum.n, sum.grid[1], sum.grid[2]),
+                sum.axis[1].offset,
+                sum.axis[2].offset,
+                weights,
+                nullptr,
+                nullptr};
+  const int64_t outputs = s.panels() * kPanel<float>,
+                zeros = (sum.c > outputs ? sum.c : outputs) + kLanes<float>;
+  Scratch constants((outputs + zeros) * sizeof(float));
+  float* padded_bias = constants.as<float>();
+  fill_zero(padded_bias, outputs + zeros);
+  if (bias) copy_elements(padded_bias, bias, sum.k);
+  s.bias = padded_bias;
+  s.zeros = padded_bias + outputs;
+  if (sum.c * sum.k <= kFewWeights)
+    pass_over_tiles(s);
+  else
+    pass_over_panels(s);
+  if (out.copied()) copy_to(out.pixels, y);
+}
+
+void fprop(const ConvShape& s, DType, const ConvTensor& x, const void* w, const void* bias,
+           const ConvTensor& y) {
+  const WinogradWeights weights{static_cast<const float*>(w), s.k,           s.c,
+                                s.c * kWinogradTaps,          kWinogradTaps, false};
+  run(x, y, fprop_sum(s, x, y), weights, static_cast<const float*>(bias));
+}
+
+void dgrad(const ConvShape& s, DType, const ConvTensor& dy, const void* w, const ConvTensor& dx) {
+  const WinogradWeights weights{static_cast<const float*>(w), s.c, s.k, kWinogradTaps,
+                                s.c * kWinogradTaps,          true};
+  run(dy, dx, dgrad_sum(s, dy, dx, 0), weights, nullptr);
+}
+
+void wgrad(const ConvShape& s, DType, const ConvTensor& x, const ConvTensor& dy, void* dw) {
+  const TapSum sum = fprop_sum(s, x, dy);
+  const ChannelsLast in(x, s.n, s.c, s.in[1], s.in[2]), out(dy, s.n, s.k, s.out[1], s.out[2]);
+  if (in.copied()) copy_from(x, in.pixels);
+  if (out.copied()) copy_from(dy, out.pixels);
+  const int64_t zeros = (s.c > s.k ? s.c : s.k) + kLanes<float>, blocks = ceil_div(s.c, kBlock);
+  Scratch constants(zeros * sizeof(float));
+  fill_zero(constants.as<float>(), zeros);
+  const WeightOrder order{s.k,
+                          s.c,
+                          ceil_div(s.k, kPanel<float>),
+                          {blocks, kBlock, s.c - (blocks - 1) * kBlock},
+                          blocks};
+  const WinogradGrad g{read(in.pixels),      read(out.pixels),   cut_tiles(s.n, s.out[1], s.out[2]),
+                       sum.axis[1].offset,   sum.axis[2].offset, order,
+                       constants.as<float>()};
+  const bool few = s.c * s.k <= kFewSums;
+  int64_t parts = 1;
+  while (few && parts < kParts && g.tiles.count >= 2 * parts * kGradTiles) parts *= 2;
+  Scratch packed(parts * g.elements() * sizeof(float));
+  if (few) {
+    grad_over_tiles(g, parts, kGradTiles, packed.as<float>());
+  } else {
+    const int64_t tile_bytes = kPositions * (s.c + s.k) * static_cast<int64_t>(sizeof(float));
+    const int64_t most = clamp(kLargeGradBytes / tile_bytes, 64, 512);
+    grad_over_panels(g, ceil_div(g.tiles.count, ceil_div(g.tiles.count, most)), packed.as<float>());
+  }
+  unpack_weights(packed.as<float>(), parts, g.elements(), kWinogradTaps, order,
+                 static_cast<float*>(dw));
+}
+
+}  // namespace
+
+constinit const ConvRoutines winograd_conv{&offers, &pays, &fprop, &dgrad, &wgrad};
+
+}  // namespace lamina::cpu::LAMINA_ISA

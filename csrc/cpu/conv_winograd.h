@@ -1,0 +1,219 @@
+// What the passes of Winograd's convolution share: tiles of the output, transformed activations and
+// weights.
+//
+//   V [position][block][tile][kBlock]        transformed activations, blocks of 64 channels
+//   U [position][channel][kPanel outputs]    transformed weights of one panel
+//   M [position][tile][kPanel outputs]       products of one panel
+// Strides between positions are odd numbers of cache lines: a transform writes all 36 at once.
+#pragma once
+
+#include "core/memory.h"
+#include "core/parallel.h"
+#include "cpu/conv_pack_image.h"
+#include "cpu/conv_pack_weights.h"
+#include "cpu/conv_taps.h"
+#include "cpu/conv_winograd_tile.h"
+
+namespace lamina::cpu::LAMINA_ISA {
+namespace {
+
+inline constexpr int64_t kBlock = 64;
+inline constexpr int64_t kSpareTiles = 14;  // rows that a register tile may read beyond the last
+inline constexpr int64_t kLine = 64 / sizeof(float);
+
+// Elements from one position to the next where each holds `elements`.
+LAMINA_INLINE int64_t position_stride(int64_t elements) {
+  return elements / (2 * kLine) * (2 * kLine) + (elements % (2 * kLine) > kLine ? 3 : 1) * kLine;
+}
+
+// An activation (n, h, w, c) whose channels lie together.
+template <class Pointer>
+struct Pixels {
+  Pointer data;
+  int64_t n_stride, h_stride, w_stride;
+  int64_t n, h, w, c;
+};
+
+// 4x4 tiles of an output, numbered image by image, row by row.
+struct Tiles {
+  int64_t rows, columns, count;
+
+  struct Place {
+    int64_t n, h, w;  // of the tile's first pixel
+  };
+  LAMINA_INLINE Place at(int64_t tile) const {
+    return {tile / (rows * columns), tile / columns % rows * kWinogradOut,
+            tile % columns * kWinogradOut};
+  }
+};
+
+LAMINA_INLINE Tiles cut_tiles(int64_t n, int64_t h, int64_t w) {
+  const int64_t rows = ceil_div(h, kWinogradOut), columns = ceil_div(w, kWinogradOut);
+  return {rows, columns, n * rows * columns};
+}
+
+// `Size` x `Size` pixels from (h, w) on, those outside being zeros; all channels of one block in
+// one pass.
+template <int Size>
+struct Window {
+  const float* pixel[Size * Size];
+
+  LAMINA_INLINE Window(const Pixels<const float*>& x, int64_t n, int64_t h, int64_t w,
+                       const float* zeros) {
+    const float* image = x.data + n * x.n_stride;
+    for (int i = 0; i < Size; ++i)
+      for (int j = 0; j < Size; ++j) {
+        const bool inside = h + i >= 0 && h + i < x.h && w + j >= 0 && w + j < x.w;
+        pixel[i * Size + j] = inside ? image + (h + i) * x.h_stride + (w + j) * x.w_stride : zeros;
+      }
+  }
+  // Channels from c on; lanes beyond the last channel are not read.
+  LAMINA_INLINE Lanes load_at(int i, int j, int64_t c, int64_t channels) const {
+    const float* from = pixel[i * Size + j] + c;
+    if (channels - c >= kLanes<float>) return load(from);
+    return load_partial(from, static_cast<int>(channels - c));
+  }
+};
+
+// V for tiles [first, first + count) and channels [channel, end), `width` to a block: the transform
+// of the window at (offset_h, offset_w) from each tile's first pixel.  `zeros` holds as many zeros
+// as x has channels.
+template <class Transform>
+__attribute__((noinline)) void transform_activations(const Pixels<const float*>& x,
+                                                     const Tiles& tiles, int64_t offset_h,
+                                                     int64_t offset_w, int64_t first, int64_t count,
+                                                     int64_t channel, int64_t end, int64_t width,
+                                                     float* v, int64_t stride, int64_t block_stride,
+                                                     const float* zeros) {
+  constexpr int n = kLanes<float>;
+  for (int64_t t = 0; t < count; ++t) {
+    const Tiles::Place at = tiles.at(first + t);
+    const Window<Transform::kIn> window(x, at.n, at.h + offset_h, at.w + offset_w, zeros);
+    float* block = v + t * width;
+    for (int64_t c = channel, in_block = 0; c < end; c += n, in_block += n) {
+      if (in_block == width) in_block = 0, block += block_stride;
+      float* to = block + in_block;
+      transform_tile<Transform>(
+          [&](int i, int j) __attribute__((always_inline)) { return window.load_at(i, j, c, x.c); },
+          [&](int i, int j, Lanes value) __attribute__((always_inline)) {
+            store(to + (i * kWinogradIn + j) * stride, value);
+          });
+    }
+  }
+}
+
+// The weights of a sum: outputs k and reduction c of w[k * stride_k + c * stride_c + tap], taps
+// reversed for dgrad.
+struct WinogradWeights {
+  const float* w;
+  int64_t k, c, stride_k, stride_c;
+  bool reversed;
+};
+
+// U of one panel for channels [first, first + count), channel `first` at row 0.
+LAMINA_INLINE void transform_weights(const WinogradWeights& weights, int64_t panel, int64_t first,
+                                     int64_t count, float* u, int64_t stride) {
+  constexpr int n = kLanes<float>;
+  const float* end = weights.w + (weights.k - 1) * weights.stride_k +
+                     (weights.c - 1) * weights.stride_c + kWinogradTaps;
+  for (int v = 0; v < kPanelVectors; ++v) {
+    const int64_t k = panel * kPanel<float> + v * n;
+    const int valid = static_cast<int>(clamp(weights.k - k, 0, n));
+    if (valid == 0) break;  // the products of these outputs are not used
+    const float* from = weights.w + k * weights.stride_k + first * weights.stride_c;
+    Lanes tap[kWinogradTaps];
+    const auto put = [&](int64_t c) __attribute__((always_inline)) {
+      float* to = u + c * kPanel<float> + v * n;
+      transform_tile<WeightTransform>(
+          [&](int i, int j) __attribute__((always_inline)) {
+            return tap[weights.reversed ? kWinogradTaps - 1 - (3 * i + j) : 3 * i + j];
+          },
+          [&](int i, int j, Lanes value) __attribute__((always_inline)) {
+            store(to + (i * kWinogradIn + j) * stride, value);
+          });
+    };
+    if (weights.stride_c == kWinogradTaps) {
+      int64_t c = 0, t = 0;
+      for_each_column(from, weights.stride_k, valid, count * kWinogradTaps, end,
+                      [&](int64_t, Lanes outputs) {
+                        tap[t] = outputs;
+                        if (++t == kWinogradTaps) put(c++), t = 0;
+                      });
+    } else {
+      for (int64_t c = 0; c < count; ++c) {
+        for_each_column(from + c * weights.stride_c, weights.stride_k, valid, kWinogradTaps, end,
+                        [&](int64_t t, Lanes outputs) { tap[t] = outputs; });
+        put(c);
+      }
+    }
+  }
+}
+
+// M (+)= V U at every position for `count` tiles and one panel of which `vectors` are used; V from
+// the block where U begins.
+inline void multiply_positions(const float* v, int64_t v_stride, int64_t block_stride,
+                               const ChannelBlocks& blocks, int64_t count, const float* u,
+                               int64_t u_stride, int vectors, float* m, int64_t m_stride,
+                               const float* zeros, bool accumulate) {
+  const TileKernel<float>* tile = nullptr;
+  int64_t fewest = INT64_MAX;
+  for (const TileKernel<float>& candidate : kTileKernels<float>) {
+    const int64_t rows = candidate.segments * candidate.length,
+                  computed = ceil_div(count, rows) * rows;
+    if (computed < fewest) fewest = computed, tile = &candidate;
+  }
+  const int S = tile->segments, L = tile->length;
+  const int64_t run = 0;
+  const TileSlice<float> slice{
+      kBlock,      &run,          1, kBlock,    blocks.blocks, block_stride,
+      blocks.last, kPanel<float>, 1, accumulate};
+  for (int p = 0; p < kPositions; ++p, v += v_stride, u += u_stride, m += m_stride)
+    for (int64_t t = 0; t < count; t += S * L) {
+      TilePlace<float> place;
+      for (int i = 0; i < S; ++i) {
+        const int64_t row = t + i * L, left = clamp(count - row, 0, L), at = left > 0 ? row : t;
+        place.in[i] = v + at * kBlock;
+        place.out[i] = m + at * kPanel<float>;
+        place.first[i] = 0;
+        place.last[i] = static_cast<int>(left);
+      }
+      tile->run[vectors - 1](slice, place, u, zeros, vectors * kLanes<float>);
+    }
+}
+
+// y = bias + the inverse transform of M for tiles [first, first + count) and the outputs k of one
+// panel.
+__attribute__((noinline)) inline void transform_outputs(const float* m, int64_t stride,
+                                                        const Tiles& tiles, int64_t first,
+                                                        int64_t count, int64_t panel,
+                                                        const float* bias,
+                                                        const Pixels<float*>& y) {
+  constexpr int n = kLanes<float>;
+  for (int64_t t = 0; t < count; ++t) {
+    const Tiles::Place at = tiles.at(first + t);
+    const int64_t rows = clamp(y.h - at.h, 0, kWinogradOut),
+                  columns = clamp(y.w - at.w, 0, kWinogradOut);
+    for (int v = 0; v < kPanelVectors; ++v) {
+      const int64_t k = panel * kPanel<float> + v * n, left = y.c - k;
+      if (left <= 0) break;
+      const float* from = m + t * kPanel<float> + v * n;
+      float* to = y.data + at.n * y.n_stride + at.h * y.h_stride + at.w * y.w_stride + k;
+      const Lanes b = load(bias + k);
+      transform_tile<OutputTransform>(
+          [&](int i, int j) __attribute__((always_inline)) {
+            return load(from + (i * kWinogradIn + j) * stride);
+          },
+          [&](int i, int j, Lanes value) __attribute__((always_inline)) {
+            if (i >= rows || j >= columns) return;
+            float* pixel = to + i * y.h_stride + j * y.w_stride;
+            if (left >= n)
+              store(pixel, value + b);
+            else
+              store_partial(pixel, value + b, static_cast<int>(left));
+          });
+    }
+  }
+}
+
+}  // namespace
+}  // namespace lamina::cpu::LAMINA_ISA
