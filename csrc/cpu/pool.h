@@ -1,4 +1,5 @@
-// The parts of the pool kernels' table; one file each, all of them in one namespace per instruction set.
+// The parts of the pool kernels' table; one file each, all of them in one namespace per instruction
+// set.
 #pragma once
 
 #include "cpu/vec.h"

@@ -1,4 +1,5 @@
-// The accumulators of pooling: a vector of outputs at a time, fed with one tap of their windows after another.
+// The accumulators of pooling: a vector of outputs at a time, fed with one tap of their windows
+// after another.
 #pragma once
 
 #include "cpu/vec.h"
@@ -21,7 +22,8 @@ struct TapMemory {
   typedef I Type __attribute__((vector_size(sizeof(I) * kCount)));
 };
 
-// Taps lie in memory as uint8 or int32.  Widening goes by doublings: GCC 12 takes a wider step lane by lane.
+// Taps lie in memory as uint8 or int32.  Widening goes by doublings: GCC 12 takes a wider step lane
+// by lane.
 template <class T, class I>
 LAMINA_INLINE TapVec<T> load_taps(const I* p, int n = kLanes<T>) {
   typename TapMemory<I, kLanes<T>>::Type v{};
@@ -50,11 +52,23 @@ LAMINA_INLINE void store_taps(I* p, TapVec<T> v, int n = kLanes<T>) {
 }
 
 template <class T>
+LAMINA_INLINE Vec<T> load_lanes(const T* p, int n) {
+  return n == kLanes<T> ? load(p) : load_partial(p, n);
+}
+
+template <class T>
 LAMINA_INLINE void store_lanes(T* p, Vec<T> v, int n) {
   if (n == kLanes<T>)
     store(p, v);
   else
     store_partial(p, v, n);
+}
+
+// Asks for n elements ahead of use, which may lie past the end of the array: windows jump from row
+// to row, and the processor's own prefetching follows such steps late.
+template <class T>
+LAMINA_INLINE void prefetch(const T* p, int64_t n) {
+  for (int64_t i = 0; i < n; i += 64 / static_cast<int64_t>(sizeof(T))) __builtin_prefetch(p + i);
 }
 
 template <class T>
@@ -77,7 +91,8 @@ struct MaxLanes {
   LAMINA_INLINE void take(Vec<T> x, int64_t k) {
     const auto wins = (x > value) | (x != x);
     value = select(wins, x, value);
-    if constexpr (kTaps) tap = select(wins, broadcast(static_cast<typename TapLane<T>::Type>(k)), tap);
+    if constexpr (kTaps)
+      tap = select(wins, broadcast(static_cast<typename TapLane<T>::Type>(k)), tap);
   }
 };
 

@@ -1,8 +1,9 @@
 // Mean pooling.
 //
-// Forward it shares max pooling's loops, with a sum for the maximum.  Backward, channels-last pixels gather from their
-// windows; a row of a row-major plane first adds up the rows of outputs above it, then spreads the sum over the taps
-// across: the window is separable.  All of it is bound by bytes.
+// Forward it shares max pooling's loops, with a sum for the maximum.  Backward, channels-last
+// pixels gather from their windows; a row of a row-major plane first adds up the rows of outputs
+// above it, then spreads the sum over the taps across: the window is separable.  All of it is bound
+// by bytes.
 #include "cpu/pool.h"
 #include "cpu/pool_channels_last.h"
 #include "cpu/pool_runs.h"
@@ -22,7 +23,9 @@ struct Divisors {
       : held((s.out[2] + kLanes<T> + s.out[0] * s.out[1]) * sizeof(T)),
         across(held.as<T>()),
         down(across + s.out[2] + kLanes<T>) {
-    const auto entry = [&](int64_t n) { return inverse ? T(1) / static_cast<T>(n) : static_cast<T>(n); };
+    const auto entry = [&](int64_t n) {
+      return inverse ? T(1) / static_cast<T>(n) : static_cast<T>(n);
+    };
     const auto of = [&](int dim, int64_t o) { return divisor(s, rule.count_padding, dim, o); };
     for (int64_t ow = 0; ow < s.out[2] + kLanes<T>; ++ow)
       across[ow] = entry(rule.fixed ? 1 : of(2, smaller(ow, s.out[2] - 1)));
@@ -35,7 +38,8 @@ struct Divisors {
 template <class T>
 void forward(const PoolShape& s, const PoolDivisor& rule, const T* x, T* y) {
   const Divisors<T> by(s, rule, false);
-  const auto write_row = [&](const SumLanes<T>& sum, int64_t at, int n, int64_t od, int64_t oh, int64_t ow) {
+  const auto write_row = [&](const SumLanes<T>& sum, int64_t at, int n, int64_t od, int64_t oh,
+                             int64_t ow) {
     store_lanes(y + at, sum.value / (load(by.across + ow) * by.down[od * s.out[1] + oh]), n);
   };
   if (s.channels_last) {
@@ -63,13 +67,15 @@ LAMINA_INLINE void spread_adaptive(const PoolShape& s, const T* sums, const Cove
   }
 }
 
-// For each row of a tile of input: the sum of the rows of windows that hold it, with zeros beside them.
+// For each row of a tile of input: the sum of the rows of windows that hold it, with zeros beside
+// them.
 template <class T>
 struct SumStage {
   const Scratch held;
   T* rows;
 
-  LAMINA_INLINE explicit SumStage(int64_t elements) : held(elements * sizeof(T)), rows(held.as<T>()) {
+  LAMINA_INLINE explicit SumStage(int64_t elements)
+      : held(elements * sizeof(T)), rows(held.as<T>()) {
     fill_row(rows, elements, T(0));
   }
 };
@@ -95,7 +101,8 @@ void backward_planes(const PoolShape& s, const PoolDivisor& rule, const T* dy, T
   const int64_t rows = smaller(H, larger(kStagedWindows / pitch, 1));
   for_input_tiles(
       s, rows, [&] { return SumStage<T>(rows * pitch); },
-      [&](const SumStage<T>& stage, int64_t plane, int64_t id, int64_t h0, int64_t h1, int64_t limit) {
+      [&](const SumStage<T>& stage, int64_t plane, int64_t id, int64_t h0, int64_t h1,
+          int64_t limit) {
         const Cover d = covers.of[0][id];
         for (int64_t ih = h0; ih < h1; ++ih) {
           const Cover h = covers.of[1][ih];
@@ -104,7 +111,8 @@ void backward_planes(const PoolShape& s, const PoolDivisor& rule, const T* dy, T
           for (int64_t od = d.begin; od < d.end; ++od)
             for (int64_t oh = h.begin; oh < h.end; ++oh, add = true) {
               const int64_t line = od * s.out[1] + oh;
-              add_scaled(sums, dy + (plane * s.out[0] * s.out[1] + line) * OW, by.across, by.down[line], add, OW);
+              add_scaled(sums, dy + (plane * s.out[0] * s.out[1] + line) * OW, by.across,
+                         by.down[line], add, OW);
             }
           if (!add) fill_row(sums, OW, T(0));
         }
@@ -140,9 +148,11 @@ void mean_pool_backward(const PoolShape& s, const PoolDivisor& rule, const void*
       return backward_planes<0>(s, rule, g, to);
     }
     const Divisors<T> by(s, rule, true);
-    backward_channels_last<T>(s, to, [&](int64_t o, int n, int64_t, int64_t od, int64_t oh, int64_t ow) {
-      return load_lanes(g + o, n) * (by.across[ow] * by.down[od * s.out[1] + oh]);
-    });
+    const auto ahead = [&](int64_t at, int64_t n) { prefetch(g + at, n); };
+    backward_channels_last<T>(
+        s, to, ahead, [&](int64_t o, int n, int64_t, int64_t od, int64_t oh, int64_t ow) {
+          return load_lanes(g + o, n) * (by.across[ow] * by.down[od * s.out[1] + oh]);
+        });
   });
 }
 

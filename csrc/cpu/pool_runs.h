@@ -1,5 +1,6 @@
-// Pooling of row-major planes forward one window after another: where windows differ (adaptive), or where a row has too
-// few of them to fill a vector.  A window is a set of runs of memory; a long run is reduced a vector at a time.
+// Pooling of row-major planes forward one window after another: where windows differ (adaptive), or
+// where a row has too few of them to fill a vector.  A window is a set of runs of memory; a long
+// run is reduced a vector at a time.
 #pragma once
 
 #include "core/parallel.h"
@@ -11,7 +12,8 @@ namespace lamina::cpu::LAMINA_ISA {
 
 using kernels::PoolShape;
 
-inline constexpr int64_t kFewWindows = 3;        // of a row with a stride over 2: a vector of them is not worth it
+inline constexpr int64_t kFewWindows =
+    3;  // of a row with a stride over 2: a vector of them is not worth it
 inline constexpr int64_t kRunGrain = 1 << 14;  // taps a chunk: some 5 us
 
 template <class T>
@@ -93,7 +95,8 @@ LAMINA_INLINE void forward_runs(const PoolShape& s, const T* x, const Finish& fi
   const int64_t work = s.out[2] * (s.adaptive ? volume(s.kernel) : 4 * volume(s.kernel));
   parallel_for(rows, 1 + kRunGrain / work, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
-      const int64_t oh = row % s.out[1], od = row / s.out[1] % s.out[0], plane = row / s.out[1] / s.out[0];
+      const int64_t oh = row % s.out[1], od = row / s.out[1] % s.out[0],
+                    plane = row / s.out[1] / s.out[0];
       const Window d = window(s, 0, od), h = window(s, 1, oh);
       for (int64_t ow = 0; ow < s.out[2]; ++ow) {
         const Window w = window(s, 2, ow);

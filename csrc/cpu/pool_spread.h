@@ -1,21 +1,23 @@
 // Backward through row-major planes: lanes are neighbouring positions of an input row.
 //
-// Position t*stride + q is tap k of window t - m wherever k*dilation - padding = m*stride + q, so that each phase q gathers
-// from contiguous runs of windows; the phases of stride 2 are then interleaved.  Rows of windows are staged in scratch
-// memory with room on both sides, several at a time: a load across two stores that are still under way would wait.
+// Position t*stride + q is tap k of window t - m wherever k*dilation - padding = m*stride + q, so
+// that each phase q gathers from contiguous runs of windows; the phases of stride 2 are then
+// interleaved.  Rows of windows are staged in scratch memory with room on both sides, several at a
+// time: a load across two stores that are still under way would wait.
 #pragma once
 
 #include "core/parallel.h"
-#include "cpu/shuffle.h"
 #include "cpu/pool_lanes.h"
 #include "cpu/pool_window.h"
+#include "cpu/shuffle.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 
 using kernels::PoolShape;
 
-inline constexpr int64_t kStagedWindows = 1 << 13;  // so that a stage stays in the L1 cache, or not far from it
-inline constexpr int64_t kSpreadGrain = 1 << 14;    // positions a chunk: some 5 us
+inline constexpr int64_t kStagedWindows =
+    1 << 13;  // so that a stage stays in the L1 cache, or not far from it
+inline constexpr int64_t kSpreadGrain = 1 << 14;  // positions a chunk: some 5 us
 
 struct Spread {
   int64_t kernel, stride, dilation, padding;  // dilation other than 1 only with stride 1
@@ -40,12 +42,15 @@ LAMINA_INLINE void store_up_to(T* p, Vec<T> v, int64_t n) {
     store_partial(p, v, static_cast<int>(n));
 }
 
-// A row of input: sums term(source, window, tap), a vector of windows from there on, over sources and taps.  kWidth: the
-// kernel's width where it is 2 or 3, else 0.  Up to `room` elements from `to` on may be written.
+// A row of input: sums term(source, window, tap), a vector of windows from there on, over sources
+// and taps.  kWidth: the kernel's width where it is 2 or 3, else 0.  Up to `room` elements from
+// `to` on may be written.
 template <int kStride, int kWidth, class T, class Term>
-LAMINA_INLINE void spread_row(const Spread& spread, T* to, int64_t room, int64_t sources, const Term& term) {
+LAMINA_INLINE void spread_row(const Spread& spread, T* to, int64_t room, int64_t sources,
+                              const Term& term) {
   constexpr int kLane = kLanes<T>;
-  // With stride s, tap k of phase q has k = (padding + q) mod s, and m falls by one from such a tap to the one before.
+  // With stride s, tap k of phase q has k = (padding + q) mod s, and m falls by one from such a tap
+  // to the one before.
   const int64_t kernel = kWidth ? kWidth : spread.kernel, steps = spread.steps;
   if constexpr (kStride == 1) {
     const int64_t first = spread.lead + spread.padding, back = spread.dilation;
@@ -57,7 +62,8 @@ LAMINA_INLINE void spread_row(const Spread& spread, T* to, int64_t room, int64_t
     }
   } else if constexpr (kStride == 2) {
     const bool odd_first = spread.padding & 1;  // whether the odd taps hold the even positions
-    const int64_t even = spread.lead + (spread.padding + 1) / 2, odd = spread.lead + spread.padding / 2;
+    const int64_t even = spread.lead + (spread.padding + 1) / 2,
+                  odd = spread.lead + spread.padding / 2;
     for (int64_t t = 0; t < steps; t += kLane) {
       Vec<T> of_even{}, of_odd{};
       for (int64_t j = 0; j < sources; ++j)
@@ -72,31 +78,36 @@ LAMINA_INLINE void spread_row(const Spread& spread, T* to, int64_t room, int64_t
   } else {
     const int64_t stride = spread.stride;
     for (int64_t q = 0; q < stride; ++q) {
-      const int64_t first_tap = (spread.padding + q) % stride, first = spread.lead + (spread.padding + q) / stride;
+      const int64_t first_tap = (spread.padding + q) % stride,
+                    first = spread.lead + (spread.padding + q) / stride;
       for (int64_t t = 0; t < steps; t += kLane) {
         Vec<T> sum{};
         for (int64_t j = 0; j < sources; ++j) {
           int64_t at = first + t;
           for (int64_t k = first_tap; k < kernel; k += stride, --at) sum += term(j, at, k);
         }
-        for (int64_t lane = 0, i = t * stride + q; lane < kLane && i < room; ++lane, i += stride) to[i] = sum[lane];
+        for (int64_t lane = 0, i = t * stride + q; lane < kLane && i < room; ++lane, i += stride)
+          to[i] = sum[lane];
       }
     }
   }
 }
 
-// tile(stage, plane, d, h0, h1, the end of what the thread may write) for tiles of at most `rows` rows of input.
+// tile(stage, plane, d, h0, h1, the end of what the thread may write) for tiles of at most `rows`
+// rows of input.
 template <class MakeStage, class F>
-LAMINA_INLINE void for_input_tiles(const PoolShape& s, int64_t rows, const MakeStage& make_stage, const F& tile) {
+LAMINA_INLINE void for_input_tiles(const PoolShape& s, int64_t rows, const MakeStage& make_stage,
+                                   const F& tile) {
   const int64_t H = s.in[1], W = s.in[2], down = divide_up(H, rows);
-  parallel_for(s.batch * s.channels * s.in[0] * down, 1 + kSpreadGrain / (rows * W), [&](int64_t begin, int64_t end) {
-    const auto stage = make_stage();
-    const int64_t limit = (end / down * H + end % down * rows) * W;
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t image = i / down, h0 = i % down * rows;
-      tile(stage, image / s.in[0], image % s.in[0], h0, smaller(h0 + rows, H), limit);
-    }
-  });
+  parallel_for(s.batch * s.channels * s.in[0] * down, 1 + kSpreadGrain / (rows * W),
+               [&](int64_t begin, int64_t end) {
+                 const auto stage = make_stage();
+                 const int64_t limit = (end / down * H + end % down * rows) * W;
+                 for (int64_t i = begin; i < end; ++i) {
+                   const int64_t image = i / down, h0 = i % down * rows;
+                   tile(stage, image / s.in[0], image % s.in[0], h0, smaller(h0 + rows, H), limit);
+                 }
+               });
 }
 
 }  // namespace lamina::cpu::LAMINA_ISA

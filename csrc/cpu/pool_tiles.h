@@ -1,21 +1,21 @@
 // Pooling of row-major planes (N, C, D, H, W) forward: lanes are neighbouring outputs of a row.
 //
-// Outputs are made in tiles.  A tile whose windows leave the plane is first copied, with its padding, into scratch
-// memory, so that the inner loop knows no borders.  With stride 2, two vectors of input hold the even and the odd taps
-// of a vector of outputs.
+// Outputs are made in tiles.  A tile whose windows leave the plane is first copied, with its
+// padding, into scratch memory, so that the inner loop knows no borders.  With stride 2, two
+// vectors of input hold the even and the odd taps of a vector of outputs.
 #pragma once
 
 #include "core/memory.h"
 #include "core/parallel.h"
-#include "cpu/shuffle.h"
 #include "cpu/pool_lanes.h"
 #include "cpu/pool_window.h"
+#include "cpu/shuffle.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 
 using kernels::PoolShape;
 
-inline constexpr int64_t kTileColumns = 1024;     // outputs; a multiple of every vector length
+inline constexpr int64_t kTileColumns = 1024;      // outputs; a multiple of every vector length
 inline constexpr int64_t kTileElements = 1 << 14;  // of input, so that a tile stays in the L2 cache
 inline constexpr int64_t kTileGrain = 1 << 17;     // taps a chunk: some 5 us
 
@@ -33,7 +33,8 @@ struct Tiling {
     across = divide_up(s.out[2], kTileColumns);
     columns = smaller(s.out[2], kTileColumns);
     const int64_t pitch = span(s, divide_up(columns, lanes) * lanes, 2) + 1;
-    const int64_t fit = kTileElements / (pitch * s.kernel[0]) - (s.kernel[1] - 1) * s.dilation[1] - 1;
+    const int64_t fit =
+        kTileElements / (pitch * s.kernel[0]) - (s.kernel[1] - 1) * s.dilation[1] - 1;
     const int64_t most = smaller(s.out[1], 1 + larger(fit, 0) / s.stride[1]);
     rows = divide_up(s.out[1], divide_up(s.out[1], most));
     down = divide_up(s.out[1], rows);
@@ -58,7 +59,8 @@ struct Tiling {
   }
 };
 
-// Input of a tile: tap (kd, kh, kw) of its output (h, w) is origin[kd*depth + h*down + kh*row + w*stride + kw*dilation].
+// Input of a tile: tap (kd, kh, kw) of its output (h, w) is origin[kd*depth + h*down + kh*row +
+// w*stride + kw*dilation].
 template <class T>
 struct TileInput {
   const T* origin;
@@ -72,7 +74,8 @@ LAMINA_INLINE bool lies_inside(const PoolShape& s, const PoolTile& t) {
   const int64_t last_w = w.first + Tiling::span(s, t.w1 - t.w0, 2) - 1;
   if (d.first < 0 || h.first < 0 || w.first < 0) return false;
   if (last_d >= s.in[0] || last_h >= s.in[1] || last_w >= s.in[2]) return false;
-  const int64_t end = ((t.plane * s.in[0] + last_d) * s.in[1] + last_h) * s.in[2] + w.first + t.columns;
+  const int64_t end =
+      ((t.plane * s.in[0] + last_d) * s.in[1] + last_h) * s.in[2] + w.first + t.columns;
   return end <= s.batch * s.channels * volume(s.in);
 }
 
@@ -83,7 +86,8 @@ LAMINA_INLINE void fill_row(T* p, int64_t n, T value) {
 
 // Copies what the tile's windows span into `stage`, with `padding` around the plane.
 template <class T>
-LAMINA_INLINE TileInput<T> stage_tile(const PoolShape& s, const PoolTile& t, const T* plane, T padding, T* stage) {
+LAMINA_INLINE TileInput<T> stage_tile(const PoolShape& s, const PoolTile& t, const T* plane,
+                                      T padding, T* stage) {
   const Window d = window(s, 0, t.d);
   const int64_t h0 = window(s, 1, t.h0).first, w0 = window(s, 2, t.w0).first;
   const int64_t left = smaller(larger(-w0, 0), t.columns);
@@ -97,7 +101,8 @@ LAMINA_INLINE TileInput<T> stage_tile(const PoolShape& s, const PoolTile& t, con
         continue;
       }
       fill_row(to, left, padding);
-      __builtin_memcpy(to + left, plane + (id * s.in[1] + ih) * s.in[2] + w0 + left, (right - left) * sizeof(T));
+      __builtin_memcpy(to + left, plane + (id * s.in[1] + ih) * s.in[2] + w0 + left,
+                       (right - left) * sizeof(T));
       fill_row(to + right, t.columns - right, padding);
     }
   }
@@ -105,17 +110,21 @@ LAMINA_INLINE TileInput<T> stage_tile(const PoolShape& s, const PoolTile& t, con
 }
 
 template <class T>
-LAMINA_INLINE TileInput<T> tile_input(const PoolShape& s, const PoolTile& t, const T* x, T padding, T* stage) {
+LAMINA_INLINE TileInput<T> tile_input(const PoolShape& s, const PoolTile& t, const T* x, T padding,
+                                      T* stage) {
   const T* plane = x + t.plane * volume(s.in);
   if (!lies_inside(s, t)) return stage_tile(s, t, plane, padding, stage);
   const Window d = window(s, 0, t.d), h = window(s, 1, t.h0), w = window(s, 2, t.w0);
   const int64_t W = s.in[2];
-  return {plane + (d.first * s.in[1] + h.first) * W + w.first, d.step * s.in[1] * W, h.step * W, s.stride[1] * W};
+  return {plane + (d.first * s.in[1] + h.first) * W + w.first, d.step * s.in[1] * W, h.step * W,
+          s.stride[1] * W};
 }
 
-// Feeds a vector of outputs with one row of taps, which starts at p.  kStride: 1, 2, or 0 for any other.
+// Feeds a vector of outputs with one row of taps, which starts at p.  kStride: 1, 2, or 0 for any
+// other.
 template <int kStride, class T, class Lanes>
-LAMINA_INLINE void take_row(Lanes& acc, const T* p, int64_t stride, int64_t kernel, int64_t dilation, int64_t tap) {
+LAMINA_INLINE void take_row(Lanes& acc, const T* p, int64_t stride, int64_t kernel,
+                            int64_t dilation, int64_t tap) {
   constexpr int kLane = kLanes<T>;
   if constexpr (kStride == 0) {
     for (int64_t k = 0; k < kernel; ++k) {
@@ -137,11 +146,19 @@ LAMINA_INLINE void take_row(Lanes& acc, const T* p, int64_t stride, int64_t kern
   }
 }
 
-// finish(accumulator, offset in y, n lanes, windows) writes a vector of outputs.  Lanes past the end of a row may be
-// written as long as the same thread writes the right values there later.
+// Where in x the input of a tile begins: fetched while the tile before it is worked on.
+LAMINA_INLINE int64_t input_begin(const PoolShape& s, const PoolTile& t) {
+  const int64_t d = larger(window(s, 0, t.d).first, 0), h = larger(window(s, 1, t.h0).first, 0);
+  return ((t.plane * s.in[0] + d) * s.in[1] + h) * s.in[2] + larger(window(s, 2, t.w0).first, 0);
+}
+
+// finish(accumulator, offset in y, n lanes, windows) writes a vector of outputs.  Lanes past the
+// end of a row, up to the output `limit`, may be written: the same thread writes the right values
+// there later.
 template <int kStride, int kWidth, class T, class Lanes, class Finish>
-LAMINA_INLINE void run_tile(const PoolShape& s, const PoolTile& t, const TileInput<T>& in, int64_t limit,
-                            const typename TapLane<T>::Type* first_taps, const T* next, const Finish& finish) {
+LAMINA_INLINE void run_tile(const PoolShape& s, const PoolTile& t, const TileInput<T>& in,
+                            int64_t limit, const typename TapLane<T>::Type* first_taps,
+                            const T* next, const Finish& finish) {
   using Tap = typename TapLane<T>::Type;
   const int64_t kernel = kWidth ? kWidth : s.kernel[2], stride = kStride ? kStride : s.stride[2];
   const Window d = window(s, 0, t.d);
@@ -151,8 +168,8 @@ LAMINA_INLINE void run_tile(const PoolShape& s, const PoolTile& t, const TileInp
     const auto base = static_cast<Tap>((d.begin * s.kernel[1] + h.begin) * kernel);
     const int64_t y = ((t.plane * s.out[0] + t.d) * s.out[1] + oh) * s.out[2];
     const int64_t end = limit ? limit : y + t.w1;
-    if (const T* ahead = next + h.first * s.in[2]; next)
-      for (int64_t i = 0; i < s.stride[1] * s.in[2]; i += 64 / sizeof(T)) __builtin_prefetch(ahead + i);
+    for (int64_t i = 0; i < s.stride[1]; ++i)
+      prefetch(next + ((oh - t.h0) * s.stride[1] + i) * s.in[2], smaller(t.columns, s.in[2]));
     for (int64_t ow = t.w0; ow < t.w1; ow += kLanes<T>) {
       Lanes acc;
       TapVec<T> first{};
@@ -172,34 +189,43 @@ LAMINA_INLINE void run_tile(const PoolShape& s, const PoolTile& t, const TileInp
 }
 
 template <int kStride, class T, class Lanes, class Finish>
-LAMINA_INLINE void forward_strided_tiles(const PoolShape& s, const T* x, T padding, const Finish& finish) {
+LAMINA_INLINE void forward_strided_tiles(const PoolShape& s, const T* x, T padding,
+                                         const Finish& finish) {
   using Tap = typename TapLane<T>::Type;
   constexpr int kLane = kLanes<T>;
   const Tiling tiling(s, kLane);
   const int64_t items = s.batch * s.channels * s.out[0] * tiling.down * tiling.across;
   const int64_t padded = s.out[2] + kLane;
   const Scratch held(padded * sizeof(Tap));
-  Tap* first_taps = held.as<Tap>();  // of each column: the first tap that lies in the row, -1 if none does
+  Tap* first_taps =
+      held.as<Tap>();  // of each column: the first tap that lies in the row, -1 if none does
   for (int64_t ow = 0; ow < padded; ++ow) {
     const Window w = window(s, 2, smaller(ow, s.out[2] - 1));
     first_taps[ow] = w.begin < w.end ? static_cast<Tap>(w.begin) : Tap{-1};
   }
   const PoolTile whole = tiling.tile(s, 0, kLane);
-  const int64_t stage_bytes = s.kernel[0] * whole.rows * whole.columns * static_cast<int64_t>(sizeof(T));
+  const int64_t stage_bytes =
+      s.kernel[0] * whole.rows * whole.columns * static_cast<int64_t>(sizeof(T));
   const int64_t work = tiling.rows * tiling.columns * volume(s.kernel);
   parallel_for(items, 1 + kTileGrain / work, [&](int64_t begin, int64_t end) {
     const Scratch stage(stage_bytes);
-    // Full rows are neighbours in memory, so that a vector may run on up to the end of the chunk's outputs.
+    // Full rows are neighbours in memory, so that a vector may run on up to the end of the chunk's
+    // outputs.
     const int64_t rows = end / tiling.down * s.out[1] + end % tiling.down * tiling.rows;
     const int64_t limit = tiling.across == 1 ? rows * s.out[2] : 0;
     for (int64_t i = begin; i < end; ++i) {
       const PoolTile t = tiling.tile(s, i, kLane);
       const TileInput<T> in = tile_input(s, t, x, padding, stage.as<T>());
-      const T* next = t.plane + 1 < s.batch * s.channels ? x + (t.plane + 1) * volume(s.in) : nullptr;
+      const T* next = x + input_begin(s, tiling.tile(s, i + 1, kLane));
       switch (s.kernel[2]) {
-        case 2: run_tile<kStride, 2, T, Lanes>(s, t, in, limit, first_taps, next, finish); break;
-        case 3: run_tile<kStride, 3, T, Lanes>(s, t, in, limit, first_taps, next, finish); break;
-        default: run_tile<kStride, 0, T, Lanes>(s, t, in, limit, first_taps, next, finish);
+        case 2:
+          run_tile<kStride, 2, T, Lanes>(s, t, in, limit, first_taps, next, finish);
+          break;
+        case 3:
+          run_tile<kStride, 3, T, Lanes>(s, t, in, limit, first_taps, next, finish);
+          break;
+        default:
+          run_tile<kStride, 0, T, Lanes>(s, t, in, limit, first_taps, next, finish);
       }
     }
   });
@@ -208,9 +234,12 @@ LAMINA_INLINE void forward_strided_tiles(const PoolShape& s, const T* x, T paddi
 template <class T, class Lanes, class Finish>
 LAMINA_INLINE void forward_tiles(const PoolShape& s, const T* x, T padding, const Finish& finish) {
   switch (s.stride[2]) {
-    case 1: return forward_strided_tiles<1, T, Lanes>(s, x, padding, finish);
-    case 2: return forward_strided_tiles<2, T, Lanes>(s, x, padding, finish);
-    default: return forward_strided_tiles<0, T, Lanes>(s, x, padding, finish);
+    case 1:
+      return forward_strided_tiles<1, T, Lanes>(s, x, padding, finish);
+    case 2:
+      return forward_strided_tiles<2, T, Lanes>(s, x, padding, finish);
+    default:
+      return forward_strided_tiles<0, T, Lanes>(s, x, padding, finish);
   }
 }
 

@@ -37,10 +37,12 @@ LAMINA_INLINE Cover cover(const kernels::PoolShape& s, int dim, int64_t i) {
   const int64_t in = s.in[dim], out = s.out[dim];
   if (s.adaptive) return {i * out / in, divide_up((i + 1) * out, in)};
   const int64_t at = i + s.padding[dim], extent = (s.kernel[dim] - 1) * s.dilation[dim] + 1;
-  return {at < extent ? 0 : (at - extent) / s.stride[dim] + 1, smaller(out, at / s.stride[dim] + 1)};
+  return {at < extent ? 0 : (at - extent) / s.stride[dim] + 1,
+          smaller(out, at / s.stride[dim] + 1)};
 }
 
-// The covers of every position of every dimension: looked up, for dividing once a position would cost more than the rest.
+// The covers of every position of every dimension: looked up, for dividing once a position would
+// cost more than the rest.
 struct CoverTable {
   const Scratch held;
   const Cover* of[kernels::kPoolDims];

@@ -1,4 +1,5 @@
-// Shuffles: even and odd elements of neighbours and back (what stride-2 windows need), and reductions over lanes.
+// Shuffles: even and odd elements of neighbours and back (what stride-2 windows need), and
+// reductions over lanes.
 #pragma once
 
 #include "cpu/vec.h"
@@ -40,7 +41,8 @@ LAMINA_INLINE T reduce_lanes(Vec<T> v, const Op& op) {
   if constexpr (kBy == 0)
     return v[0];
   else
-    return reduce_lanes<T, kBy / 2>(op(v, rotate<kBy>(v, typename CountLanes<kLanes<T>>::Type{})), op);
+    return reduce_lanes<T, kBy / 2>(op(v, rotate<kBy>(v, typename CountLanes<kLanes<T>>::Type{})),
+                                    op);
 }
 template <class T>
 LAMINA_INLINE T sum_lanes(Vec<T> v) {

@@ -1,4 +1,5 @@
-// Pooling over up to three spatial dimensions: y[n, c, o] = max or mean of x[n, c, i] over the i in window o.
+// Pooling over up to three spatial dimensions: y[n, c, o] = max or mean of x[n, c, i] over the i in
+// window o.
 #pragma once
 
 #include "core/dtype.h"
@@ -6,11 +7,12 @@
 
 namespace lamina::kernels {
 
-inline constexpr int kPoolDims = 3;  // depth, height, width; a pooling over fewer has sizes of 1 in front
+inline constexpr int kPoolDims =
+    3;  // depth, height, width; a pooling over fewer has sizes of 1 in front
 
-// Window o of a dimension holds the positions o*stride - padding + k*dilation, k in [0, kernel), that lie in [0, in).
-// An adaptive window holds [o*in / out, ceil((o+1)*in / out)); `kernel` is then the longest of them, and stride,
-// padding and dilation are 1, 0 and 1.
+// Window o of a dimension holds the positions o*stride - padding + k*dilation, k in [0, kernel),
+// that lie in [0, in). An adaptive window holds [o*in / out, ceil((o+1)*in / out)); `kernel` is
+// then the longest of them, and stride, padding and dilation are 1, 0 and 1.
 struct PoolShape {
   DType dtype;         // float32 or float64
   bool channels_last;  // memory order N, D, H, W, C; else N, C, D, H, W.  Both without gaps
@@ -20,15 +22,17 @@ struct PoolShape {
   int64_t kernel[kPoolDims], stride[kPoolDims], padding[kPoolDims], dilation[kPoolDims];
 };
 
-// Max pooling remembers which tap (kd*KH + kh)*KW + kw of the window won: in one byte where the window has at most
-// kNoTapByte taps, else in an int32.  kNoTapByte and -1 mean a window that lies wholly in the padding.
+// Max pooling remembers which tap (kd*KH + kh)*KW + kw of the window won: in one byte where the
+// window has at most kNoTapByte taps, else in an int32.  kNoTapByte and -1 mean a window that lies
+// wholly in the padding.
 inline constexpr int64_t kNoTapByte = 255;
 
 LAMINA_INLINE DType tap_dtype(const PoolShape& s) {
   return s.kernel[0] * s.kernel[1] * s.kernel[2] <= kNoTapByte ? DType::uint8 : DType::int32;
 }
 
-// What the mean divides by: the elements of the window, with those in the padding or not, or a number of the caller's.
+// What the mean divides by: the elements of the window, with those in the padding or not, or a
+// number of the caller's.
 struct PoolDivisor {
   bool count_padding;
   int64_t fixed;  // 0: none
@@ -45,7 +49,8 @@ struct Pool {
   void (*plane_index)(const PoolShape& shape, const void* tap, int64_t* index);
 
   void (*mean_forward)(const PoolShape& shape, const PoolDivisor& divisor, const void* x, void* y);
-  void (*mean_backward)(const PoolShape& shape, const PoolDivisor& divisor, const void* dy, void* dx);
+  void (*mean_backward)(const PoolShape& shape, const PoolDivisor& divisor, const void* dy,
+                        void* dx);
 };
 
 }  // namespace lamina::kernels

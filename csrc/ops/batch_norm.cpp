@@ -21,10 +21,13 @@ Array in_order_of(const Array& a, bool rows) { return rows ? channels_last(a) : 
 
 void check_channels(const std::optional<Array>& a, const Array& x, const char* what) {
   if (!a) return;
-  check(a->shape() == Dims{x.size(1)} && a->dtype() == x.dtype() && a->device() == x.device() && a->is_contiguous(),
+  check(a->shape() == Dims{x.size(1)} && a->dtype() == x.dtype() && a->device() == x.device(),
         "[batch_norm] expected ", what, " of shape (", x.size(1), ",) and ", name(x.dtype()), ", got ", a->shape(),
         " and ", name(a->dtype()));
 }
+
+// The values one after the other, as kernels want them.
+std::optional<Array> packed(const std::optional<Array>& a) { return a ? std::optional(contiguous(*a)) : a; }
 
 void* raw_or_null(const std::optional<Array>& a) { return a ? a->raw() : nullptr; }
 
@@ -59,12 +62,17 @@ BatchNormResult batch_norm(const Array& input, const std::optional<Array>& weigh
     for (const auto* a : {&running_mean, &running_var})
       if (*a) begin_write(**a, "batch_norm");
   const bool uses_running = training || !batch_statistics;
-  const kernels::BatchNormForward args{shape_of(x), x.dtype(), relu, eps, momentum, x.raw(), raw_or_null(weight),
-                                       raw_or_null(bias), uses_running ? raw_or_null(running_mean) : nullptr,
-                                       uses_running ? raw_or_null(running_var) : nullptr, r.mean.raw(),
+  const auto w = packed(weight), b = packed(bias), m = packed(running_mean), v = packed(running_var);
+  const kernels::BatchNormForward args{shape_of(x), x.dtype(), relu, eps, momentum, x.raw(), raw_or_null(w),
+                                       raw_or_null(b), uses_running ? raw_or_null(m) : nullptr,
+                                       uses_running ? raw_or_null(v) : nullptr, r.mean.raw(),
                                        r.inv_std.raw(), r.y.raw()};
   const auto& kernel = kernels::on<kernels::BatchNorm>(x.device());
   (batch_statistics ? kernel.train : kernel.eval)(args);
+  if (training) {
+    if (m && m->raw() != running_mean->raw()) copy_to(*running_mean, *m);
+    if (v && v->raw() != running_var->raw()) copy_to(*running_var, *v);
+  }
   return r;
 }
 
@@ -76,6 +84,7 @@ BatchNormGradients batch_norm_backward(const Array& input, const std::optional<A
   const bool rows = is_rows(input);
   const Array x = in_order_of(input, rows), dy = in_order_of(grad, rows);
   const Array out = y ? in_order_of(*y, rows) : x;
+  const auto w = packed(weight);
   BatchNormGradients g{Array::empty_like(x, x.dtype()), Array::empty({x.size(1)}, x.dtype(), x.device()),
                        Array::empty({x.size(1)}, x.dtype(), x.device())};
   if (x.numel() == 0) {
@@ -85,7 +94,7 @@ BatchNormGradients batch_norm_backward(const Array& input, const std::optional<A
   }
   kernels::on<kernels::BatchNorm>(x.device())
       .backward({shape_of(x), x.dtype(), y.has_value(), batch_statistics, x.raw(), out.raw(), dy.raw(),
-                 raw_or_null(weight), mean.raw(), inv_std.raw(), g.dx.raw(), g.dweight.raw(), g.dbias.raw()});
+                 raw_or_null(w), mean.raw(), inv_std.raw(), g.dx.raw(), g.dweight.raw(), g.dbias.raw()});
   return g;
 }
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from lamina import _C
-from lamina.devices import CPU, device
+from lamina.devices import CPU
+from lamina.devices import device as Device
 from lamina.tensor import Tensor
 
 __all__ = [
@@ -34,11 +35,11 @@ class Generator(_C.Generator):
         7
     """
 
-    device = CPU
+    device: Device = CPU
 
-    def __init__(self, device: device | str = CPU) -> None:
+    def __init__(self, device: Device | str = CPU) -> None:
         super().__init__(False)
-        self.device = device if isinstance(device, type(CPU)) else type(CPU)(device)
+        self.device = Device(device)
 
     def manual_seed(self, seed: int) -> Generator:
         """Starts anew from ``seed``, any integer from -2^63 to 2^64 - 1, and returns the generator."""

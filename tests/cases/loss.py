@@ -38,7 +38,7 @@ HINGE = [
     sample(Input((7, 5), "distinct"), classes((7,), 5)),
     sample(Input((7, 5), "distinct"), classes((7,), 5), 2, 0.5),
     sample(Input((7, 5), "distinct"), classes((7,), 5), weight=WEIGHTS, reduction="none"),
-    sample(Input((5,), "distinct"), classes((), 5), reduction="sum"),
+    sample(Input((5,), "distinct"), classes((), 5), margin=0.3, reduction="sum"),
 ]
 
 

@@ -193,7 +193,7 @@ def multi_margin_loss(
         )
     scores, index = (input.unsqueeze(0), target.unsqueeze(0)) if input.ndim == 1 else (input, target)
     column = index.long().unsqueeze(1)
-    violation = (scores - scores.gather(1, column) + margin).clamp(min=0)
+    violation = (scores - scores.gather(1, column) + margin).relu()
     violation = violation.scatter(1, column, zeros_like(column).to(violation.dtype))  # the target itself costs nothing
     if p == 2:
         violation = violation * violation
