@@ -57,11 +57,23 @@ CASES = [
     activation("relu", lambda x: np.where(x < 0, 0, x)),
     activation("relu6", lambda x: np.clip(x, 0, 6)),
     activation(
-        "leaky_relu", lambda x, slope=0.01: np.where(x > 0, x, slope * x), (0.2,), (-0.5,), (0.0,), errors=ERRORS
+        "leaky_relu",
+        lambda x, slope=0.01: np.where(x > 0, x, slope * x),
+        (0.2,),
+        (-0.5,),
+        (0.0,),
+        errors=ERRORS,
     ),
     activation("elu", elu, (0.5,), (-0.5,), errors=ERRORS),
-    activation("selu", lambda x: 1.0507009873554805 * elu(x, 1.6732632423543772), dtypes=("float32", "float64")),
-    activation("celu", lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.minimum(x / alpha, 0))), (0.5,), dtypes=("float32", "float64")),
+    activation(
+        "selu", lambda x: 1.0507009873554805 * elu(x, 1.6732632423543772), dtypes=("float32", "float64")
+    ),
+    activation(
+        "celu",
+        lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.minimum(x / alpha, 0))),
+        (0.5,),
+        dtypes=("float32", "float64"),
+    ),
     activation("sigmoid", sigmoid),
     activation("tanh", np.tanh),
     activation("silu", lambda x: x * sigmoid(x), errors=ERRORS),
@@ -76,27 +88,60 @@ CASES = [
     ),
     activation("softplus", softplus, (2.0,), (1.0, 0.5), errors=ERRORS),
     activation("logsigmoid", lambda x: np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))),
-    activation("hardtanh", lambda x, a=-1.0, b=1.0: np.clip(x, a, b), (-2.0, 0.5), errors=[
-        bad(ValueError, r"\[hardtanh\] expected min_val of at most max_val", Input((2,)), 2.0, 1.0)]),
-    activation("hardsigmoid", lambda x: np.clip(x + 3, 0, 6) / 6, torch=lambda torch, x: torch.nn.functional.relu6(x + 3) / 6, dtypes=("float32", "float64")),
+    activation(
+        "hardtanh",
+        lambda x, a=-1.0, b=1.0: np.clip(x, a, b),
+        (-2.0, 0.5),
+        errors=[bad(ValueError, r"\[hardtanh\] expected min_val of at most max_val", Input((2,)), 2.0, 1.0)],
+    ),
+    activation(
+        "hardsigmoid",
+        lambda x: np.clip(x + 3, 0, 6) / 6,
+        torch=lambda torch, x: torch.nn.functional.relu6(x + 3) / 6,
+        dtypes=("float32", "float64"),
+    ),
     activation("hardswish", lambda x: x * np.clip(x + 3, 0, 6) / 6, dtypes=("float32", "float64")),
     activation("mish", lambda x: x * np.tanh(softplus(x)), dtypes=("float32", "float64")),
     activation("softsign", lambda x: x / (1 + np.abs(x)), dtypes=("float32", "float64")),
     *[
         special(name)
-        for name in ("relu", "relu6", "leaky_relu", "elu", "selu", "sigmoid", "tanh", "softplus", "logsigmoid", "hardtanh")
+        for name in (
+            "relu",
+            "relu6",
+            "leaky_relu",
+            "elu",
+            "selu",
+            "sigmoid",
+            "tanh",
+            "softplus",
+            "logsigmoid",
+            "hardtanh",
+        )
     ],
-    Case("activation.threshold", F.threshold, [sample(STEPS, 0.5, -2.0)], lambda x, t, v: np.where(x > t, x, v), "nn.functional.threshold"),
     Case(
-        "activation.prelu", F.prelu,
-        [sample(Input((2, 3, 4), "distinct"), Input((3,), "uniform")), sample(Input((2, 3)), Input((1,), "uniform"))],
+        "activation.threshold",
+        F.threshold,
+        [sample(STEPS, 0.5, -2.0)],
+        lambda x, t, v: np.where(x > t, x, v),
+        "nn.functional.threshold",
+    ),
+    Case(
+        "activation.prelu",
+        F.prelu,
+        [
+            sample(Input((2, 3, 4), "distinct"), Input((3,), "uniform")),
+            sample(Input((2, 3)), Input((1,), "uniform")),
+        ],
         lambda x, w: np.where(x > 0, x, x * w.reshape([-1 if d == 1 else 1 for d in range(x.ndim)])),
         "nn.functional.prelu",
         errors=[bad(ValueError, r"\[prelu\] expected 1 or 3 slopes, got 2", Input((2, 3)), Input((2,)))],
     ),
     Case(
-        "activation.glu", F.glu, [sample(Input((3, 8))), sample(Input((4, 3)), 0)],
-        lambda x, dim=-1: np.split(x, 2, dim)[0] * sigmoid(np.split(x, 2, dim)[1]), "nn.functional.glu",
+        "activation.glu",
+        F.glu,
+        [sample(Input((3, 8))), sample(Input((4, 3)), 0)],
+        lambda x, dim=-1: np.split(x, 2, dim)[0] * sigmoid(np.split(x, 2, dim)[1]),
+        "nn.functional.glu",
         errors=[bad(ValueError, r"\[glu\] expected an even size", Input((3,)))],
     ),
-]  # fmt: skip
+]

@@ -64,9 +64,16 @@ WITH_ALPHA = [sample(Input((3, 4)), Input((4,)), alpha=0.5), sample(Input((3, 4)
 def promoting(name, *more):
     """What has no gradient to check: operands of several dtypes, special values."""
     return Case(
-        f"elementwise.{name}_mixed", getattr(lamina, name), [*MIXED, *EDGES, *more], None, name,
-        dtypes=("float32",), differentiable=False, rtol=1e-3, atol=1e-3,
-    )  # fmt: skip
+        f"elementwise.{name}_mixed",
+        getattr(lamina, name),
+        [*MIXED, *EDGES, *more],
+        None,
+        name,
+        dtypes=("float32",),
+        differentiable=False,
+        rtol=1e-3,
+        atol=1e-3,
+    )
 
 
 def with_alpha(op):
@@ -90,31 +97,60 @@ def rounding(mode):
 
 CASES = [
     Case(
-        "elementwise.add", lamina.add, BINARY + WITH_ALPHA, with_alpha(np.add), "add",
-        dtypes=HALVES, benchmarks=LARGE,
-        errors=[BAD_SHAPES, BAD_KIND, bad(TypeError, r"\[add\] expected an integer alpha", Input((2,), "int"), 1, alpha=0.5)],
+        "elementwise.add",
+        lamina.add,
+        BINARY + WITH_ALPHA,
+        with_alpha(np.add),
+        "add",
+        dtypes=HALVES,
+        benchmarks=LARGE,
+        errors=[
+            BAD_SHAPES,
+            BAD_KIND,
+            bad(TypeError, r"\[add\] expected an integer alpha", Input((2,), "int"), 1, alpha=0.5),
+        ],
     ),
     Case(
-        "elementwise.integers", lambda a, b: [a + b, a - b, a * b, a / b], [sample(Input((3, 4)), Input((4,), "positive"))],
-        lambda a, b: [a + b, a - b, a * b, a / b], lambda torch, a, b: [a + b, a - b, a * b, a / b],
-        dtypes=("int64", "int32", "int8"), differentiable=False,
+        "elementwise.integers",
+        lambda a, b: [a + b, a - b, a * b, a / b],
+        [sample(Input((3, 4)), Input((4,), "positive"))],
+        lambda a, b: [a + b, a - b, a * b, a / b],
+        lambda torch, a, b: [a + b, a - b, a * b, a / b],
+        dtypes=("int64", "int32", "int8"),
+        differentiable=False,
     ),
     promoting("add", sample(Input((3, 4), "bool"), Input((4,)))),
     promoting("sub"),
     promoting("mul", sample(Input((3, 4), "bool"), Input((4,)))),
     promoting("div", sample(Input((3,), "int"), 2), sample(Input((3,), "bool"), True)),
-    
     Case(
-        "elementwise.sub", lamina.sub, TENSORS + WITH_ALPHA, with_alpha(np.subtract), "sub",
-        dtypes=HALVES, errors=[BAD_SHAPES, BAD_KIND],
+        "elementwise.sub",
+        lamina.sub,
+        TENSORS + WITH_ALPHA,
+        with_alpha(np.subtract),
+        "sub",
+        dtypes=HALVES,
+        errors=[BAD_SHAPES, BAD_KIND],
     ),
     Case("elementwise.mul", lamina.mul, BINARY, np.multiply, "mul", dtypes=HALVES, errors=[BAD_SHAPES]),
     Case(
-        "elementwise.div", lamina.div, NONZERO, np.divide, "div", dtypes=HALVES, benchmarks=LARGE,
+        "elementwise.div",
+        lamina.div,
+        NONZERO,
+        np.divide,
+        "div",
+        dtypes=HALVES,
+        benchmarks=LARGE,
         errors=[
             BAD_SHAPES,
             bad(ValueError, r"\[div\] expected a rounding_mode of None", Input((2,)), 2, rounding_mode="up"),
-            bad(RuntimeError, r"\[floor_divide\] integer division by zero", Input((2,), "int"), 0, rounding_mode="floor"),
+            bad(
+                RuntimeError,
+                r"\[floor_divide\] integer division by zero",
+                Input((2,), "int"),
+                0,
+                rounding_mode="floor",
+            ),
         ],
     ),
     *[
@@ -133,7 +169,10 @@ CASES = [
         [
             sample(Input((100,), "int", low=-50, high=50), Input((100,), "int", low=1, high=9)),
             sample(Input((100,), "int", low=-50, high=50), Input((100,), "int", low=-9, high=0)),
-            sample(Input((3,), "values", values=np.array([-128, 127, 0])), Input((3,), "values", values=np.array([-1] * 3))),
+            sample(
+                Input((3,), "values", values=np.array([-128, 127, 0])),
+                Input((3,), "values", values=np.array([-1] * 3)),
+            ),
             sample(Input((3,), "int", low=-9), -1),
         ],
         lambda a, b: [a // b, a % b, np.fmod(a, b)],
@@ -151,7 +190,8 @@ CASES = [
     Case("elementwise.remainder", lamina.remainder, fmod_samples(), np.mod, "remainder", atol=1e-5),
     Case("elementwise.fmod", lamina.fmod, fmod_samples(), np.fmod, "fmod", atol=1e-5),
     Case(
-        "elementwise.pow", lamina.pow,
+        "elementwise.pow",
+        lamina.pow,
         [
             sample(Input((3, 4), "positive"), Input((3, 4))),
             sample(Input((3, 1), "positive"), Input((4,))),
@@ -161,25 +201,52 @@ CASES = [
             *[sample(Input((7,)), p) for p in (2, 3, -1, -3)],
         ],
         lambda a, b: np.power(a, float(b) if isinstance(b, int) else b),
-        "pow", rtol=2e-5, dtypes=HALVES,
+        "pow",
+        rtol=2e-5,
+        dtypes=HALVES,
         errors=[bad(RuntimeError, r"\[pow\] integers to a negative integer power", Input((2,), "int"), -1)],
     ),
     Case(
-        "elementwise.pow_edges", lamina.pow,
+        "elementwise.pow_edges",
+        lamina.pow,
         [
-            sample(Input((7,), "int"), 3), sample(Input((7,), "int"), 2), sample(Input((7,), "int"), 0.5, ),
-            sample(Input((9,), "int", low=-4, high=4), Input((9,), "int", low=0, high=6)), sample(2, Input((9,), "int")),
-            sample(edge(0.0, 0.0, -2.0, -2.0, INF, NAN, 1.0, -1.0), edge(0.0, 2.0, 2.0, 0.5, -1.0, 0.0, NAN, INF)),
+            sample(Input((7,), "int"), 3),
+            sample(Input((7,), "int"), 2),
+            sample(
+                Input((7,), "int"),
+                0.5,
+            ),
+            sample(Input((9,), "int", low=-4, high=4), Input((9,), "int", low=0, high=6)),
+            sample(2, Input((9,), "int")),
+            sample(
+                edge(0.0, 0.0, -2.0, -2.0, INF, NAN, 1.0, -1.0), edge(0.0, 2.0, 2.0, 0.5, -1.0, 0.0, NAN, INF)
+            ),
         ],
-        None, "pow", differentiable=False, dtypes=("float32",),
+        None,
+        "pow",
+        differentiable=False,
+        dtypes=("float32",),
     ),
     Case(
-        "elementwise.atan2", lamina.atan2, TENSORS[:4],
-        np.arctan2, "atan2",
+        "elementwise.atan2",
+        lamina.atan2,
+        TENSORS[:4],
+        np.arctan2,
+        "atan2",
     ),
     Case(
-        "elementwise.atan2_edges", lamina.atan2, [sample(edge(0.0, -0.0, 1.0, NAN), edge(-1.0, -1.0, 0.0, 1.0))],
-        np.arctan2, "atan2", differentiable=False,
+        "elementwise.atan2_edges",
+        lamina.atan2,
+        [sample(edge(0.0, -0.0, 1.0, NAN), edge(-1.0, -1.0, 0.0, 1.0))],
+        np.arctan2,
+        "atan2",
+        differentiable=False,
     ),
-    Case("elementwise.float_power", lamina.float_power, [sample(Input((5,), "positive"), 2.5)], np.power, "float_power"),
-]  # fmt: skip
+    Case(
+        "elementwise.float_power",
+        lamina.float_power,
+        [sample(Input((5,), "positive"), 2.5)],
+        np.power,
+        "float_power",
+    ),
+]

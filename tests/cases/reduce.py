@@ -96,62 +96,218 @@ WITH_ZEROS = Input((4, 4), "values", values=ZEROS)
 INTS = [sample(Input((5, 6), "int")), sample(Input((5, 6), "int"), 0), sample(Input((40, 50), "bool"), 1)]
 
 CASES = [
-    Case("reduce.sum", lamina.sum, SHAPES + EMPTY, over(np.sum), "sum", dtypes=HALVES, benchmarks=LARGE, errors=BAD),
-    Case("reduce.mean", lamina.mean, SHAPES + EMPTY[1:2], over(np.mean), "mean", dtypes=HALVES, benchmarks=LARGE, errors=[*BAD, FLOATING]),
+    Case(
+        "reduce.sum",
+        lamina.sum,
+        SHAPES + EMPTY,
+        over(np.sum),
+        "sum",
+        dtypes=HALVES,
+        benchmarks=LARGE,
+        errors=BAD,
+    ),
+    Case(
+        "reduce.mean",
+        lamina.mean,
+        SHAPES + EMPTY[1:2],
+        over(np.mean),
+        "mean",
+        dtypes=HALVES,
+        benchmarks=LARGE,
+        errors=[*BAD, FLOATING],
+    ),
     Case("reduce.nansum", lamina.nansum, [SHAPES[4]], over(np.nansum), "nansum"),
     Case("reduce.nanmean", lamina.nanmean, [SHAPES[4]], over(np.nanmean), "nanmean"),
     Case(
-        "reduce.prod", lamina.prod,
-        [*ONE_DIM[:3], *EMPTY, sample(WITH_ZEROS), sample(WITH_ZEROS, 0), sample(WITH_ZEROS, 1, keepdim=True)],
-        over(np.prod), "prod", dtypes=REAL,
+        "reduce.prod",
+        lamina.prod,
+        [
+            *ONE_DIM[:3],
+            *EMPTY,
+            sample(WITH_ZEROS),
+            sample(WITH_ZEROS, 0),
+            sample(WITH_ZEROS, 1, keepdim=True),
+        ],
+        over(np.prod),
+        "prod",
+        dtypes=REAL,
     ),
-    Case("reduce.amax", lamina.amax, DISTINCT, over(np.max), "amax", dtypes=HALVES, benchmarks=LARGE, errors=[*BAD, NO_ELEMENTS]),
-    Case("reduce.amin", lamina.amin, DISTINCT, over(np.min), "amin", dtypes=HALVES, errors=[*BAD, NO_ELEMENTS]),
+    Case(
+        "reduce.amax",
+        lamina.amax,
+        DISTINCT,
+        over(np.max),
+        "amax",
+        dtypes=HALVES,
+        benchmarks=LARGE,
+        errors=[*BAD, NO_ELEMENTS],
+    ),
+    Case(
+        "reduce.amin", lamina.amin, DISTINCT, over(np.min), "amin", dtypes=HALVES, errors=[*BAD, NO_ELEMENTS]
+    ),
     *[
-        Case(f"reduce.{name}_edges", getattr(lamina, name), EDGE + INTS * (name not in ("mean",)), over(reference), name, differentiable=False)
-        for name, reference in (("sum", np.sum), ("mean", np.mean), ("amax", np.max), ("amin", np.min), ("nansum", np.nansum))
+        Case(
+            f"reduce.{name}_edges",
+            getattr(lamina, name),
+            EDGE + INTS * (name not in ("mean",)),
+            over(reference),
+            name,
+            differentiable=False,
+        )
+        for name, reference in (
+            ("sum", np.sum),
+            ("mean", np.mean),
+            ("amax", np.max),
+            ("amin", np.min),
+            ("nansum", np.nansum),
+        )
     ],
-    Case("reduce.max_edges", lamina.max, [*EDGE, sample(Input((40,), "int"))], np.max, "max", differentiable=False),
-    Case("reduce.max_dim_edges", lamina.max, [sample(Input((300, 9), "int"), 0), sample(edge(1.0, NAN, 2.0, NAN), 0)], extremum(np.max, np.argmax), "max", differentiable=False),
+    Case(
+        "reduce.max_edges",
+        lamina.max,
+        [*EDGE, sample(Input((40,), "int"))],
+        np.max,
+        "max",
+        differentiable=False,
+    ),
+    Case(
+        "reduce.max_dim_edges",
+        lamina.max,
+        [sample(Input((300, 9), "int"), 0), sample(edge(1.0, NAN, 2.0, NAN), 0)],
+        extremum(np.max, np.argmax),
+        "max",
+        differentiable=False,
+    ),
     Case("reduce.max", lamina.max, DISTINCT_ONE[:1], np.max, "max"),
     Case("reduce.min", lamina.min, DISTINCT_ONE[:1], np.min, "min"),
     Case(
-        "reduce.max_dim", lamina.max, [s for s in DISTINCT_ONE if len(s.args) == 2],
-        extremum(np.max, np.argmax), "max", dtypes=HALVES[:3],
-        errors=[BAD[0], NO_ELEMENTS, bad(TypeError, r"\[max\] expected one dimension", Input((2, 3)), (0, 1))],
-        benchmarks={"4096x4096 over 1": LARGE["4096x4096 over 1"], "4096x4096 over 0": LARGE["4096x4096 over 0"]},
+        "reduce.max_dim",
+        lamina.max,
+        [s for s in DISTINCT_ONE if len(s.args) == 2],
+        extremum(np.max, np.argmax),
+        "max",
+        dtypes=HALVES[:3],
+        errors=[
+            BAD[0],
+            NO_ELEMENTS,
+            bad(TypeError, r"\[max\] expected one dimension", Input((2, 3)), (0, 1)),
+        ],
+        benchmarks={
+            "4096x4096 over 1": LARGE["4096x4096 over 1"],
+            "4096x4096 over 0": LARGE["4096x4096 over 0"],
+        },
     ),
-    Case("reduce.min_dim", lamina.min, [s for s in DISTINCT_ONE if len(s.args) == 2], extremum(np.min, np.argmin), "min"),
+    Case(
+        "reduce.min_dim",
+        lamina.min,
+        [s for s in DISTINCT_ONE if len(s.args) == 2],
+        extremum(np.min, np.argmin),
+        "min",
+    ),
     *[
         Case(
-            f"reduce.{name}", getattr(lamina, name),
-            [*[sample(Input(s.args[0].shape, "distinct"), *s.args[1:], **s.kwargs) for s in ONE_DIM if not (len(s.args) == 1 and s.kwargs)],
-             sample(Input((30, 40), "int"), 1), sample(Input((3000,), "int")), sample(edge(1.0, NAN, 2.0))],
-            over(getattr(np, name)), name, differentiable=False, dtypes=(*REAL, "int64"), errors=[BAD[0], NO_ELEMENTS],
+            f"reduce.{name}",
+            getattr(lamina, name),
+            [
+                *[
+                    sample(Input(s.args[0].shape, "distinct"), *s.args[1:], **s.kwargs)
+                    for s in ONE_DIM
+                    if not (len(s.args) == 1 and s.kwargs)
+                ],
+                sample(Input((30, 40), "int"), 1),
+                sample(Input((3000,), "int")),
+                sample(edge(1.0, NAN, 2.0)),
+            ],
+            over(getattr(np, name)),
+            name,
+            differentiable=False,
+            dtypes=(*REAL, "int64"),
+            errors=[BAD[0], NO_ELEMENTS],
         )
         for name in ("argmax", "argmin")
     ],
     *[
         Case(
-            f"reduce.{name}", getattr(lamina, name), [*INTS, sample(Input((3, 4), "bool")), sample(Input((2, 30, 4), "bool"), (0, 2), keepdim=True), *EMPTY],
-            over(getattr(np, name)), name, differentiable=False,
+            f"reduce.{name}",
+            getattr(lamina, name),
+            [
+                *INTS,
+                sample(Input((3, 4), "bool")),
+                sample(Input((2, 30, 4), "bool"), (0, 2), keepdim=True),
+                *EMPTY,
+            ],
+            over(getattr(np, name)),
+            name,
+            differentiable=False,
         )
         for name in ("any", "all")
     ],
-    Case("reduce.count_nonzero", lamina.count_nonzero, [sample(Input((30,), "int", high=2)), sample(Input((5, 6), "int", high=2), 1)], lambda x, dim=None: np.count_nonzero(x, axis=dim), "count_nonzero", differentiable=False),
     Case(
-        "reduce.logsumexp", lamina.logsumexp,
-        [*[s for s in SHAPES if len(s.args) == 2], sample(Input((0, 3)), 0)],
-        logsumexp, "logsumexp", errors=BAD[:2],
+        "reduce.count_nonzero",
+        lamina.count_nonzero,
+        [sample(Input((30,), "int", high=2)), sample(Input((5, 6), "int", high=2), 1)],
+        lambda x, dim=None: np.count_nonzero(x, axis=dim),
+        "count_nonzero",
+        differentiable=False,
     ),
-    Case("reduce.logsumexp_extremes", lamina.logsumexp, [sample(edge(1000.0, 1000.0), 0), sample(edge(-1000.0, -1000.0), 0), sample(edge(-INF, -INF), 0), sample(edge(INF, 1.0), 0)], None, "logsumexp", differentiable=False),
-    Case("reduce.var", lamina.var, MOMENTS, var, "var", dtypes=HALVES, benchmarks={k: LARGE[k] for k in list(LARGE)[:3]}, errors=[*BAD, FLOATING]),
-    Case("reduce.std", lamina.std, MOMENTS[:-1], std, "std", dtypes=REAL, errors=[FLOATING]),
-    Case("reduce.var_offset", lamina.var, [sample(Input((1000,), "values", values=1e4 + np.linspace(0, 1, 1000)))], var, "var", double=False, rtol=1e-4),
-    Case("reduce.var_mean", lamina.var_mean, MOMENTS[:-1], lambda x, **o: (var(x, **o), np.mean(x, axis=o.get("dim"), keepdims=o.get("keepdim", False))), "var_mean"),
-    Case("reduce.std_mean", lamina.std_mean, MOMENTS[:-1], lambda x, **o: (std(x, **o), np.mean(x, axis=o.get("dim"), keepdims=o.get("keepdim", False))), "std_mean"),
     Case(
-        "reduce.norm", lamina.norm,
+        "reduce.logsumexp",
+        lamina.logsumexp,
+        [*[s for s in SHAPES if len(s.args) == 2], sample(Input((0, 3)), 0)],
+        logsumexp,
+        "logsumexp",
+        errors=BAD[:2],
+    ),
+    Case(
+        "reduce.logsumexp_extremes",
+        lamina.logsumexp,
+        [
+            sample(edge(1000.0, 1000.0), 0),
+            sample(edge(-1000.0, -1000.0), 0),
+            sample(edge(-INF, -INF), 0),
+            sample(edge(INF, 1.0), 0),
+        ],
+        None,
+        "logsumexp",
+        differentiable=False,
+    ),
+    Case(
+        "reduce.var",
+        lamina.var,
+        MOMENTS,
+        var,
+        "var",
+        dtypes=HALVES,
+        benchmarks={k: LARGE[k] for k in list(LARGE)[:3]},
+        errors=[*BAD, FLOATING],
+    ),
+    Case("reduce.std", lamina.std, MOMENTS[:-1], std, "std", dtypes=REAL, errors=[FLOATING]),
+    Case(
+        "reduce.var_offset",
+        lamina.var,
+        [sample(Input((1000,), "values", values=1e4 + np.linspace(0, 1, 1000)))],
+        var,
+        "var",
+        double=False,
+        rtol=1e-4,
+    ),
+    Case(
+        "reduce.var_mean",
+        lamina.var_mean,
+        MOMENTS[:-1],
+        lambda x, **o: (var(x, **o), np.mean(x, axis=o.get("dim"), keepdims=o.get("keepdim", False))),
+        "var_mean",
+    ),
+    Case(
+        "reduce.std_mean",
+        lamina.std_mean,
+        MOMENTS[:-1],
+        lambda x, **o: (std(x, **o), np.mean(x, axis=o.get("dim"), keepdims=o.get("keepdim", False))),
+        "std_mean",
+    ),
+    Case(
+        "reduce.norm",
+        lamina.norm,
         [
             *[sample(Input((5, 8), "distinct"), p) for p in ("fro", 2, 1, 0, 3, 2.5)],
             *[sample(Input((5, 8), "positive"), p) for p in (INF, -INF)],
@@ -161,40 +317,121 @@ CASES = [
             sample(Input((0, 3)), 2, 0),
             sample(Input((3000,))),
         ],
-        norm, "norm", rtol=2e-5,
-        errors=[bad(ValueError, r"\[norm\] expected a number or 'fro'", Input((2,)), "nuc"), bad(TypeError, r"\[norm\] expected a floating", Input((2,), "int"))],
+        norm,
+        "norm",
+        rtol=2e-5,
+        errors=[
+            bad(ValueError, r"\[norm\] expected a number or 'fro'", Input((2,)), "nuc"),
+            bad(TypeError, r"\[norm\] expected a floating", Input((2,), "int")),
+        ],
         benchmarks={"4096x4096": sample(Input((4096, 4096)))},
     ),
-    Case("reduce.norm_zero", lamina.norm, [sample(Input((3,), "values", values=np.zeros(3), grad=False), p) for p in (1, 2, 3, INF)], norm, "norm", differentiable=False),
-    Case("reduce.dist", lamina.dist, [sample(Input((3, 4)), Input((3, 4))), sample(Input((3, 4)), Input((4,)), 1)], lambda a, b, p=2: norm(a - b, p), "dist"),
-    Case("reduce.aminmax", lambda x, dim=None: lamina.aminmax(x, dim=dim), [sample(Input((5, 6), "distinct")), sample(Input((5, 6), "distinct"), 1)], lambda x, dim=None: (x.min(axis=dim), x.max(axis=dim)), lambda torch, x, dim=None: torch.aminmax(x, dim=dim)),
-    Case("reduce.sum_to_size", lambda x, *size: x.sum_to_size(*size), [sample(Input((2, 3, 4)), 3, 1), sample(Input((2, 3, 4)), 1, 3, 4), sample(Input((2, 3)), 2, 3), sample(Input((2, 0)), 1, 1)], None, lambda torch, x, *size: x.sum_to_size(*size), errors=[bad(ValueError, r"\[sum_to_size\] expected sizes that broadcast", Input((2, 3)), 2)]),
     Case(
-        "reduce.cumsum", lamina.cumsum,
-        [sample(Input((7,)), 0), sample(Input((3, 4)), 0), sample(Input((3, 4)), -1), sample(Input((2, 70, 5)), 1), sample(Input((0, 3)), 0), sample(Input(()), 0), sample(Input((100, 3)), 1)],
-        lambda x, dim: np.cumsum(x, axis=dim) if x.ndim else x, "cumsum", dtypes=HALVES[:3], errors=BAD[:1],
-        benchmarks={"4096x4096 over 1": LARGE["4096x4096 over 1"], "4096x4096 over 0": LARGE["4096x4096 over 0"]},
+        "reduce.norm_zero",
+        lamina.norm,
+        [sample(Input((3,), "values", values=np.zeros(3), grad=False), p) for p in (1, 2, 3, INF)],
+        norm,
+        "norm",
+        differentiable=False,
     ),
     Case(
-        "reduce.cumprod", lamina.cumprod,
-        [sample(Input((7,)), 0), sample(Input((3, 4)), 0), sample(Input((3, 4)), -1), sample(Input((0, 3)), 0), sample(Input(()), 0)],
-        lambda x, dim: np.cumprod(x, axis=dim) if x.ndim else x, "cumprod",
+        "reduce.dist",
+        lamina.dist,
+        [sample(Input((3, 4)), Input((3, 4))), sample(Input((3, 4)), Input((4,)), 1)],
+        lambda a, b, p=2: norm(a - b, p),
+        "dist",
     ),
-    *[
-        Case(f"reduce.{name}_integers", getattr(lamina, name), [sample(Input((5, 6), "int"), 1), sample(Input((3, 6), "bool"), 1)], lambda x, dim, f=f: f(x, axis=dim), name, differentiable=False)
-        for name, f in (("cumsum", np.cumsum), ("cumprod", np.cumprod))
-    ],
-    Case("reduce.cumprod_zeros", lamina.cumprod, [sample(WITH_ZEROS, 0), sample(WITH_ZEROS, 1)], lambda x, dim: np.cumprod(x, axis=dim), "cumprod"),
+    Case(
+        "reduce.aminmax",
+        lambda x, dim=None: lamina.aminmax(x, dim=dim),
+        [sample(Input((5, 6), "distinct")), sample(Input((5, 6), "distinct"), 1)],
+        lambda x, dim=None: (x.min(axis=dim), x.max(axis=dim)),
+        lambda torch, x, dim=None: torch.aminmax(x, dim=dim),
+    ),
+    Case(
+        "reduce.sum_to_size",
+        lambda x, *size: x.sum_to_size(*size),
+        [
+            sample(Input((2, 3, 4)), 3, 1),
+            sample(Input((2, 3, 4)), 1, 3, 4),
+            sample(Input((2, 3)), 2, 3),
+            sample(Input((2, 0)), 1, 1),
+        ],
+        None,
+        lambda torch, x, *size: x.sum_to_size(*size),
+        errors=[bad(ValueError, r"\[sum_to_size\] expected sizes that broadcast", Input((2, 3)), 2)],
+    ),
+    Case(
+        "reduce.cumsum",
+        lamina.cumsum,
+        [
+            sample(Input((7,)), 0),
+            sample(Input((3, 4)), 0),
+            sample(Input((3, 4)), -1),
+            sample(Input((2, 70, 5)), 1),
+            sample(Input((0, 3)), 0),
+            sample(Input(()), 0),
+            sample(Input((100, 3)), 1),
+        ],
+        lambda x, dim: np.cumsum(x, axis=dim) if x.ndim else x,
+        "cumsum",
+        dtypes=HALVES[:3],
+        errors=BAD[:1],
+        benchmarks={
+            "4096x4096 over 1": LARGE["4096x4096 over 1"],
+            "4096x4096 over 0": LARGE["4096x4096 over 0"],
+        },
+    ),
+    Case(
+        "reduce.cumprod",
+        lamina.cumprod,
+        [
+            sample(Input((7,)), 0),
+            sample(Input((3, 4)), 0),
+            sample(Input((3, 4)), -1),
+            sample(Input((0, 3)), 0),
+            sample(Input(()), 0),
+        ],
+        lambda x, dim: np.cumprod(x, axis=dim) if x.ndim else x,
+        "cumprod",
+    ),
     *[
         Case(
-            f"reduce.{name}", getattr(lamina, name),
+            f"reduce.{name}_integers",
+            getattr(lamina, name),
+            [sample(Input((5, 6), "int"), 1), sample(Input((3, 6), "bool"), 1)],
+            lambda x, dim, f=f: f(x, axis=dim),
+            name,
+            differentiable=False,
+        )
+        for name, f in (("cumsum", np.cumsum), ("cumprod", np.cumprod))
+    ],
+    Case(
+        "reduce.cumprod_zeros",
+        lamina.cumprod,
+        [sample(WITH_ZEROS, 0), sample(WITH_ZEROS, 1)],
+        lambda x, dim: np.cumprod(x, axis=dim),
+        "cumprod",
+    ),
+    *[
+        Case(
+            f"reduce.{name}",
+            getattr(lamina, name),
             [sample(Input((30,), "distinct"), 0), sample(Input((4, 6), "distinct"), 1), sample(Input(()), 0)],
-            None, name,
+            None,
+            name,
         )
         for name in ("cummax", "cummin")
     ],
     *[
-        Case(f"reduce.{name}_edges", getattr(lamina, name), [sample(Input((4, 6), "int", high=4), 0), sample(edge(1.0, 3.0, NAN, 2.0), 0)], None, name, differentiable=False)
+        Case(
+            f"reduce.{name}_edges",
+            getattr(lamina, name),
+            [sample(Input((4, 6), "int", high=4), 0), sample(edge(1.0, 3.0, NAN, 2.0), 0)],
+            None,
+            name,
+            differentiable=False,
+        )
         for name in ("cummax", "cummin")
     ],
-]  # fmt: skip
+]

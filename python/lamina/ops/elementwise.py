@@ -72,7 +72,7 @@ def not_a_tensor(op: str, x: Any) -> NoReturn:
 
 
 def inplace(function: Callable[..., Tensor], *names: str) -> Callable[..., Tensor]:
-    """Makes the method ``x.name_(...)``, which writes over x: with ``out=x``, or through the graph where it is recorded."""
+    """Makes the method ``x.name_(...)``: with ``out=x``, or through the graph where it is recorded."""
     name = f"{function.__name__}_"
 
     def apply(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:

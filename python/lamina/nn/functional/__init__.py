@@ -9,4 +9,5 @@ from lamina.nn.functional.loss import *  # noqa: F403
 from lamina.nn.functional.norm import *  # noqa: F403
 from lamina.nn.functional.pad import *  # noqa: F403
 from lamina.nn.functional.pool import *  # noqa: F403
+from lamina.nn.functional.rectifier import *  # noqa: F403
 from lamina.nn.functional.softmax import *  # noqa: F403
