@@ -10,4 +10,3 @@ from lamina.nn.modules.linear import *  # noqa: F403
 from lamina.nn.modules.loss import *  # noqa: F403
 from lamina.nn.modules.module import *  # noqa: F403
 from lamina.nn.modules.pool import *  # noqa: F403
-from lamina.nn.modules.activation import *  # noqa: F403
