@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lamina import _C, dtypes
-from lamina.autograd.graph import Node, record, tracks
 from lamina.autograd.grad_mode import no_grad
+from lamina.autograd.graph import Node, record, tracks
 from lamina.ops.count import bincount, unique
 from lamina.ops.creation import tensor, zeros
 from lamina.ops.gather import index_add, index_select, scatter
