@@ -1,10 +1,11 @@
-// Batch normalisation (Ioffe & Szegedy, arXiv 1502.03167): with mean m and biased variance v of a channel,
+// Batch normalisation (Ioffe & Szegedy, arXiv 1502.03167): with mean m and biased variance v of a
+// channel,
 //   y = (x - m) / sqrt(v + eps) * weight + bias,
 //   dx = weight / s (dy - mean(dy) - xhat mean(dy xhat)),  xhat = (x - m) / s,  s = sqrt(v + eps).
 //
-// Two passes forward (statistics; y = x * scale + shift) and two backward (the two sums; dx = a dy + b (x - m) + c), so
-// bound by bytes: 3 reads and 1 write of the data forward, 4 and 1 backward.  The variance comes from one pass over
-// x - x[first], which does not cancel as x^2 would.
+// Two passes forward (statistics; y = x * scale + shift) and two backward (the two sums; dx = a dy
+// + b (x - m) + c), so bound by bytes: 3 reads and 1 write of the data forward, 4 and 1 backward.
+// The variance comes from one pass over x - x[first], which does not cancel as x^2 would.
 #include "kernels/batch_norm.h"
 
 #include "cpu/channel_sums.h"
@@ -56,7 +57,8 @@ void affine(const BatchNormForward& a, const T* scale, const T* shift) {
   const T* x = static_cast<const T*>(a.x);
   T* y = static_cast<T*>(a.y);
   for_each_channel_vector<T, rows>(a.shape, [&](int64_t at, int64_t c, int n) {
-    Vec<T> v = load_lanes(x + at, n) * per_channel<T, rows>(scale, c, n) + per_channel<T, rows>(shift, c, n);
+    Vec<T> v = load_lanes(x + at, n) * per_channel<T, rows>(scale, c, n) +
+               per_channel<T, rows>(shift, c, n);
     if (a.relu) v = maximum(v, Vec<T>{});
     store_lanes(y + at, v, n);
   });
@@ -70,7 +72,8 @@ void normalize(const BatchNormForward& a) {
   T *scale = memory.as<T>(), *shift = scale + channels;
   for (int64_t c = 0; c < channels; ++c) {
     scale[c] = static_cast<const T*>(a.inv_std)[c] * weight_of<T>(a.weight, c);
-    shift[c] = (a.bias ? static_cast<const T*>(a.bias)[c] : T(0)) - static_cast<const T*>(a.mean)[c] * scale[c];
+    shift[c] = (a.bias ? static_cast<const T*>(a.bias)[c] : T(0)) -
+               static_cast<const T*>(a.mean)[c] * scale[c];
   }
   affine<T, rows>(a, scale, shift);
 }
@@ -100,10 +103,12 @@ void train_of(const BatchNormForward& a) {
     const double m = static_cast<double>(pivot[c]) + shift;
     mean[c] = static_cast<T>(m);
     inv_std[c] = static_cast<T>(1 / __builtin_sqrt(var + a.eps));
-    if (running_mean) running_mean[c] += static_cast<T>(a.momentum * (m - static_cast<double>(running_mean[c])));
+    if (running_mean)
+      running_mean[c] += static_cast<T>(a.momentum * (m - static_cast<double>(running_mean[c])));
     if (running_var) {
       const double unbiased = var * count / (count - 1);
-      running_var[c] += static_cast<T>(a.momentum * (unbiased - static_cast<double>(running_var[c])));
+      running_var[c] +=
+          static_cast<T>(a.momentum * (unbiased - static_cast<double>(running_var[c])));
     }
   }
   normalize<T, rows>(a);
@@ -123,7 +128,8 @@ template <class T, bool rows>
 void backward_of(const BatchNormBackward& a) {
   const int64_t channels = a.shape.channels;
   const double count = static_cast<double>(a.shape.outer * a.shape.inner);
-  const T *x = static_cast<const T*>(a.x), *y = static_cast<const T*>(a.y), *dy = static_cast<const T*>(a.dy);
+  const T *x = static_cast<const T*>(a.x), *y = static_cast<const T*>(a.y),
+          *dy = static_cast<const T*>(a.dy);
   const T *mean = static_cast<const T*>(a.mean), *inv_std = static_cast<const T*>(a.inv_std);
   const auto gradient = [&](int64_t at, int n) {
     const Vec<T> g = load_lanes(dy + at, n);
@@ -131,7 +137,8 @@ void backward_of(const BatchNormBackward& a) {
   };
   Scratch memory(static_cast<size_t>(channels) * (2 * sizeof(double) + 3 * sizeof(T)));
   double* sums = memory.as<double>();  // of dy, and of dy (x - mean)
-  T *of_dy = reinterpret_cast<T*>(sums + 2 * channels), *of_x = of_dy + channels, *constant = of_x + channels;
+  T *of_dy = reinterpret_cast<T*>(sums + 2 * channels), *of_x = of_dy + channels,
+    *constant = of_x + channels;
   channel_sums<T, rows>(
       a.shape,
       [&](int64_t at, int64_t c, int n) -> Terms<T> {
@@ -140,11 +147,13 @@ void backward_of(const BatchNormBackward& a) {
       },
       sums);
   for (int64_t c = 0; c < channels; ++c) {
-    const double s = static_cast<double>(inv_std[c]), scale = s * static_cast<double>(weight_of<T>(a.weight, c));
+    const double s = static_cast<double>(inv_std[c]),
+                 scale = s * static_cast<double>(weight_of<T>(a.weight, c));
     if (a.dbias) static_cast<T*>(a.dbias)[c] = static_cast<T>(sums[c]);
     if (a.dweight) static_cast<T*>(a.dweight)[c] = static_cast<T>(sums[channels + c] * s);
     of_dy[c] = static_cast<T>(scale);
-    of_x[c] = a.batch_statistics ? static_cast<T>(-scale * s * s * sums[channels + c] / count) : T(0);
+    of_x[c] =
+        a.batch_statistics ? static_cast<T>(-scale * s * s * sums[channels + c] / count) : T(0);
     constant[c] = a.batch_statistics ? static_cast<T>(-scale * sums[c] / count) : T(0);
   }
   if (!a.dx) return;
@@ -152,7 +161,8 @@ void backward_of(const BatchNormBackward& a) {
   for_each_channel_vector<T, rows>(a.shape, [&](int64_t at, int64_t c, int n) {
     Vec<T> g = gradient(at, n) * per_channel<T, rows>(of_dy, c, n);
     if (a.batch_statistics)
-      g += (load_lanes(x + at, n) - per_channel<T, rows>(mean, c, n)) * per_channel<T, rows>(of_x, c, n) +
+      g += (load_lanes(x + at, n) - per_channel<T, rows>(mean, c, n)) *
+               per_channel<T, rows>(of_x, c, n) +
            per_channel<T, rows>(constant, c, n);
     store_lanes(dx + at, g, n);
   });

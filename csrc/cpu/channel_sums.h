@@ -1,9 +1,10 @@
-// Sums over everything but the channels: what the statistics of a batch and the gradients of an affine map need.
+// Sums over everything but the channels: what the statistics of a batch and the gradients of an
+// affine map need.
 //
-// Two layouts.  Rows (inner = 1): the channels lie side by side, vectors run across them.  Planes (inner > 1): each
-// channel's elements lie together, vectors run along them.  Work is cut by the problem alone into chunks; a chunk sums
-// in vectors of T over at most kFlush elements a lane, then in double, and chunks are added in order: the same bits on
-// any number of threads.
+// Two layouts.  Rows (inner = 1): the channels lie side by side, vectors run across them.  Planes
+// (inner > 1): each channel's elements lie together, vectors run along them.  Work is cut by the
+// problem alone into chunks; a chunk sums in vectors of T over at most kFlush elements a lane, then
+// in double, and chunks are added in order: the same bits on any number of threads.
 #pragma once
 
 #include "core/memory.h"
@@ -13,11 +14,11 @@
 
 namespace lamina::cpu::LAMINA_ISA {
 
-inline constexpr int64_t kFlush = 128;          // terms a lane adds in T before they go to double
+inline constexpr int64_t kFlush = 128;            // terms a lane adds in T before they go to double
 inline constexpr int64_t kChunkElements = 32768;  // elements a chunk: some 10 us
 
-// term(offset, channel, lanes) gives the two terms of `lanes` elements: with rows they belong to channels
-// channel, channel+1, ...; with planes all to `channel`.  sums: (2, channels) in double.
+// term(offset, channel, lanes) gives the two terms of `lanes` elements: with rows they belong to
+// channels channel, channel+1, ...; with planes all to `channel`.  sums: (2, channels) in double.
 template <class T>
 struct Terms {
   Vec<T> first, second;
@@ -27,8 +28,10 @@ template <class T, bool rows, class Term>
 LAMINA_INLINE void channel_sums(const kernels::BatchNormShape& s, const Term& term, double* sums) {
   constexpr int lanes = kLanes<T>;
   const int64_t channels = s.channels;
-  const int64_t per_outer = rows ? channels : s.inner;  // contiguous elements that one step of `outer` brings a unit
-  const int64_t step = kChunkElements / (per_outer > 0 ? per_outer : 1) + 1;  // steps of `outer` a chunk
+  const int64_t per_outer =
+      rows ? channels : s.inner;  // contiguous elements that one step of `outer` brings a unit
+  const int64_t step =
+      kChunkElements / (per_outer > 0 ? per_outer : 1) + 1;  // steps of `outer` a chunk
   const int64_t chunks = (s.outer + step - 1) / step;
   Scratch memory(static_cast<size_t>(chunks * 2 * channels) * sizeof(double));
   double* partial = memory.as<double>();  // (chunks, 2, channels)
@@ -65,7 +68,8 @@ LAMINA_INLINE void channel_sums(const kernels::BatchNormShape& s, const Term& te
         const int64_t stop = i + kFlush * lanes < s.inner ? i + kFlush * lanes : s.inner;
         Terms<T> t{};
         for (int64_t j = i; j < stop; j += lanes) {
-          const Terms<T> u = term(base + j, c, static_cast<int>(stop - j < lanes ? stop - j : lanes));
+          const Terms<T> u =
+              term(base + j, c, static_cast<int>(stop - j < lanes ? stop - j : lanes));
           t.first += u.first;
           t.second += u.second;
         }
@@ -100,7 +104,8 @@ template <class T, bool rows, class Body>
 LAMINA_INLINE void for_each_channel_vector(const kernels::BatchNormShape& s, const Body& body) {
   constexpr int lanes = kLanes<T>;
   const int64_t length = rows ? s.channels : s.inner, units = rows ? s.outer : s.outer * s.channels;
-  const int64_t grain = length < kChunkElements / 2 ? kChunkElements / 2 / (length > 0 ? length : 1) : 1;
+  const int64_t grain =
+      length < kChunkElements / 2 ? kChunkElements / 2 / (length > 0 ? length : 1) : 1;
   parallel_for(units, grain, [&](int64_t begin, int64_t end) {
     for (int64_t unit = begin; unit < end; ++unit) {
       const int64_t base = unit * length, channel = rows ? 0 : unit % s.channels;

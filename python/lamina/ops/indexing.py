@@ -104,7 +104,7 @@ def _setitem(self: Tensor, key: Any, value: Any) -> None:
         _record_write(self, key, value)
 
 
-def _write(array: _C.Array, key: Any, values: Any, combine: Any = _C.Combine.assign) -> None:
+def _write(array: _C.Array, key: Any, values: Any, combine: _C.Combine = _C.Combine.assign) -> None:
     if type(key) is not Advanced:
         _C.basic_assign(array, key, values)
         return

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lamina import _C, dtypes
-from lamina.autograd.graph import Node, record, tracks
 from lamina.autograd.grad_mode import no_grad
+from lamina.autograd.graph import Node, record, tracks
 from lamina.ops.count import bincount, unique
 from lamina.ops.creation import tensor, zeros
 from lamina.ops.gather import index_add, index_select, scatter
@@ -78,12 +78,12 @@ def _embedding_backward(node: Node, grad: Tensor) -> Tensor:
     return table if padding is None else table.index_fill_(0, tensor([padding]), 0)
 
 
-@no_grad()
 def _limit_norms(weight: Tensor, index: Tensor, max_norm: float, norm_type: float) -> None:
-    used = unique(index)
-    rows = index_select(weight, 0, used)
-    scale = (max_norm / (rows.norm(norm_type, 1, True) + 1e-7)).clamp(max=1)
-    weight.index_copy_(0, used, rows * scale)
+    with no_grad():
+        used = unique(index)
+        rows = index_select(weight, 0, used)
+        scale = (max_norm / (rows.norm(norm_type, 1, True) + 1e-7)).clamp(max=1)
+        weight.index_copy_(0, used, rows * scale)
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:

@@ -57,7 +57,9 @@ def _batch_norm_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, ...]:
     if mode.enabled:
         return _differentiable_backward(node, grad)
     w = None if weight is None else weight._array
-    dx, dweight, dbias = _C.batch_norm_backward(x._array, None, grad._array, w, mean, inv_std, batch_statistics)
+    dx, dweight, dbias = _C.batch_norm_backward(
+        x._array, None, grad._array, w, mean, inv_std, batch_statistics
+    )
     return Tensor(dx), Tensor(dweight), Tensor(dbias)
 
 

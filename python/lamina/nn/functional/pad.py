@@ -11,7 +11,12 @@ from lamina.tensor import Tensor
 
 __all__ = ["pad"]
 
-_MODES = {name: getattr(_C.PadMode, name) for name in ("constant", "reflect", "replicate", "circular")}
+_MODES = {
+    "constant": _C.PadMode.constant,
+    "reflect": _C.PadMode.reflect,
+    "replicate": _C.PadMode.replicate,
+    "circular": _C.PadMode.circular,
+}
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:

@@ -50,7 +50,9 @@ class Embedding(Module):
     ) -> None:
         super().__init__()
         if num_embeddings < 0 or embedding_dim < 0:
-            raise ValueError(f"[Embedding] expected sizes of at least 0, got {num_embeddings} and {embedding_dim}")
+            raise ValueError(
+                f"[Embedding] expected sizes of at least 0, got {num_embeddings} and {embedding_dim}"
+            )
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
             raise ValueError(
                 f"[Embedding] expected padding_idx within {num_embeddings} vectors, got {padding_idx}"
@@ -84,7 +86,9 @@ class Embedding(Module):
     ) -> Embedding:
         """A module on a given table, (rows, features), which gets no gradient if it is frozen."""
         if embeddings.dim() != 2:
-            raise ValueError(f"[Embedding] expected a table of 2 dimensions, got shape {tuple(embeddings.shape)}")
+            raise ValueError(
+                f"[Embedding] expected a table of 2 dimensions, got shape {tuple(embeddings.shape)}"
+            )
         rows, columns = embeddings.shape
         return cls(
             rows, columns, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, embeddings, freeze
