@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from lamina import _C
+from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.tensor import Tensor, method
 
@@ -32,11 +33,8 @@ def raw(x: Any, op: str) -> Any:
 
 
 def compute(kernel: Callable[..., _C.Array], op: str, *operands: Any) -> Tensor:
-    """The result of a kernel that takes tensors and numbers; arrays of NumPy and others take the slower way."""
-    try:
-        return Tensor(kernel(*operands))
-    except TypeError:
-        return Tensor(kernel(*[raw(x, op) for x in operands]))
+    """The result of a kernel that takes arrays and numbers."""
+    return Tensor(kernel(*[x._array if isinstance(x, Tensor) else raw(x, op) for x in operands]))
 
 
 def write(kernel_out: Callable[..., None], op: str, out: Tensor, *operands: Any) -> Tensor:
@@ -108,7 +106,8 @@ def inplace_kernel(
 def _attach(apply: Any, function: Callable[..., Tensor], names: tuple[str, ...]) -> Callable[..., Tensor]:
     apply.__name__ = f"{function.__name__}_"
     apply.__doc__ = f"As :func:`lamina.{function.__name__}`, in place."
-    return method(apply.__name__, *names)(apply)
+    attached: Callable[..., Tensor] = method(apply.__name__, *names)(apply)
+    return attached
 
 
 def overwrite(
@@ -156,10 +155,9 @@ def add(input: Operand, other: Operand, *, alpha: Number = 1, out: Tensor | None
         other = _scaled(input, other, alpha, "add")
     if out is not None:
         return write(_C.add_out, "add", out, input, other)
-    try:
-        y = Tensor(_C.add(input, other))
-    except TypeError:
-        y = compute(_C.add, "add", raw(input, "add"), raw(other, "add"))
+    a = input._array if isinstance(input, Tensor) else raw(input, "add")
+    b = other._array if isinstance(other, Tensor) else raw(other, "add")
+    y = Tensor(_C.add(a, b))
     if tracks(input, other):
         record(y, _add_backward, (tensor_or_none(input), tensor_or_none(other)))
     return y
@@ -209,12 +207,11 @@ def mul(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
     """
     if out is not None:
         return write(_C.mul_out, "mul", out, input, other)
-    try:
-        y = Tensor(_C.mul(input, other))
-    except TypeError:
-        y = compute(_C.mul, "mul", raw(input, "mul"), raw(other, "mul"))
-    left, right = tracks(input), tracks(other)
-    if left or right:  # each side is saved only for the other's gradient
+    a = input._array if isinstance(input, Tensor) else raw(input, "mul")
+    b = other._array if isinstance(other, Tensor) else raw(other, "mul")
+    y = Tensor(_C.mul(a, b))
+    if tracks(input, other):  # each side is saved only for the other's gradient
+        left, right = getattr(input, "_requires_grad", False), getattr(other, "_requires_grad", False)
         saved = (input if right else None, other if left else None)
         record(y, _mul_backward, (tensor_or_none(input), tensor_or_none(other)), saved)
     return y
@@ -222,7 +219,13 @@ def mul(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
 
 def _mul_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
     a, b = node.saved
-    return mul(grad, b) if node.needs(0) else None, mul(grad, a) if node.needs(1) else None
+    times = mul if mode.enabled else _times
+    return times(grad, b) if node.needs(0) else None, times(grad, a) if node.needs(1) else None
+
+
+def _times(grad: Tensor, factor: Operand) -> Tensor:
+    """mul where nothing is recorded."""
+    return Tensor(_C.mul(grad._array, factor._array if isinstance(factor, Tensor) else raw(factor, "mul")))
 
 
 @method("div", "divide", "true_divide", "__truediv__")

@@ -55,7 +55,7 @@ def _power(x: Tensor, exponent: Number, out: Tensor | None) -> Tensor:
         return quick(x, out=out)
     if out is not None:
         return write(_C.pow_out, "pow", out, x, exponent)
-    y = Tensor(_C.pow(x, exponent))
+    y = Tensor(_C.pow(x._array, exponent))
     if tracks(x):
         record(y, _power_backward, (x,), (x, exponent))
     return y

@@ -260,8 +260,8 @@ def _clamp_between(x: Tensor, min: Operand | None, max: Operand | None, out: Ten
 
 def _clamp_between_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     x, low, high = node.saved
-    below = x < low if low is not None else None
-    above = x > high if high is not None else None
+    below: Any = x < low if low is not None else None
+    above: Any = x > high if high is not None else None
     if low is not None and high is not None:
         crossed = low > high if isinstance(low, Tensor) else high < low
         inside = (x >= low) & (x <= high)

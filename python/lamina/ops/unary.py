@@ -378,7 +378,9 @@ def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Ten
     """
     if not isinstance(input, Tensor):
         not_a_tensor("round", input)
-    kernel, kernel_out, numbers = _C.round, _C.round_out, ()
+    kernel: Callable[..., Any] = _C.round
+    kernel_out: Callable[..., None] = _C.round_out
+    numbers: tuple[float, ...] = ()
     if decimals != 0:
         kernel, kernel_out = _C.round_to, _C.round_to_out
         numbers = (10.0 ** _absolute(decimals), float(decimals < 0), 0.0)
