@@ -308,7 +308,7 @@ def test_bad_targets(scores, target, error, message):
 
 
 def test_bad_losses():
-    with pytest.raises(TypeError, match="integer targets|expected"):
+    with pytest.raises(TypeError, match="integer targets"):
         nn.functional.cross_entropy(lamina.zeros(2, 3), lamina.tensor([True, False]))
     with pytest.raises(TypeError, match="expected float32 or float64"):
         nn.functional.cross_entropy(lamina.zeros(2, 3, dtype=lamina.int64), lamina.tensor([0, 1]))

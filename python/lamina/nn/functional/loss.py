@@ -168,7 +168,7 @@ def multi_margin_loss(
     weight: Tensor | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """The multiclass SVM hinge: ``sum over j != y of w_y max(0, margin - x_y + x_j)^p / classes`` (Weston & Watkins, 1999).
+    """The multiclass SVM hinge: ``sum over j != y of w_y max(0, margin - x_y + x_j)^p / classes``.
 
     Args:
         input: scores (N, classes) or (classes,).

@@ -53,7 +53,7 @@ def batch_norm(
 
 
 def _batch_norm_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, ...]:
-    x, weight, bias, mean, inv_std, batch_statistics, eps = node.saved
+    x, weight, _, mean, inv_std, batch_statistics, _ = node.saved
     if mode.enabled:
         return _differentiable_backward(node, grad)
     w = None if weight is None else weight._array

@@ -18,7 +18,7 @@ M = TypeVar("M", bound="Module")
 
 
 class IncompatibleKeys(NamedTuple):
-    """What :meth:`Module.load_state_dict` did not find in the state dict, and what it found there and has no place for."""
+    """What :meth:`Module.load_state_dict` missed in the state dict, and what it found there and has no place for."""
 
     missing_keys: list[str]
     unexpected_keys: list[str]
@@ -117,7 +117,7 @@ class Module:
         setattr(self, name, param)
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
-        """Adds a tensor that is part of the module's state but not trained; ``persistent`` puts it in the state dict."""
+        """Adds a tensor that is state but not trained; ``persistent`` puts it in the state dict."""
         _check_name(self, name)
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(f"[register_buffer] expected a tensor or None, got {type(tensor).__name__}")
