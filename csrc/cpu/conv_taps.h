@@ -45,7 +45,7 @@ LAMINA_INLINE TapSum fprop_sum(const ConvShape& s, const ConvTensor& x, const Co
   for (int d = 0; d < kConvDims; ++d) {
     sum.in[d] = s.in[d];
     sum.grid[d] = s.out[d];
-    sum.step[d] = s.stride[d];
+    sum.step[d] = s.out[d] > 1 ? s.stride[d] : 1;  // a single position takes no step
     sum.axis[d] = {s.kernel[d], -s.pad[d], s.dilation[d], 0, 1};
   }
   for (int i = 0; i < 2 + kConvDims; ++i) {

@@ -17,8 +17,8 @@ using kernels::ConvPass;
 
 inline constexpr int64_t kFewWeights = int64_t{1}
                                        << 16;  // c * k up to which all transformed weights are kept
-inline constexpr int64_t kBlockBytes = 320 << 10;         // of V in the first schedule
-inline constexpr int64_t kLargeBytes = int64_t{6} << 20;  // of V in the second
+inline constexpr int64_t kBlockBytes = 320 << 10;          // of V in the first schedule
+inline constexpr int64_t kLargeBytes = int64_t{12} << 20;  // of V in the second
 inline constexpr int64_t kFewSums =
     1 << 14;  // c * k up to which a task keeps all sums of the gradient
 inline constexpr int64_t kGradTiles = 56;                      // transformed at a time there

@@ -58,6 +58,7 @@ template <int Size>
 struct Window {
   const float* pixel[Size * Size];
 
+  Window() = default;
   LAMINA_INLINE Window(const Pixels<const float*>& x, int64_t n, int64_t h, int64_t w,
                        const float* zeros) {
     const float* image = x.data + n * x.n_stride;
@@ -86,15 +87,23 @@ __attribute__((noinline)) void transform_activations(const Pixels<const float*>&
                                                      float* v, int64_t stride, int64_t block_stride,
                                                      const float* zeros) {
   constexpr int n = kLanes<float>;
-  for (int64_t t = 0; t < count; ++t) {
+  const auto window_of = [&](int64_t t) __attribute__((always_inline)) {
     const Tiles::Place at = tiles.at(first + t);
-    const Window<Transform::kIn> window(x, at.n, at.h + offset_h, at.w + offset_w, zeros);
+    return Window<Transform::kIn>(x, at.n, at.h + offset_h, at.w + offset_w, zeros);
+  };
+  Window<Transform::kIn> window, next = window_of(0);
+  for (int64_t t = 0; t < count; ++t) {
+    window = next;
+    if (t + 1 < count) next = window_of(t + 1);
     float* block = v + t * width;
     for (int64_t c = channel, in_block = 0; c < end; c += n, in_block += n) {
       if (in_block == width) in_block = 0, block += block_stride;
       float* to = block + in_block;
       transform_tile<Transform>(
-          [&](int i, int j) __attribute__((always_inline)) { return window.load_at(i, j, c, x.c); },
+          [&](int i, int j) __attribute__((always_inline)) {
+            __builtin_prefetch(next.pixel[i * Transform::kIn + j] + c);
+            return window.load_at(i, j, c, x.c);
+          },
           [&](int i, int j, Lanes value) __attribute__((always_inline)) {
             store(to + (i * kWinogradIn + j) * stride, value);
           });
@@ -190,7 +199,10 @@ __attribute__((noinline)) inline void transform_outputs(const float* m, int64_t 
                                                         const Pixels<float*>& y) {
   constexpr int n = kLanes<float>;
   for (int64_t t = 0; t < count; ++t) {
-    const Tiles::Place at = tiles.at(first + t);
+    const Tiles::Place at = tiles.at(first + t),
+                       next = tiles.at(first + (t + 1 < count ? t + 1 : t));
+    const int64_t ahead =
+        (next.n - at.n) * y.n_stride + (next.h - at.h) * y.h_stride + (next.w - at.w) * y.w_stride;
     const int64_t rows = clamp(y.h - at.h, 0, kWinogradOut),
                   columns = clamp(y.w - at.w, 0, kWinogradOut);
     for (int v = 0; v < kPanelVectors; ++v) {
@@ -206,6 +218,7 @@ __attribute__((noinline)) inline void transform_outputs(const float* m, int64_t 
           [&](int i, int j, Lanes value) __attribute__((always_inline)) {
             if (i >= rows || j >= columns) return;
             float* pixel = to + i * y.h_stride + j * y.w_stride;
+            __builtin_prefetch(pixel + ahead, 1);
             if (left >= n)
               store(pixel, value + b);
             else

@@ -1,0 +1,160 @@
+"""Convolution's algorithms against its plain loops, its layout rule, and sizes that no kernel should choke on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lamina
+import lamina.nn.functional as F
+
+RNG = np.random.default_rng(0)
+
+
+def passes(x: Any, w: Any, algorithm: str, **kwargs: Any) -> list[np.ndarray]:
+    """Output, input gradient and weight gradient, for the same output gradient each time."""
+    x, w = lamina.tensor(x).requires_grad_(), lamina.tensor(w).requires_grad_()
+    with F.conv_algorithm(algorithm):
+        y = F.conv2d(x, w, **kwargs)
+        seed = lamina.tensor(np.cos(np.arange(y.numel())).reshape(y.shape).astype(y.detach().numpy().dtype))
+        grads = lamina.autograd.grad(y, (x, w), seed)
+    return [t.detach().numpy() for t in (y, *grads)]
+
+
+def relative_error(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.linalg.norm(a.astype(np.float64) - b) / np.linalg.norm(b))
+
+
+def draw(*shape: int, dtype: str = "float32") -> np.ndarray:
+    return RNG.standard_normal(shape).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("n", "c", "k", "h", "w", "padding"),
+    [
+        (1, 1, 1, 3, 3, 0),
+        (2, 3, 5, 9, 7, 1),
+        (1, 65, 40, 1, 9, 1),
+        (3, 17, 33, 6, 5, 2),
+        (2, 16, 18, 4, 4, (1, 5)),
+        (9, 40, 70, 13, 10, 1),
+        (5, 200, 170, 4, 4, 1),  # panels outside
+    ],
+)
+def test_winograd(n: int, c: int, k: int, h: int, w: int, padding: Any) -> None:
+    x, weight = draw(n, c, h, w), draw(k, c, 3, 3)
+    exact = passes(x.astype("float64"), weight.astype("float64"), "implicit", padding=padding)
+    for name, got, want in zip(
+        ("y", "dx", "dw"), passes(x, weight, "winograd", padding=padding), exact, strict=True
+    ):
+        assert relative_error(got, want) < 5e-6, name
+
+
+@pytest.mark.parametrize("algorithm", ["implicit", "winograd", "automatic"])
+def test_nan_reaches_every_output_that_reads_it(algorithm: str) -> None:
+    x = draw(16, 32, 8, 8)
+    x[3, 5, 4, 6] = np.nan
+    y = passes(x, draw(32, 32, 3, 3), algorithm, padding=1)[0]
+    assert np.isnan(y[3, :, 3:6, 5:8]).all()
+    assert not np.isnan(y[:3]).any() and not np.isnan(y[4:]).any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("c", "k", "size", "kernel", "options"),
+    [
+        (700, 40, 3, 3, {"padding": 1}),  # several slices of channels
+        (2500, 20, 2, 1, {}),
+        (20, 20, 60, 3, {"padding": 1}),  # boxes of rows
+        (16, 24, 13, 5, {"stride": 3, "padding": 2}),
+        (32, 64, 14, 3, {"stride": 2, "padding": 1, "groups": 2}),
+        (130, 130, 14, 3, {"padding": 1, "groups": 130}),
+        (8, 8, 9, 2, {"stride": 5}),
+    ],
+)
+def test_against_plain_loops(
+    c: int, k: int, size: int, kernel: int, options: dict[str, Any], dtype: str
+) -> None:
+    x = draw(1, c, size, size + 1, dtype=dtype)
+    w = draw(k, c // options.get("groups", 1), kernel, kernel, dtype=dtype)
+    bound = 3e-6 if dtype == "float32" else 1e-14
+    for got, want in zip(
+        passes(x, w, "automatic", **options), passes(x, w, "reference", **options), strict=True
+    ):
+        assert relative_error(got, want) < bound
+
+
+@pytest.mark.parametrize(("c", "k"), [(3, 20), (20, 20), (20, 3), (40, 40)])
+def test_any_memory_order_gives_the_same_bits(c: int, k: int) -> None:
+    x, w = draw(2, c, 8, 9), draw(k, c, 3, 3)
+    transposed = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    strided = np.repeat(np.repeat(x, 2, axis=3), 2, axis=1)[:, ::2, :, ::2]
+    for other in (transposed, strided):
+        for a, b in zip(
+            passes(x, w, "automatic", padding=1), passes(other, w, "automatic", padding=1), strict=True
+        ):
+            assert a.tobytes() == b.tobytes()
+
+
+def test_outputs_of_16_channels_are_channels_last() -> None:
+    x = lamina.tensor(draw(2, 3, 8, 8))
+    assert F.conv2d(x, lamina.tensor(draw(16, 3, 3, 3))).stride() == (6 * 6 * 16, 1, 6 * 16, 16)
+    assert F.conv2d(x, lamina.tensor(draw(15, 3, 3, 3))).is_contiguous()
+
+
+def test_expanded_gradient() -> None:
+    """The gradient of a sum is one number seen in the output's shape."""
+    x, w = lamina.tensor(draw(2, 4, 5, 5)).requires_grad_(), lamina.tensor(draw(20, 4, 3, 3)).requires_grad_()
+    F.conv2d(x, w, lamina.ones(20, requires_grad=True)).sum().backward()
+    assert (
+        relative_error(w.grad.numpy()[0], w.grad.numpy()[7]) < 1e-6
+    )  # every output channel got the same ones
+
+
+def test_huge_strides_and_dilations() -> None:
+    x, w = draw(1, 2, 5, 5), draw(3, 2, 3, 3)
+    assert passes(x, w, "automatic", stride=2**39)[0].shape == (1, 3, 1, 1)
+    y = passes(x, w, "automatic", padding=2**20, dilation=2**20)[0]
+    assert y.shape == (1, 3, 5, 5)
+    np.testing.assert_allclose(y, passes(x, w[:, :, 1:2, 1:2], "automatic")[0], rtol=1e-6)
+
+
+def test_algorithms_that_do_not_fit_say_so() -> None:
+    x, w = lamina.tensor(draw(1, 4, 5, 5)), lamina.tensor(draw(4, 4, 3, 3))
+    for algorithm, options in (("winograd", {"stride": 2}), ("depthwise", {})):
+        with (
+            F.conv_algorithm(algorithm),
+            pytest.raises(ValueError, match=r"\[conv2d\] the algorithm asked for"),
+        ):
+            F.conv2d(x, w, **options)
+    with pytest.raises(ValueError, match=r"\[conv_algorithm\] expected one of automatic, reference"):
+        F.conv_algorithm("magic")
+
+
+def test_modules_have_torchs_keys_and_start(torch: Any) -> None:
+    for ours, theirs in (
+        (
+            lamina.nn.Conv2d(6, 8, (3, 5), stride=2, padding=(1, 2), groups=2),
+            torch.nn.Conv2d(6, 8, (3, 5), groups=2),
+        ),
+        (lamina.nn.Conv1d(4, 6, 3, bias=False), torch.nn.Conv1d(4, 6, 3, bias=False)),
+    ):
+        a, b = ours.state_dict(), theirs.state_dict()
+        assert {k: tuple(v.shape) for k, v in a.items()} == {k: tuple(v.shape) for k, v in b.items()}
+        bound = 1 / np.sqrt(theirs.weight[0].numel())
+        assert all(float(abs(v.numpy()).max()) <= bound for v in a.values())
+    assert repr(lamina.nn.Conv2d(3, 8, 3, padding=1)) == repr(torch.nn.Conv2d(3, 8, 3, padding=1))
+    assert repr(lamina.nn.Conv1d(4, 8, 3, groups=2, bias=False, padding="same")) == repr(
+        torch.nn.Conv1d(4, 8, 3, groups=2, bias=False, padding="same")
+    )
+
+
+def test_bad_modules() -> None:
+    with pytest.raises(ValueError, match=r"\[Conv2d\] expected channels of at least 1 that groups=2 divides"):
+        lamina.nn.Conv2d(3, 4, 3, groups=2)
+    with pytest.raises(ValueError, match=r"\[Conv1d\] expected padding_mode in"):
+        lamina.nn.Conv1d(3, 4, 3, padding_mode="mirror")
+    with pytest.raises(ValueError, match=r"\[Conv2d\] expected an integer or 2 as kernel_size"):
+        lamina.nn.Conv2d(3, 4, (3, 3, 3))
