@@ -1,5 +1,6 @@
-// Batch normalisation of x (outer, channels, inner) in that order of memory; channels-last memory has inner = 1.
-// Per-channel arrays are (channels) of x's dtype; weight and bias may be null (ones and zeros).
+// Batch normalisation of x (outer, channels, inner) in that order of memory; channels-last memory
+// has inner = 1.  Per-channel arrays are (channels) of x's dtype; weight and bias may be null (ones
+// and zeros).
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,7 @@ struct BatchNormShape {
 struct BatchNormForward {
   BatchNormShape shape;
   DType dtype;
-  bool relu;            // y = max(0, y) in the same pass
+  bool relu;  // y = max(0, y) in the same pass
   double eps, momentum;
   const void *x, *weight, *bias;
   void *running_mean, *running_var;  // train: updated where not null; eval: read
@@ -26,10 +27,10 @@ struct BatchNormForward {
 struct BatchNormBackward {
   BatchNormShape shape;
   DType dtype;
-  bool relu;              // dy counts where y > 0
+  bool relu;              // dy counts where the forward's y > 0, which is computed from x again
   bool batch_statistics;  // mean and inv_std depend on x (training), or are constants
-  const void *x, *y, *dy, *weight, *mean, *inv_std;
-  void *dx, *dweight, *dbias;
+  const void *x, *dy, *weight, *bias, *mean, *inv_std;
+  void *dx, *dweight, *dbias;  // each may be null
 };
 
 struct BatchNorm {

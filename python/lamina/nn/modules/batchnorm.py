@@ -63,11 +63,17 @@ class _BatchNorm(Module):
         tracked = track_running_stats
         self.register_buffer("running_mean", zeros(num_features, **options) if tracked else None)
         self.register_buffer("running_var", ones(num_features, **options) if tracked else None)
-        self.register_buffer("num_batches_tracked", zeros((), dtype=int64, device=device) if tracked else None)
+        self.register_buffer(
+            "num_batches_tracked", zeros((), dtype=int64, device=device) if tracked else None
+        )
 
     def reset_running_stats(self) -> None:
         """Forgets the running statistics."""
-        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+        if (
+            self.running_mean is not None
+            and self.running_var is not None
+            and self.num_batches_tracked is not None
+        ):
             self.running_mean.zero_()
             self.running_var.fill_(1)
             self.num_batches_tracked.zero_()
@@ -95,7 +101,7 @@ class _BatchNorm(Module):
             self.running_var,
             self.weight,
             self.bias,
-            self.training,
+            self.training or self.running_mean is None or self.running_var is None,
             momentum,
             self.eps,
         )
