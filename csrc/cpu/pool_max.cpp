@@ -1,12 +1,12 @@
 // Max pooling.
 //
 // Forward, lanes are channels (channels-last) or neighbouring outputs of a row (row-major); the
-// winner's tap is kept in a byte, an eighth of an int64 index's traffic.  Backward, each position of
-// the input gathers from the windows that hold it; with strides over 2 and adaptive windows of
+// winner's tap is kept in a byte, an eighth of an int64 index's traffic.  Backward, each position
+// of the input gathers from the windows that hold it; with strides over 2 and adaptive windows of
 // row-major planes, windows scatter to their plane.
 //
-// Bound by bytes.  One Zen 5 core, forward: 33 to 49 GB/s channels-last, 17 to 32 row-major, where a
-// copy moves 35; the input that the next row of windows reads first is asked for ahead, without
+// Bound by bytes.  One Zen 5 core, forward: 33 to 49 GB/s channels-last, 17 to 32 row-major, where
+// a copy moves 35; the input that the next row of windows reads first is asked for ahead, without
 // which it is half of that.
 #include "cpu/pool.h"
 #include "cpu/pool_channels_last.h"
