@@ -2,9 +2,9 @@
 
     python benchmarks/matmul.py [--threads 1 2] [--sizes 1024x1024x1024 64x784x256T] [--json results.json]
 
-A size is MxKxN; a trailing T takes the second operand transposed, as a linear layer has its weight.  Both libraries keep
-idle workers spinning for a while, so each slice waits until the process is idle.  On one thread a slice is measured in
-CPU time of that thread, so that other programs disturb it little.  A wrong result is reported instead of timed.
+A size is MxKxN; a trailing T takes the second operand transposed, as a linear layer has its weight.  Both libraries
+keep idle workers spinning for a while, so each slice waits until the process is idle.  On one thread a slice is
+measured in CPU time of that thread, which other programs disturb little.  A wrong result is reported, not timed.
 """
 
 from __future__ import annotations
@@ -21,10 +21,20 @@ import torch
 import lamina
 from lamina import _C
 
-SIZES = (
-    "2048x2048x2048 1024x1024x1024 512x512x512 256x256x256 128x128x128 64x64x64 32x64x32 8x8x8 "
-    "64x784x256 64x784x256T 65536x64x64 64x512x2048 64x512x10T 64x65536x64 1x4096x4096 1x4096x4096T 4096x4096x1"
-).split()
+SIZES = [
+    *(
+        "2048x2048x2048",
+        "1024x1024x1024",
+        "512x512x512",
+        "256x256x256",
+        "128x128x128",
+        "64x64x64",
+        "32x64x32",
+        "8x8x8",
+    ),
+    *("64x784x256", "64x784x256T", "65536x64x64", "64x512x2048", "64x512x10T", "64x65536x64"),
+    *("1x4096x4096", "1x4096x4096T", "4096x4096x1"),
+]
 
 
 def wait_until_idle() -> None:
@@ -120,8 +130,10 @@ def main() -> None:
             lamina.set_num_threads(threads)
             print(f"{threads} thread(s), {_C.selected_isa()}; torch {torch.__version__}")
             print(
-                f"{'m x k x n':>17} {'us':>10} {'torch us':>10} {'ratio':>6} {'GFLOP/s':>8} {'of peak':>8} {'error':>6} {'torch':>6}"
+                f"{'m x k x n':>17} {'us':>10} {'torch us':>10} {'ratio':>6} {'GFLOP/s':>8} {'of peak':>8}",
+                end="",
             )
+            print(f" {'error':>6} {'torch':>6}")
             for size in args.sizes:
                 r = measure(size, threads, args.rounds, args.budget)
                 results.append(r)

@@ -35,10 +35,10 @@ def test_deep_graphs_are_walked_without_recursion() -> None:
 
 def test_deep_graphs_are_freed_without_recursion() -> None:
     x = leaf(1.0, 2.0)
-    y = chain(x, 200_000)
+    y = chain(x, 60_000)
     del y  # a chain of destructors as long as the graph, in one thread ...
 
-    z = chain(x, 50_000)
+    z = chain(x, 30_000)
     old = threading.stack_size(256 * 1024)
     try:
         holder = [z]

@@ -104,6 +104,9 @@ def class_stub(cls: type) -> list[str]:
             continue
         elif callable(member) and (not name.startswith("_") or name in ("__init__", "__int__", "__eq__")):
             lines += function_stub(name, member.__doc__, "    ", True)
+    lines += [f"    {name}: {cls.__name__}" for name in getattr(cls, "__members__", ())]  # of an enumeration
+    if cls is _C.Array:  # the buffer protocol, which has no attribute before Python 3.12
+        lines.append("    def __buffer__(self, flags: int, /) -> memoryview: ...")
     return lines if len(lines) > 1 else [f"{lines[0]} ..."]
 
 

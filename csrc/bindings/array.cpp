@@ -18,7 +18,8 @@ py::tuple signature(const Array& a) {
 }
 
 py::object item(const Array& a) {
-  check<RuntimeError>(a.numel() == 1, "[item] expected an array of one element, got shape ", a.shape());
+  check<RuntimeError>(a.numel() == 1, "[item] expected an array of one element, got shape ",
+                      a.shape());
   return visit(a.dtype(), [&](auto tag) -> py::object {
     using T = decltype(tag);
     const T value = *a.data<T>();
@@ -45,8 +46,10 @@ DType dtype_from_numpy(const py::dtype& t) {
   if (kind == 'f' && size == 2) return DType::float16;
   if (kind == 'f' && size == 4) return DType::float32;
   if (kind == 'f' && size == 8) return DType::float64;
-  fail<TypeError>("[from_numpy] expected one of bool, uint8, int8, int32, int64, float16, float32, float64, got ",
-                  std::string(py::str(t)));
+  fail<TypeError>(
+      "[from_numpy] expected one of bool, uint8, int8, int32, int64, float16, float32, float64, "
+      "got ",
+      std::string(py::str(t)));
 }
 
 py::dtype dtype_to_numpy(DType t) {
@@ -73,28 +76,45 @@ Array from_numpy(const py::array& source) {
   }
   // The reference is the array's once it is made, and ours again if it is not.
   py::array held = source;
-  Array result = borrow(const_cast<void*>(source.data()), dtype, shape, strides, !source.writeable(), &release_object,
-                        held.ptr(), "from_numpy");
+  Array result = borrow(const_cast<void*>(source.data()), dtype, shape, strides,
+                        !source.writeable(), &release_object, held.ptr(), "from_numpy");
   held.release();
   return result;
 }
 
 // For memoryview() and everything else that speaks the buffer protocol.
 py::buffer_info buffer(const Array& a) {
-  check<TypeError>(a.device().type == DeviceType::cpu, "[buffer] expected an array on the CPU, got one on ",
-                   name(a.device()));
+  check<TypeError>(a.device().type == DeviceType::cpu,
+                   "[buffer] expected an array on the CPU, got one on ", name(a.device()));
   const auto size = static_cast<py::ssize_t>(itemsize(a.dtype()));
   const char* format = nullptr;
   switch (a.dtype()) {
-    case DType::boolean: format = "?"; break;
-    case DType::uint8: format = "B"; break;
-    case DType::int8: format = "b"; break;
-    case DType::int32: format = "i"; break;
-    case DType::int64: format = "q"; break;
-    case DType::float16: format = "e"; break;
-    case DType::float32: format = "f"; break;
-    case DType::float64: format = "d"; break;
-    case DType::bfloat16: fail<TypeError>("[buffer] the buffer protocol has no bfloat16");
+    case DType::boolean:
+      format = "?";
+      break;
+    case DType::uint8:
+      format = "B";
+      break;
+    case DType::int8:
+      format = "b";
+      break;
+    case DType::int32:
+      format = "i";
+      break;
+    case DType::int64:
+      format = "q";
+      break;
+    case DType::float16:
+      format = "e";
+      break;
+    case DType::float32:
+      format = "f";
+      break;
+    case DType::float64:
+      format = "d";
+      break;
+    case DType::bfloat16:
+      fail<TypeError>("[buffer] the buffer protocol has no bfloat16");
   }
   std::vector<py::ssize_t> shape(a.shape().begin(), a.shape().end()), strides;
   for (int64_t s : a.strides()) strides.push_back(s * size);
@@ -103,11 +123,12 @@ py::buffer_info buffer(const Array& a) {
 }
 
 py::array to_numpy(const Array& a) {
-  check<TypeError>(a.device().type == DeviceType::cpu, "[numpy] expected an array on the CPU, got one on ",
-                   name(a.device()));
+  check<TypeError>(a.device().type == DeviceType::cpu,
+                   "[numpy] expected an array on the CPU, got one on ", name(a.device()));
   const py::dtype dtype = dtype_to_numpy(a.dtype());
   std::vector<py::ssize_t> shape(a.shape().begin(), a.shape().end()), strides;
-  for (int64_t s : a.strides()) strides.push_back(s * static_cast<py::ssize_t>(itemsize(a.dtype())));
+  for (int64_t s : a.strides())
+    strides.push_back(s * static_cast<py::ssize_t>(itemsize(a.dtype())));
   py::capsule owner(new Array(a), [](void* p) { delete static_cast<Array*>(p); });
   py::array result(dtype, shape, strides, a.raw(), owner);
   if (a.storage()->read_only) result.attr("flags").attr("writeable") = false;
@@ -129,15 +150,19 @@ void bind_array(py::module_& m) {
       .def_property_readonly("itemsize", [](const Array& a) { return itemsize(a.dtype()); })
       .def_property_readonly("numel", &Array::numel)
       .def_property_readonly("version", [](const Array& a) { return a.storage()->version.load(); })
-      .def_property_readonly("storage_users", [](const Array& a) { return a.storage()->references.load(); })
-      .def("unshared_since",  // whether this handle alone sees the memory, and it was allocated after `clock`
+      .def_property_readonly("storage_users",
+                             [](const Array& a) { return a.storage()->references.load(); })
+      .def("unshared_since",  // whether this handle alone sees the memory, and it was allocated
+                              // after `clock`
            [](const Array& a, int64_t clock) {
              return a.storage()->birth > clock && a.storage()->references.load() == 1;
            })
-      .def_property_readonly("storage_id",
-                             [](const Array& a) { return reinterpret_cast<uintptr_t>(a.storage().get()); })
+      .def_property_readonly(
+          "storage_id",
+          [](const Array& a) { return reinterpret_cast<uintptr_t>(a.storage().get()); })
       .def_property_readonly("storage_bytes", [](const Array& a) { return a.storage()->bytes(); })
-      .def_property_readonly("data_ptr", [](const Array& a) { return reinterpret_cast<uintptr_t>(a.raw()); })
+      .def_property_readonly("data_ptr",
+                             [](const Array& a) { return reinterpret_cast<uintptr_t>(a.raw()); })
       .def("is_contiguous", &Array::is_contiguous)
       .def("is_channels_last", &Array::is_channels_last)
       .def("is_dense", &Array::is_dense)

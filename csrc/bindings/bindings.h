@@ -1,4 +1,5 @@
-// What every binding file shares: casters from Python's types and `def`, which runs an op inside a KernelScope.
+// What every binding file shares: casters from Python's types and `def`, which runs an op inside a
+// KernelScope.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -102,7 +103,8 @@ struct type_caster<lamina::ops::Scalar> {
       int overflow = 0;
       value.kind = Kind::integer;
       value.integer = PyLong_AsLongLongAndOverflow(o, &overflow);
-      if (overflow) throw lamina::ValueError("[scalar] an integer of more than 64 bits has no dtype");
+      if (overflow)
+        throw lamina::ValueError("[scalar] an integer of more than 64 bits has no dtype");
     } else {
       return false;
     }

@@ -10,12 +10,13 @@ using kernels::Ternary;
 using kernels::Unary;
 using ops::Operand;
 
-// Each op as name(operands..., parameters...) -> Array and name_out(operands..., parameters..., out), which also serves
-// ops in place.
+// Each op as name(operands..., parameters...) -> Array and name_out(operands..., parameters...,
+// out), which also serves ops in place.
 
 void def_unary(py::module_& m, const char* name, Unary op) {
   def(m, name, [op](const Array& a) { return ops::unary(op, a); });
-  def(m, (std::string(name) + "_out").c_str(), [op](const Array& a, const Array& out) { ops::unary(op, a, {}, &out); });
+  def(m, (std::string(name) + "_out").c_str(),
+      [op](const Array& a, const Array& out) { ops::unary(op, a, {}, &out); });
 }
 
 void def_unary_1(py::module_& m, const char* name, Unary op) {
@@ -25,16 +26,21 @@ void def_unary_1(py::module_& m, const char* name, Unary op) {
 }
 
 void def_unary_3(py::module_& m, const char* name, Unary op) {
-  def(m, name, [op](const Array& a, double p, double q, double r) { return ops::unary(op, a, {{p, q, r}}); });
-  def(m, (std::string(name) + "_out").c_str(), [op](const Array& a, double p, double q, double r, const Array& out) {
-    ops::unary(op, a, {{p, q, r}}, &out);
+  def(m, name, [op](const Array& a, double p, double q, double r) {
+    return ops::unary(op, a, {{p, q, r}});
   });
+  def(m, (std::string(name) + "_out").c_str(),
+      [op](const Array& a, double p, double q, double r, const Array& out) {
+        ops::unary(op, a, {{p, q, r}}, &out);
+      });
 }
 
 void def_binary(py::module_& m, const char* name, Binary op) {
   def(m, name, [op](const Operand& a, const Operand& b) { return ops::binary(op, a, b); });
   def(m, (std::string(name) + "_out").c_str(),
-      [op](const Operand& a, const Operand& b, const Array& out) { ops::binary(op, a, b, {}, &out); });
+      [op](const Operand& a, const Operand& b, const Array& out) {
+        ops::binary(op, a, b, {}, &out);
+      });
 }
 
 void def_gradient(py::module_& m, const char* name, Binary op) {  // (grad, saved, p, q)
@@ -74,7 +80,8 @@ void bind_elementwise(py::module_& m) {
     const auto op = static_cast<Binary>(i);
     def_binary(m, op == Binary::trunc_divide ? "trunc_divide" : ops::name(op), op);
   }
-  for (int i = static_cast<int>(Binary::relu_backward); i <= static_cast<int>(Binary::clamp_backward); ++i) {
+  for (int i = static_cast<int>(Binary::relu_backward);
+       i <= static_cast<int>(Binary::hardtanh_backward); ++i) {
     const auto op = static_cast<Binary>(i);
     def_gradient(m, op == Binary::gelu_tanh_backward ? "gelu_tanh_backward" : ops::name(op), op);
   }
@@ -94,7 +101,8 @@ void bind_elementwise(py::module_& m) {
     ops::copy_to(dst, src);
   });
   def(m, "fill", &ops::fill);
-  m.def("result_type", [](const Operand& a, const Operand& b) { return ops::result_type({&a, &b}); });
+  m.def("result_type",
+        [](const Operand& a, const Operand& b) { return ops::result_type({&a, &b}); });
   m.def("promote", &ops::promote);
   m.def("default_dtype", &ops::default_dtype);
   m.def("set_default_dtype", &ops::set_default_dtype);

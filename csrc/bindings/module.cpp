@@ -16,8 +16,9 @@ namespace {
 
 void* release_interpreter() { return PyGILState_Check() ? PyEval_SaveThread() : nullptr; }
 
-// An interpreter that shuts down ends every other thread that comes back to it, before Python 3.14 by unwinding, which
-// the frames of an op are not made for.  Such a thread sleeps until the process is gone, as it does from 3.14 on.
+// An interpreter that shuts down ends every other thread that comes back to it, before Python 3.14
+// by unwinding, which the frames of an op are not made for.  Such a thread sleeps until the process
+// is gone, as it does from 3.14 on.
 void acquire_interpreter(void* state) {
   try {
     PyEval_RestoreThread(static_cast<PyThreadState*>(state));

@@ -28,7 +28,8 @@ Array make(const Dims& shape, const Dims& strides, DType dtype, Device device, c
   return Array(make_storage(bytes, device), dtype, shape, strides, 0);
 }
 
-// Dimensions from the outermost in memory to the innermost; row-major order where strides say nothing.
+// Dimensions from the outermost in memory to the innermost; row-major order where strides say
+// nothing.
 Dims memory_order(const Dims& shape, const Dims& strides) {
   Dims order;
   for (int i = 0; i < shape.size(); ++i) order.push_back(i);
@@ -101,12 +102,14 @@ int64_t checked_numel(const Dims& shape, DType dtype, const char* op) {
     overflow |= s != 0 && __builtin_mul_overflow(n, s, &n);
   }
   if (zero) return 0;
-  check(!overflow && n <= kLimit / static_cast<int64_t>(itemsize(dtype)), "[", op, "] shape ", shape,
-        " of ", name(dtype), " needs more bytes than an address has");
+  check(!overflow && n <= kLimit / static_cast<int64_t>(itemsize(dtype)), "[", op, "] shape ",
+        shape, " of ", name(dtype), " needs more bytes than an address has");
   return n;
 }
 
-Dims contiguous_strides(const Dims& shape) { return dense_strides(shape, row_major_order(shape.size())); }
+Dims contiguous_strides(const Dims& shape) {
+  return dense_strides(shape, row_major_order(shape.size()));
+}
 
 Dims channels_last_strides(const Dims& shape) {
   return dense_strides(shape, channels_last_order(shape.size()));
@@ -119,8 +122,8 @@ Array Array::empty(const Dims& shape, DType dtype, Device device, const char* op
 Array Array::empty_like(const Array& like, const Dims& shape, DType dtype, const char* op) {
   if (like.rank() != shape.size() || like.is_contiguous() || !like.is_dense())
     return empty(shape, dtype, like.device(), op);
-  return make(shape, dense_strides(shape, memory_order(like.shape(), like.strides())), dtype, like.device(),
-              op);
+  return make(shape, dense_strides(shape, memory_order(like.shape(), like.strides())), dtype,
+              like.device(), op);
 }
 
 Array Array::empty_channels_last(const Dims& shape, DType dtype, Device device, const char* op) {
@@ -144,7 +147,8 @@ bool Array::is_contiguous() const {
 }
 
 bool Array::is_channels_last() const {
-  return rank() >= 3 && rank() <= 5 && dense_in_order(shape_, strides_, channels_last_order(rank()));
+  return rank() >= 3 && rank() <= 5 &&
+         dense_in_order(shape_, strides_, channels_last_order(rank()));
 }
 
 bool Array::is_dense() const {

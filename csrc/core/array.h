@@ -1,4 +1,5 @@
-// A strided view of reference-counted memory.  Copying an Array makes another handle on the same elements.
+// A strided view of reference-counted memory.  Copying an Array makes another handle on the same
+// elements.
 #pragma once
 
 #include <atomic>
@@ -79,7 +80,8 @@ class Array {
 
   // Fresh, uninitialised memory.  `op` names the culprit where a size is negative or overflows.
   static Array empty(const Dims& shape, DType dtype, Device device = {}, const char* op = "empty");
-  // As empty, with the order of dimensions in memory that `like` has, if that has this rank and is dense.
+  // As empty, with the order of dimensions in memory that `like` has, if that has this rank and is
+  // dense.
   static Array empty_like(const Array& like, const Dims& shape, DType dtype, const char* op);
   static Array empty_like(const Array& like, DType dtype) {
     return empty_like(like, like.shape(), dtype, "empty_like");
@@ -103,7 +105,8 @@ class Array {
   const StoragePtr& storage() const { return storage_; }
 
   void* raw() const {
-    return static_cast<std::byte*>(storage_->data()) + offset_ * static_cast<int64_t>(itemsize(dtype_));
+    return static_cast<std::byte*>(storage_->data()) +
+           offset_ * static_cast<int64_t>(itemsize(dtype_));
   }
   template <class T>
   T* data() const {
@@ -122,7 +125,8 @@ class Array {
 };
 
 int64_t storage_clock();  // the birth of the youngest storage
-int64_t checked_numel(const Dims& shape, DType dtype, const char* op);  // throws on negative or overflow
+int64_t checked_numel(const Dims& shape, DType dtype,
+                      const char* op);  // throws on negative or overflow
 Dims contiguous_strides(const Dims& shape);
 Dims channels_last_strides(const Dims& shape);
 

@@ -1,4 +1,5 @@
-// Element types, and the visitor that turns a run-time dtype into a C++ type once, at a kernel's outer edge.
+// Element types, and the visitor that turns a run-time dtype into a C++ type once, at a kernel's
+// outer edge.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +11,17 @@
 namespace lamina {
 
 // The order is the one of type promotion: within a category a later type wins.
-enum class DType : uint8_t { boolean, uint8, int8, int32, int64, float16, bfloat16, float32, float64 };
+enum class DType : uint8_t {
+  boolean,
+  uint8,
+  int8,
+  int32,
+  int64,
+  float16,
+  bfloat16,
+  float32,
+  float64
+};
 inline constexpr int kDTypes = 9;
 
 LAMINA_INLINE constexpr size_t itemsize(DType t) {
@@ -46,15 +57,24 @@ inline constexpr DType dtype_of<double> = DType::float64;
 template <class F>
 LAMINA_INLINE decltype(auto) visit(DType t, F&& f) {
   switch (t) {
-    case DType::boolean: return f(bool{});
-    case DType::uint8: return f(uint8_t{});
-    case DType::int8: return f(int8_t{});
-    case DType::int32: return f(int32_t{});
-    case DType::int64: return f(int64_t{});
-    case DType::float16: return f(float16{});
-    case DType::bfloat16: return f(bfloat16{});
-    case DType::float32: return f(float{});
-    case DType::float64: return f(double{});
+    case DType::boolean:
+      return f(bool{});
+    case DType::uint8:
+      return f(uint8_t{});
+    case DType::int8:
+      return f(int8_t{});
+    case DType::int32:
+      return f(int32_t{});
+    case DType::int64:
+      return f(int64_t{});
+    case DType::float16:
+      return f(float16{});
+    case DType::bfloat16:
+      return f(bfloat16{});
+    case DType::float32:
+      return f(float{});
+    case DType::float64:
+      return f(double{});
   }
   __builtin_unreachable();
 }

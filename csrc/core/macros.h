@@ -1,6 +1,7 @@
 // Compiler attributes shared by every room.
 #pragma once
 
-// Code in a header that instruction-set files include must be inlined, or live in their own namespace:
-// an out-of-line copy built for AVX-512 could otherwise be the one that the linker keeps for everybody.
+// Code in a header that instruction-set files include must be inlined, or live in their own
+// namespace: an out-of-line copy built for AVX-512 could otherwise be the one that the linker keeps
+// for everybody.
 #define LAMINA_INLINE inline __attribute__((always_inline))

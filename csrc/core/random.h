@@ -1,5 +1,6 @@
-// Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC'11): a block of four 32-bit draws
-// is a function of (seed, stream, block index), so that draws depend neither on threads nor on the device.
+// Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC'11): a block of
+// four 32-bit draws is a function of (seed, stream, block index), so that draws depend neither on
+// threads nor on the device.
 #pragma once
 
 #include <cstdint>

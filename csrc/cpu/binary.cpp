@@ -1,4 +1,5 @@
-// Elementwise functions of two operands: arithmetic, comparisons, logic, and the gradients of activations.
+// Elementwise functions of two operands: arithmetic, comparisons, logic, and the gradients of
+// activations.
 #include "cpu/activation_math.h"
 #include "cpu/rowops.h"
 #include "cpu/scalar_math.h"
@@ -42,30 +43,50 @@ template <class T>
 RowMap real(Binary op) {
   using V = Vec<T>;
   switch (op) {
-    case Binary::add: return vec<T>([](V a, V b, P) { return a + b; });
-    case Binary::subtract: return vec<T>([](V a, V b, P) { return a - b; });
-    case Binary::multiply: return vec<T>([](V a, V b, P) { return a * b; });
-    case Binary::divide: return vec<T>([](V a, V b, P) { return a / b; });
-    case Binary::floor_divide: return one<T>([](T a, T b, P) { return real_floor_divide(a, b); });
-    case Binary::trunc_divide: return one<T>([](T a, T b, P) { return scalar::trunc(a / b); });
-    case Binary::remainder: return one<T>([](T a, T b, P) { return real_remainder(a, b); });
-    case Binary::fmod: return one<T>([](T a, T b, P) { return scalar::fmod(a, b); });
-    case Binary::pow: return one<T>([](T a, T b, P) { return scalar::pow(a, b); });
-    case Binary::maximum: return vec<T>([](V a, V b, P) { return maximum(a, b); });
-    case Binary::minimum: return vec<T>([](V a, V b, P) { return minimum(a, b); });
-    case Binary::fmax: return vec<T>([](V a, V b, P) { return (a > b) | (b != b) ? a : b; });
-    case Binary::fmin: return vec<T>([](V a, V b, P) { return (a < b) | (b != b) ? a : b; });
-    case Binary::atan2: return one<T>([](T a, T b, P) { return scalar::atan2(a, b); });
-    case Binary::relu_backward: return vec<T>([](V g, V y, P) { return y > 0 ? g : V{}; });
+    case Binary::add:
+      return vec<T>([](V a, V b, P) { return a + b; });
+    case Binary::subtract:
+      return vec<T>([](V a, V b, P) { return a - b; });
+    case Binary::multiply:
+      return vec<T>([](V a, V b, P) { return a * b; });
+    case Binary::divide:
+      return vec<T>([](V a, V b, P) { return a / b; });
+    case Binary::floor_divide:
+      return one<T>([](T a, T b, P) { return real_floor_divide(a, b); });
+    case Binary::trunc_divide:
+      return one<T>([](T a, T b, P) { return scalar::trunc(a / b); });
+    case Binary::remainder:
+      return one<T>([](T a, T b, P) { return real_remainder(a, b); });
+    case Binary::fmod:
+      return one<T>([](T a, T b, P) { return scalar::fmod(a, b); });
+    case Binary::pow:
+      return one<T>([](T a, T b, P) { return scalar::pow(a, b); });
+    case Binary::maximum:
+      return vec<T>([](V a, V b, P) { return maximum(a, b); });
+    case Binary::minimum:
+      return vec<T>([](V a, V b, P) { return minimum(a, b); });
+    case Binary::fmax:
+      return vec<T>([](V a, V b, P) { return (a > b) | (b != b) ? a : b; });
+    case Binary::fmin:
+      return vec<T>([](V a, V b, P) { return (a < b) | (b != b) ? a : b; });
+    case Binary::atan2:
+      return one<T>([](T a, T b, P) { return scalar::atan2(a, b); });
+    case Binary::relu_backward:
+      return vec<T>([](V g, V y, P) { return y > 0 ? g : V{}; });
     case Binary::leaky_relu_backward:
       return vec<T>([](V g, V y, P p) { return y > 0 ? g : g * static_cast<T>(*p); });
     case Binary::elu_backward:
       return vec<T>([](V g, V y, P p) { return y > 0 ? g : g * (y + static_cast<T>(*p)); });
-    case Binary::sigmoid_backward: return vec<T>([](V g, V y, P) { return g * (y * (1 - y)); });
-    case Binary::tanh_backward: return vec<T>([](V g, V y, P) { return g * (1 - y * y); });
-    case Binary::gelu_backward: return vec<T>([](V g, V x, P) { return g * math::gelu_slope(x); });
-    case Binary::gelu_tanh_backward: return vec<T>([](V g, V x, P) { return g * math::gelu_tanh_slope(x); });
-    case Binary::silu_backward: return vec<T>([](V g, V x, P) { return g * math::silu_slope(x); });
+    case Binary::sigmoid_backward:
+      return vec<T>([](V g, V y, P) { return g * (y * (1 - y)); });
+    case Binary::tanh_backward:
+      return vec<T>([](V g, V y, P) { return g * (1 - y * y); });
+    case Binary::gelu_backward:
+      return vec<T>([](V g, V x, P) { return g * math::gelu_slope(x); });
+    case Binary::gelu_tanh_backward:
+      return vec<T>([](V g, V x, P) { return g * math::gelu_tanh_slope(x); });
+    case Binary::silu_backward:
+      return vec<T>([](V g, V x, P) { return g * math::silu_slope(x); });
     case Binary::softplus_backward:
       return vec<T>([](V g, V x, P p) {
         return g * math::softplus_slope(x, static_cast<T>(p[0]), static_cast<T>(p[1]));
@@ -74,11 +95,17 @@ RowMap real(Binary op) {
       return vec<T>([](V g, V x, P p) {
         return (x >= static_cast<T>(p[0])) & (x <= static_cast<T>(p[1])) ? g : V{};
       });
-    default: __builtin_unreachable();
+    case Binary::hardtanh_backward:
+      return vec<T>([](V g, V x, P p) {
+        return (x > static_cast<T>(p[0])) & (x < static_cast<T>(p[1])) ? g : V{};
+      });
+    default:
+      __builtin_unreachable();
   }
 }
 
-// The ops module has checked that no divisor is 0; -1 is apart because the smallest number has no negative.
+// The ops module has checked that no divisor is 0; -1 is apart because the smallest number has no
+// negative.
 template <class T>
 LAMINA_INLINE T integer_divide(T a, T b) {
   return b == -1 ? static_cast<T>(-static_cast<Unsigned<T>>(a)) : a / b;
@@ -110,30 +137,49 @@ RowMap integer(Binary op) {
   using U = Unsigned<T>;
   constexpr T kBits = sizeof(T) * 8;
   switch (op) {
-    case Binary::add: return one<T>([](T a, T b, P) { return static_cast<T>(static_cast<U>(a) + static_cast<U>(b)); });
-    case Binary::subtract: return one<T>([](T a, T b, P) { return static_cast<T>(static_cast<U>(a) - static_cast<U>(b)); });
-    case Binary::multiply: return one<T>([](T a, T b, P) { return static_cast<T>(static_cast<U>(a) * static_cast<U>(b)); });
+    case Binary::add:
+      return one<T>(
+          [](T a, T b, P) { return static_cast<T>(static_cast<U>(a) + static_cast<U>(b)); });
+    case Binary::subtract:
+      return one<T>(
+          [](T a, T b, P) { return static_cast<T>(static_cast<U>(a) - static_cast<U>(b)); });
+    case Binary::multiply:
+      return one<T>(
+          [](T a, T b, P) { return static_cast<T>(static_cast<U>(a) * static_cast<U>(b)); });
     case Binary::floor_divide:
       return one<T>([](T a, T b, P) {
         const T q = integer_divide(a, b);
         return integer_fmod(a, b) != 0 && (a < 0) != (b < 0) ? q - 1 : q;
       });
-    case Binary::trunc_divide: return one<T>([](T a, T b, P) { return integer_divide(a, b); });
-    case Binary::remainder: return one<T>([](T a, T b, P) { return integer_remainder(a, b); });
-    case Binary::fmod: return one<T>([](T a, T b, P) { return integer_fmod(a, b); });
-    case Binary::pow: return one<T>([](T a, T b, P) { return integer_pow(a, b); });
+    case Binary::trunc_divide:
+      return one<T>([](T a, T b, P) { return integer_divide(a, b); });
+    case Binary::remainder:
+      return one<T>([](T a, T b, P) { return integer_remainder(a, b); });
+    case Binary::fmod:
+      return one<T>([](T a, T b, P) { return integer_fmod(a, b); });
+    case Binary::pow:
+      return one<T>([](T a, T b, P) { return integer_pow(a, b); });
     case Binary::maximum:
-    case Binary::fmax: return one<T>([](T a, T b, P) { return a > b ? a : b; });
+    case Binary::fmax:
+      return one<T>([](T a, T b, P) { return a > b ? a : b; });
     case Binary::minimum:
-    case Binary::fmin: return one<T>([](T a, T b, P) { return a < b ? a : b; });
-    case Binary::bitwise_and: return one<T>([](T a, T b, P) { return a & b; });
-    case Binary::bitwise_or: return one<T>([](T a, T b, P) { return a | b; });
-    case Binary::bitwise_xor: return one<T>([](T a, T b, P) { return a ^ b; });
+    case Binary::fmin:
+      return one<T>([](T a, T b, P) { return a < b ? a : b; });
+    case Binary::bitwise_and:
+      return one<T>([](T a, T b, P) { return a & b; });
+    case Binary::bitwise_or:
+      return one<T>([](T a, T b, P) { return a | b; });
+    case Binary::bitwise_xor:
+      return one<T>([](T a, T b, P) { return a ^ b; });
     case Binary::shift_left:
-      return one<T>([](T a, T b, P) { return b < 0 || b >= kBits ? T(0) : static_cast<T>(static_cast<U>(a) << b); });
+      return one<T>([](T a, T b, P) {
+        return b < 0 || b >= kBits ? T(0) : static_cast<T>(static_cast<U>(a) << b);
+      });
     case Binary::shift_right:
-      return one<T>([](T a, T b, P) { return b < 0 || b >= kBits ? (a < 0 ? T(-1) : T(0)) : a >> b; });
-    default: __builtin_unreachable();
+      return one<T>(
+          [](T a, T b, P) { return b < 0 || b >= kBits ? (a < 0 ? T(-1) : T(0)) : a >> b; });
+    default:
+      __builtin_unreachable();
   }
 }
 
@@ -141,31 +187,45 @@ RowMap integer(Binary op) {
 template <class T>
 RowMap compare(Binary op) {
   switch (op) {
-    case Binary::eq: return scalars<bool, T, 2>([](T a, T b, P) { return a == b; });
-    case Binary::ne: return scalars<bool, T, 2>([](T a, T b, P) { return a != b; });
-    case Binary::lt: return scalars<bool, T, 2>([](T a, T b, P) { return a < b; });
-    case Binary::le: return scalars<bool, T, 2>([](T a, T b, P) { return a <= b; });
-    case Binary::gt: return scalars<bool, T, 2>([](T a, T b, P) { return a > b; });
-    case Binary::ge: return scalars<bool, T, 2>([](T a, T b, P) { return a >= b; });
-    default: __builtin_unreachable();
+    case Binary::eq:
+      return scalars<bool, T, 2>([](T a, T b, P) { return a == b; });
+    case Binary::ne:
+      return scalars<bool, T, 2>([](T a, T b, P) { return a != b; });
+    case Binary::lt:
+      return scalars<bool, T, 2>([](T a, T b, P) { return a < b; });
+    case Binary::le:
+      return scalars<bool, T, 2>([](T a, T b, P) { return a <= b; });
+    case Binary::gt:
+      return scalars<bool, T, 2>([](T a, T b, P) { return a > b; });
+    case Binary::ge:
+      return scalars<bool, T, 2>([](T a, T b, P) { return a >= b; });
+    default:
+      __builtin_unreachable();
   }
 }
 
 RowMap logical(Binary op) {
   switch (op) {
-    case Binary::logical_and: return scalars<bool, bool, 2>([](bool a, bool b, P) { return (a & b) != 0; });
-    case Binary::logical_or: return scalars<bool, bool, 2>([](bool a, bool b, P) { return (a | b) != 0; });
-    default: return scalars<bool, bool, 2>([](bool a, bool b, P) { return a != b; });
+    case Binary::logical_and:
+      return scalars<bool, bool, 2>([](bool a, bool b, P) { return (a & b) != 0; });
+    case Binary::logical_or:
+      return scalars<bool, bool, 2>([](bool a, bool b, P) { return (a | b) != 0; });
+    default:
+      return scalars<bool, bool, 2>([](bool a, bool b, P) { return a != b; });
   }
 }
 
 template <class F>
 RowMap by_type(DType compute, F f) {
   switch (compute) {
-    case DType::float64: return f(double{});
-    case DType::float32: return f(float{});
-    case DType::int64: return f(int64_t{});
-    default: return f(int32_t{});
+    case DType::float64:
+      return f(double{});
+    case DType::float32:
+      return f(float{});
+    case DType::int64:
+      return f(int64_t{});
+    default:
+      return f(int32_t{});
   }
 }
 
@@ -173,15 +233,18 @@ RowMap by_type(DType compute, F f) {
 
 RowOp<3> binary_op(Binary op, DType compute) {
   constexpr DType kBool = DType::boolean;
-  if (op >= Binary::logical_and && op <= Binary::logical_xor) return {logical(op), {kBool, kBool, kBool}};
+  if (op >= Binary::logical_and && op <= Binary::logical_xor)
+    return {logical(op), {kBool, kBool, kBool}};
   if (op >= Binary::eq && op <= Binary::ge) {
     const RowMap run = by_type(compute, [&](auto tag) { return compare<decltype(tag)>(op); });
     return {run, {kBool, compute, compute}};
   }
   const RowMap run = by_type(compute, [&](auto tag) {
     using T = decltype(tag);
-    if constexpr (__is_same(T, float) || __is_same(T, double)) return real<T>(op);
-    else return integer<T>(op);
+    if constexpr (__is_same(T, float) || __is_same(T, double))
+      return real<T>(op);
+    else
+      return integer<T>(op);
   });
   return {run, {compute, compute, compute}};
 }

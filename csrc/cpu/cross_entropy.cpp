@@ -1,9 +1,11 @@
-// Softmax cross-entropy, fused: with logits x, target t, class weights w and smoothing e over C classes,
+// Softmax cross-entropy, fused: with logits x, target t, class weights w and smoothing e over C
+// classes,
 //   loss = (1-e) w_t (s - x_t) + e/C sum_c w_c (s - x_c),   s = log sum_c exp(x_c)
 //   dx_c = dloss [ (1-e) w_t (p_c - [c=t]) + e/C (p_c sum w - w_c) ],   p_c = exp(x_c - s).
 // Without log_softmax the scores are log-probabilities: loss = -w_t x_t.
 //
-// One read of the scores forward, one read and one write backward; bound by memory for many classes, by exp for few.
+// One read of the scores forward, one read and one write backward; bound by memory for many
+// classes, by exp for few.
 #include "kernels/cross_entropy.h"
 
 #include "core/parallel.h"
@@ -27,7 +29,8 @@ LAMINA_INLINE T log_sum_exp(const T* x, int64_t n, int64_t stride) {
   constexpr int lanes = kLanes<T>;
   constexpr T lowest = -__builtin_huge_val();
   T top = lowest;
-  for (int64_t c = 0; c < n; ++c) top = x[c * stride] > top || x[c * stride] != x[c * stride] ? x[c * stride] : top;
+  for (int64_t c = 0; c < n; ++c)
+    top = x[c * stride] > top || x[c * stride] != x[c * stride] ? x[c * stride] : top;
   if (top == lowest) return lowest;
   Vec<T> sums{};
   T part[lanes];
@@ -61,9 +64,10 @@ LAMINA_INLINE void for_each_target(const CrossEntropyParams& p, const Body& body
 }
 
 template <class T>
-void forward_of(const CrossEntropyParams& p, const T* scores, const int64_t* targets, const T* weight, T* losses,
-                T* log_sums, T* weights_used) {
-  const T smooth = static_cast<T>(p.label_smoothing), share = smooth / static_cast<T>(p.classes > 0 ? p.classes : 1);
+void forward_of(const CrossEntropyParams& p, const T* scores, const int64_t* targets,
+                const T* weight, T* losses, T* log_sums, T* weights_used) {
+  const T smooth = static_cast<T>(p.label_smoothing),
+          share = smooth / static_cast<T>(p.classes > 0 ? p.classes : 1);
   for_each_target(p, [&](int64_t i, int64_t at) {
     const T* x = scores + at;
     const T s = p.log_softmax ? log_sum_exp(x, p.classes, p.inner) : T(0);
@@ -85,9 +89,10 @@ void forward_of(const CrossEntropyParams& p, const T* scores, const int64_t* tar
 }
 
 template <class T>
-void backward_of(const CrossEntropyParams& p, const T* scores, const int64_t* targets, const T* weight,
-                 const T* log_sums, const T* dlosses, T* dscores) {
-  const T smooth = static_cast<T>(p.label_smoothing), share = smooth / static_cast<T>(p.classes > 0 ? p.classes : 1);
+void backward_of(const CrossEntropyParams& p, const T* scores, const int64_t* targets,
+                 const T* weight, const T* log_sums, const T* dlosses, T* dscores) {
+  const T smooth = static_cast<T>(p.label_smoothing),
+          share = smooth / static_cast<T>(p.classes > 0 ? p.classes : 1);
   T total_weight = 0;
   for (int64_t c = 0; c < p.classes; ++c) total_weight += weight_of(weight, c);
   for_each_target(p, [&](int64_t i, int64_t at) {
@@ -104,7 +109,8 @@ void backward_of(const CrossEntropyParams& p, const T* scores, const int64_t* ta
     constexpr int lanes = kLanes<T>;
     int64_t c = 0;
     if (p.inner == 1)
-      for (; c + lanes <= p.classes; c += lanes) store(dx + c, exp(load(x + c) - s) * of_probability);
+      for (; c + lanes <= p.classes; c += lanes)
+        store(dx + c, exp(load(x + c) - s) * of_probability);
     for (; c < p.classes; c += lanes) {
       const int n = static_cast<int>(p.classes - c < lanes ? p.classes - c : lanes);
       Vec<T> v{};
@@ -118,31 +124,36 @@ void backward_of(const CrossEntropyParams& p, const T* scores, const int64_t* ta
   });
 }
 
-void forward(DType dtype, const CrossEntropyParams& params, const void* scores, const int64_t* targets,
-             const void* weight, void* losses, void* log_sums, void* weights_used) {
+void forward(DType dtype, const CrossEntropyParams& params, const void* scores,
+             const int64_t* targets, const void* weight, void* losses, void* log_sums,
+             void* weights_used) {
   visit_real(dtype, [&](auto tag) {
     using T = decltype(tag);
-    forward_of(params, static_cast<const T*>(scores), targets, static_cast<const T*>(weight), static_cast<T*>(losses),
-               static_cast<T*>(log_sums), static_cast<T*>(weights_used));
+    forward_of(params, static_cast<const T*>(scores), targets, static_cast<const T*>(weight),
+               static_cast<T*>(losses), static_cast<T*>(log_sums), static_cast<T*>(weights_used));
   });
 }
 
-void backward(DType dtype, const CrossEntropyParams& params, const void* scores, const int64_t* targets,
-              const void* weight, const void* log_sums, const void* dlosses, void* dscores) {
+void backward(DType dtype, const CrossEntropyParams& params, const void* scores,
+              const int64_t* targets, const void* weight, const void* log_sums, const void* dlosses,
+              void* dscores) {
   visit_real(dtype, [&](auto tag) {
     using T = decltype(tag);
     backward_of(params, static_cast<const T*>(scores), targets, static_cast<const T*>(weight),
-                static_cast<const T*>(log_sums), static_cast<const T*>(dlosses), static_cast<T*>(dscores));
+                static_cast<const T*>(log_sums), static_cast<const T*>(dlosses),
+                static_cast<T*>(dscores));
   });
 }
 
 // Summed in the order of the elements, a chain that no number of threads changes.
-void total(DType dtype, int64_t n, bool mean, const void* losses, const void* weights_used, void* loss, void* divisor) {
+void total(DType dtype, int64_t n, bool mean, const void* losses, const void* weights_used,
+           void* loss, void* divisor) {
   visit_real(dtype, [&](auto tag) {
     using T = decltype(tag);
     double sum = 0, weight = mean ? 0 : 1;
     for (int64_t i = 0; i < n; ++i) sum += static_cast<double>(static_cast<const T*>(losses)[i]);
-    for (int64_t i = 0; mean && i < n; ++i) weight += static_cast<double>(static_cast<const T*>(weights_used)[i]);
+    for (int64_t i = 0; mean && i < n; ++i)
+      weight += static_cast<double>(static_cast<const T*>(weights_used)[i]);
     *static_cast<T*>(divisor) = static_cast<T>(weight);
     *static_cast<T*>(loss) = static_cast<T>(sum / weight);
   });

@@ -9,15 +9,18 @@ namespace {
 
 using kernels::Loop;
 
-void unary(kernels::Unary op, DType compute, const DType (&dtypes)[2], const Loop<2>& loop, const double* p) {
+void unary(kernels::Unary op, DType compute, const DType (&dtypes)[2], const Loop<2>& loop,
+           const double* p) {
   map<2>(loop, dtypes, unary_op(op, compute), p);
 }
 
-void binary(kernels::Binary op, DType compute, const DType (&dtypes)[3], const Loop<3>& loop, const double* p) {
+void binary(kernels::Binary op, DType compute, const DType (&dtypes)[3], const Loop<3>& loop,
+            const double* p) {
   map<3>(loop, dtypes, binary_op(op, compute), p);
 }
 
-void ternary(kernels::Ternary op, DType compute, const DType (&dtypes)[4], const Loop<4>& loop, const double* p) {
+void ternary(kernels::Ternary op, DType compute, const DType (&dtypes)[4], const Loop<4>& loop,
+             const double* p) {
   map<4>(loop, dtypes, ternary_op(op, compute), p);
 }
 

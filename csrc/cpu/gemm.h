@@ -20,13 +20,13 @@ template <class T>
 struct Result {
   T* data;  // element (i, j) at data[i * row + j]
   int64_t row;
-  const T* init =
-      nullptr;  // element (i, j) at init[i * init_row + j * init_col], init_col 0 or 1; null: zero
+  // Element (i, j) at init[i * init_row + j * init_col], init_col 0 or 1; null: zero.
+  const T* init = nullptr;
   int64_t init_row = 0, init_col = 1;
 };
 
-// An epilogue sees each finished tile once: element (row + i, col + j) of C at tile[i * stride +
-// j], i < rows, j < cols.
+// An epilogue sees each finished tile, of any size, once: element (row + i, col + j) of C at
+// tile[i * stride + j], i < rows, j < cols.
 struct NoEpilogue {
   template <class T>
   LAMINA_INLINE void operator()(T*, int64_t /*stride*/, int64_t /*row*/, int /*rows*/,
@@ -45,14 +45,18 @@ class Product {
   Product(int64_t m, int64_t n, int64_t k0, int64_t k1, const PackA& a, const PackB& b,
           const Result<T>& c, const Epilogue& epilogue)
       : k0_(k0), k1_(k1), a_(a, m), b_(b, n), c_(c), epilogue_(epilogue) {
+    // Packing pays where a panel is read often, or where it would not stay in cache: rows a
+    // multiple of half a page apart share a few sets of L1; B's columns are read from L2 as fast as
+    // from L1.
     if constexpr (requires { a.line_stride; }) {
       const bool one_set = a.depth_stride == 1 && a.line_stride * sizeof(T) % 2048 == 0;
       a_.in_place = (a.line_stride == 1 || a.depth_stride == 1) && b_.count <= (one_set ? 1 : 4);
     }
-    [[maybe_unused]] const int64_t bytes = n * (k1 - k0) * static_cast<int64_t>(sizeof(T));
-    if constexpr (requires { b.line_stride; })
+    if constexpr (requires { b.line_stride; }) {
+      const int64_t bytes = n * (k1 - k0) * static_cast<int64_t>(sizeof(T));
       b_.in_place = b.line_stride == 1 && (a_.count <= 3 || bytes <= (32 << 10) ||
                                            (a_.count <= 12 && bytes <= 2 * kSharedBytes));
+    }
   }
 
   void run() const {
@@ -66,6 +70,7 @@ class Product {
   using PanelsA = Panels<T, PackA, true>;
   using PanelsB = Panels<T, PackB, false>;
 
+  // Every panel of `mine` against every block of `shared`.
   template <bool kRowsPrivate, class Private, class Shared>
   void sweep(const Private& mine, const Shared& shared) const {
     constexpr int kSharedWidth = Shared::kWidth, kPrivateWidth = Private::kWidth;
@@ -76,33 +81,38 @@ class Product {
     const int64_t span =
         block == depths_in_all ? block : larger(1, kBudget / (width * block)) * block;
     const Buffer<T> packed(shared.packed_panels(width) * kSharedWidth * smaller(span, k1_ - k0_));
-    for (int64_t first = 0; first < shared.count; first += width) {
-      const int64_t last = smaller(first + width, shared.count);
+    for (int64_t first = 0; first < shared.count; first += width)
       for (int64_t depth = k0_; depth == k0_ || depth < k1_; depth += span) {
-        const int64_t end_depth = smaller(depth + span, k1_);
-        const SharedBlock<T, Shared> pack(shared, packed.data(), first, last, depth,
-                                          end_depth - depth);
-        const int64_t flops =
-            2 * mine.lines(0) * shared.lines(first) * (last - first) * larger(1, end_depth - depth);
-        parallel_for(
-            mine.count, task_items(mine.count, flops, kTaskFlops), [&](int64_t begin, int64_t end) {
-              const Buffer<T> panel(mine.packed_panels(1) * kPrivateWidth * block);
-              for (int64_t i = begin; i < end; ++i)
-                for (int64_t p = depth; p == depth || p < end_depth; p += block) {
-                  const int64_t depths = smaller(block, end_depth - p);
-                  const PanelView<T> view = mine.view(i, p, depths, panel.data());
-                  const bool same = p + block < end_depth;  // the next panel is more of this one
-                  const int64_t next = same ? i : i + 1, next_depth = same ? p + block : depth;
-                  for (int64_t j = first; j < last; ++j) {
-                    if (next < mine.count)
-                      mine.prefetch(next, next_depth, depths, j - first, last - first);
-                    if constexpr (kRowsPrivate)
-                      tile(i, j, p, depths, view, pack.view(j, p));
-                    else
-                      tile(j, i, p, depths, pack.view(j, p), view);
-                  }
-                }
-            });
+        const SharedBlock<T, Shared> ready(shared, packed.data(), first,
+                                           smaller(first + width, shared.count), depth,
+                                           smaller(depth + span, k1_));
+        const int64_t grain = task_items(mine.count, mine.lines(0) * ready.flops(), kTaskFlops);
+        parallel_for(mine.count, grain, [&](int64_t begin, int64_t end) {
+          const Buffer<T> panel(mine.packed_panels(1) * kPrivateWidth * block);
+          for (int64_t i = begin; i < end; ++i)
+            sweep_panel<kRowsPrivate>(mine, i, panel.data(), block, ready);
+        });
+      }
+  }
+
+  // Panel i of the private operand, `block` depths at a time, against the whole shared block.
+  template <bool kRowsPrivate, class Private, class Shared>
+  void sweep_panel(const Private& mine, int64_t i, T* buffer, int64_t block,
+                   const Shared& shared) const {
+    for (int64_t p = shared.begin; p == shared.begin || p < shared.end; p += block) {
+      const int64_t depths = smaller(block, shared.end - p);
+      const PanelView<T> view = mine.view(i, p, depths, buffer);
+      // What this thread most likely needs next, the next task's included, is brought into L2
+      // meanwhile: packing would otherwise wait for L3 (1024^3: 4 % of the time).
+      const bool same = p + block < shared.end;  // more of this panel
+      const int64_t next = same ? i : i + 1, next_depth = same ? p + block : shared.begin;
+      for (int64_t j = shared.first; j < shared.last; ++j) {
+        if (next < mine.count)
+          mine.prefetch(next, next_depth, depths, j - shared.first, shared.last - shared.first);
+        if constexpr (kRowsPrivate)
+          tile(i, j, p, depths, view, shared.view(j, p));
+        else
+          tile(j, i, p, depths, shared.view(j, p), view);
       }
     }
   }

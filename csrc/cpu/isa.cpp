@@ -32,7 +32,8 @@ const Contract& select(std::initializer_list<const Contract*> tables) {
   auto isa = static_cast<int>(Isa::baseline);
   for (const Contract* table : tables)
     if (isa++ <= static_cast<int>(selected_isa()) && table) best = table;
-  check<RuntimeError>(best, "this build has no kernels for the instruction set ", name(selected_isa()));
+  check<RuntimeError>(best, "this build has no kernels for the instruction set ",
+                      name(selected_isa()));
   return *best;
 }
 
@@ -58,14 +59,14 @@ namespace lamina::kernels {
 #define LAMINA_AVX512(stem) nullptr
 #endif
 
-#define LAMINA_KERNELS(Contract, stem)                                                       \
-  template <>                                                                                \
-  const Contract& on<Contract>(Device device) {                                              \
+#define LAMINA_KERNELS(Contract, stem)                                                          \
+  template <>                                                                                   \
+  const Contract& on<Contract>(Device device) {                                                 \
     check<RuntimeError>(device.type == DeviceType::cpu, "[" #stem "] has no kernel on device ", \
-                        name(device));                                                       \
-    static const Contract& table = cpu::select<Contract>(                                    \
-        {LAMINA_BASELINE(stem), LAMINA_AVX2(stem), LAMINA_AVX512(stem)});                     \
-    return table;                                                                            \
+                        name(device));                                                          \
+    static const Contract& table =                                                              \
+        cpu::select<Contract>({LAMINA_BASELINE(stem), LAMINA_AVX2(stem), LAMINA_AVX512(stem)}); \
+    return table;                                                                               \
   }
 #include "kernels/list.inc"
 

@@ -1,4 +1,5 @@
-// Walks a kernels::Loop: cuts it into rows along the innermost dimension, in parallel where there is enough to do.
+// Walks a kernels::Loop: cuts it into rows along the innermost dimension, in parallel where there
+// is enough to do.
 #pragma once
 
 #include "core/parallel.h"
@@ -7,7 +8,8 @@
 
 namespace lamina::cpu::LAMINA_ISA {
 
-inline constexpr int64_t kLoopGrain = 16384;  // elements a chunk: some 5 us of arithmetic out of the L2 cache
+inline constexpr int64_t kLoopGrain =
+    16384;  // elements a chunk: some 5 us of arithmetic out of the L2 cache
 
 // Pointer and innermost stride (in elements) of each operand for one row.
 template <int N>
@@ -27,8 +29,8 @@ using RowFunction = void (*)(const Row<N>& row, const void* context);
 
 // Kept out of line: one copy a number of operands, however many ops and dtypes use it.
 template <int N>
-[[gnu::noinline]] void walk(const kernels::Loop<N>& loop, const int64_t (&size)[N], RowFunction<N> function,
-                            const void* context) {
+[[gnu::noinline]] void walk(const kernels::Loop<N>& loop, const int64_t (&size)[N],
+                            RowFunction<N> function, const void* context) {
   const int last = loop.rank - 1;
   const int64_t inner = loop.shape[last];
   int64_t rows = 1;
@@ -50,7 +52,8 @@ template <int N>
       row.n = inner - start < block ? inner - start : block;
       for (int k = 0; k < N; ++k) {
         row.stride[k] = loop.strides[k][last];
-        row.data[k] = static_cast<char*>(loop.data[k]) + (offset[k] + start * row.stride[k]) * size[k];
+        row.data[k] =
+            static_cast<char*>(loop.data[k]) + (offset[k] + start * row.stride[k]) * size[k];
       }
       function(row, context);
       if (++piece < blocks) continue;
@@ -67,10 +70,12 @@ template <int N>
 
 // body(Row<N>) for every row; size[k] is the item size of operand k.
 template <int N, class Body>
-LAMINA_INLINE void for_each_row(const kernels::Loop<N>& loop, const int64_t (&size)[N], const Body& body) {
+LAMINA_INLINE void for_each_row(const kernels::Loop<N>& loop, const int64_t (&size)[N],
+                                const Body& body) {
   walk<N>(
       loop, size,
-      [](const Row<N>& row, const void* context) { (*static_cast<const Body*>(context))(row); }, &body);
+      [](const Row<N>& row, const void* context) { (*static_cast<const Body*>(context))(row); },
+      &body);
 }
 
 }  // namespace lamina::cpu::LAMINA_ISA

@@ -7,7 +7,8 @@
 namespace lamina::cpu::LAMINA_ISA {
 
 template <int N>
-void map(const kernels::Loop<N>& loop, const DType (&dtypes)[N], const RowOp<N>& op, const double* p) {
+void map(const kernels::Loop<N>& loop, const DType (&dtypes)[N], const RowOp<N>& op,
+         const double* p) {
   int64_t size[N];
   Converter in[N] = {}, out = nullptr;
   bool staged = false;
@@ -16,8 +17,10 @@ void map(const kernels::Loop<N>& loop, const DType (&dtypes)[N], const RowOp<N>&
     const int64_t stride = loop.strides[k][loop.rank - 1];
     if (dtypes[k] == op.types[k] && (stride == 1 || loop.shape[loop.rank - 1] == 1)) continue;
     staged = true;
-    if (k == 0) out = converter(op.types[0], dtypes[0]);
-    else in[k] = converter(dtypes[k], op.types[k]);
+    if (k == 0)
+      out = converter(op.types[0], dtypes[0]);
+    else
+      in[k] = converter(dtypes[k], op.types[k]);
   }
   if (!staged) {
     for_each_row(loop, size, [&](const Row<N>& row) { op.run(row.data, row.n, p); });
@@ -32,7 +35,8 @@ void map(const kernels::Loop<N>& loop, const DType (&dtypes)[N], const RowOp<N>&
         char* place = row.data[k] + i * row.stride[k] * size[k];
         const bool direct = k == 0 ? out == nullptr : in[k] == nullptr;
         data[k] = direct ? place : buffer[k];
-        if (k > 0 && !direct && (row.stride[k] != 0 || i == 0)) in[k](buffer[k], 1, place, row.stride[k], n);
+        if (k > 0 && !direct && (row.stride[k] != 0 || i == 0))
+          in[k](buffer[k], 1, place, row.stride[k], n);
       }
       op.run(data, n, p);
       if (out) out(row.data[0] + i * row.stride[0] * size[0], row.stride[0], buffer[0], 1, n);

@@ -1,8 +1,9 @@
-// Elementwise kernels: a function on contiguous rows of one element type, applied to a loop of any strides and dtypes.
+// Elementwise kernels: a function on contiguous rows of one element type, applied to a loop of any
+// strides and dtypes.
 //
-// An operand whose row does not lie as the function wants it (strided, broadcast, another dtype) goes through a buffer
-// of kStagedRow elements that stays in the L1 cache.  So each op is compiled once an element type, and casts, broadcasts
-// and strides cost no pass over memory.
+// An operand whose row does not lie as the function wants it (strided, broadcast, another dtype)
+// goes through a buffer of kStagedRow elements that stays in the L1 cache.  So each op is compiled
+// once an element type, and casts, broadcasts and strides cost no pass over memory.
 #pragma once
 
 #include "cpu/vec.h"
@@ -22,11 +23,15 @@ struct RowOp {
 };
 
 template <int N>
-void map(const kernels::Loop<N>& loop, const DType (&dtypes)[N], const RowOp<N>& op, const double* p);
+void map(const kernels::Loop<N>& loop, const DType (&dtypes)[N], const RowOp<N>& op,
+         const double* p);
 
-extern template void map<2>(const kernels::Loop<2>&, const DType (&)[2], const RowOp<2>&, const double*);
-extern template void map<3>(const kernels::Loop<3>&, const DType (&)[3], const RowOp<3>&, const double*);
-extern template void map<4>(const kernels::Loop<4>&, const DType (&)[4], const RowOp<4>&, const double*);
+extern template void map<2>(const kernels::Loop<2>&, const DType (&)[2], const RowOp<2>&,
+                            const double*);
+extern template void map<3>(const kernels::Loop<3>&, const DType (&)[3], const RowOp<3>&,
+                            const double*);
+extern template void map<4>(const kernels::Loop<4>&, const DType (&)[4], const RowOp<4>&,
+                            const double*);
 
 // A row function from f(T...) -> R, in a plain loop that the compiler vectorises.
 template <class R, class T, int inputs, class F>
@@ -57,7 +62,8 @@ RowMap vectors(F) {
   return [](char* const* data, int64_t n, const double* p) {
     constexpr int64_t L = kLanes<T>;
     const F f{};
-    const auto apply = [&](T* out, const T* a, [[maybe_unused]] const T* b, [[maybe_unused]] const T* c) {
+    const auto apply = [&](T* out, const T* a, [[maybe_unused]] const T* b,
+                           [[maybe_unused]] const T* c) {
       if constexpr (inputs == 1) store(out, f(load(a), p));
       if constexpr (inputs == 2) store(out, f(load(a), load(b), p));
       if constexpr (inputs == 3) store(out, f(load(a), load(b), load(c), p));

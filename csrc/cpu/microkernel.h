@@ -25,13 +25,14 @@ struct TileTask {
   int64_t depth;
   const T* a;  // element (i, p) at a[i * a_row + p * a_depth]; one of the two strides is 1
   int64_t a_row, a_depth;
-  const T* b;  // element (p, j) at b[p * b_depth + j], readable up to the full width of the vectors
-               // that cover cols
+  // Element (p, j) at b[p * b_depth + j], readable up to the full width of the vectors that cover
+  // cols.
+  const T* b;
   int64_t b_depth;
   T* c;  // element (i, j) at c[i * c_row + j]
   int64_t c_row;
-  const T*
-      init;  // element (i, j) at init[i * init_row + j * init_col], init_col 0 or 1; null: zero
+  // Element (i, j) at init[i * init_row + j * init_col], init_col 0 or 1; null: zero.
+  const T* init;
   int64_t init_row, init_col;
   int rows, cols;
 };
@@ -42,10 +43,12 @@ template <class T>
   for (int i = 0; i < t.rows; ++i) {
     const T* s = sum + i * sum_row;
     T* c = t.c + i * t.c_row;
-    const T* init = t.init + i * t.init_row;
-    if (!t.init)
+    if (!t.init) {
       for (int j = 0; j < t.cols; ++j) c[j] = s[j];
-    else if (t.init_col == 1)
+      continue;
+    }
+    const T* init = t.init + i * t.init_row;
+    if (t.init_col == 1)
       for (int j = 0; j < t.cols; ++j) c[j] = s[j] + init[j];
     else
       for (int j = 0; j < t.cols; ++j) c[j] = s[j] + *init;

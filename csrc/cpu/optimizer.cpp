@@ -1,8 +1,8 @@
 // Fused optimizer steps: one pass over parameter, gradient and state of every tensor.
 //
-// Bound by bytes: SGD with momentum reads three and writes two values an element, Adam reads four and writes three.
-// All tensors are cut into pieces of kPiece elements that threads take in any order; each element is computed alone, so
-// the result does not depend on it.
+// Bound by bytes: SGD with momentum reads three and writes two values an element, Adam reads four
+// and writes three. All tensors are cut into pieces of kPiece elements that threads take in any
+// order; each element is computed alone, so the result does not depend on it.
 #include "kernels/optimizer.h"
 
 #include "core/memory.h"
@@ -25,7 +25,8 @@ LAMINA_INLINE void for_each_piece(const OptimizerTensor* tensors, int64_t count,
   Scratch memory(static_cast<size_t>(count + 1) * sizeof(int64_t));
   int64_t* first = memory.as<int64_t>();  // first[i]: pieces before tensor i
   first[0] = 0;
-  for (int64_t i = 0; i < count; ++i) first[i + 1] = first[i] + (tensors[i].n + kPiece - 1) / kPiece;
+  for (int64_t i = 0; i < count; ++i)
+    first[i + 1] = first[i] + (tensors[i].n + kPiece - 1) / kPiece;
   parallel_for(first[count], 2, [&](int64_t begin, int64_t end) {
     int64_t i = 0;
     for (int64_t piece = begin; piece < end; ++piece) {
@@ -42,7 +43,8 @@ void sgd_piece(const OptimizerTensor& t, int64_t begin, int64_t end, const SgdPa
   T* __restrict p = static_cast<T*>(t.param);
   const T* __restrict g = static_cast<const T*>(t.grad);
   T* __restrict v = static_cast<T*>(t.state[0]);
-  const T lr = static_cast<T>(s.lr), momentum = static_cast<T>(s.momentum), decay = static_cast<T>(s.weight_decay);
+  const T lr = static_cast<T>(s.lr), momentum = static_cast<T>(s.momentum),
+          decay = static_cast<T>(s.weight_decay);
   const T sign = s.maximize ? T(-1) : T(1);
   if (s.momentum == 0) {
     for (int64_t i = begin; i < end; ++i) p[i] -= lr * (sign * g[i] + decay * p[i]);

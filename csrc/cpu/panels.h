@@ -147,35 +147,44 @@ struct Panels {
   }
 };
 
-// The shared operand's block: panels [first, last), depths [depth, depth + depths).
+// The shared operand's block: panels [first, last), depths [begin, end).
 template <class T, class Panels>
 class SharedBlock {
   static constexpr int kWidth = Panels::kWidth;
 
  public:
-  SharedBlock(const Panels& panels, T* buffer, int64_t first, int64_t last, int64_t depth,
-              int64_t depths)
-      : panels_(panels), buffer_(buffer), depth_(depth), depths_(depths) {
+  const int64_t first, last, begin, end;
+
+  SharedBlock(const Panels& panels, T* buffer, int64_t first, int64_t last, int64_t begin,
+              int64_t end)
+      : first(first), last(last), begin(begin), end(end), panels_(panels), buffer_(buffer) {
     first_packed_ = panels.in_place ? last - !panels.reads_in_place(last - 1) : first;
-    const int64_t bytes = kWidth * depths * static_cast<int64_t>(sizeof(T));
-    parallel_for(last - first_packed_, task_items(last - first_packed_, bytes, kPackTaskBytes),
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t i = first_packed_ + begin; i < first_packed_ + end; ++i)
-                     panels_.pack(i, depth_, depths_, packed(i));
-                 });
+    const int64_t count = last - first_packed_;
+    const int64_t bytes = kWidth * (end - begin) * static_cast<int64_t>(sizeof(T));
+    parallel_for(count, task_items(count, bytes, kPackTaskBytes), [&](int64_t from, int64_t to) {
+      for (int64_t i = first_packed_ + from; i < first_packed_ + to; ++i)
+        panels_.pack(i, this->begin, this->end - this->begin, packed(i));
+    });
   }
 
   PanelView<T> view(int64_t panel, int64_t depth) const {
     if (panel < first_packed_) return panels_.view_in_place(panel, depth);
-    return {packed(panel) + (depth - depth_) * kWidth, 1, kWidth};
+    return {packed(panel) + (depth - begin) * kWidth, 1, kWidth};
+  }
+
+  // Floating-point operations of one line of the other operand over this block.
+  int64_t flops() const {
+    return 2 * panels_.lines(first) * (last - first) * larger(1, end - begin);
   }
 
  private:
-  T* packed(int64_t panel) const { return buffer_ + (panel - first_packed_) * kWidth * depths_; }
+  T* packed(int64_t panel) const {
+    return buffer_ + (panel - first_packed_) * kWidth * (end - begin);
+  }
 
   const Panels& panels_;
   T* buffer_;
-  int64_t depth_, depths_, first_packed_;
+  int64_t first_packed_;
 };
 
 }  // namespace lamina::cpu::LAMINA_ISA

@@ -19,6 +19,7 @@ struct UnsignedOf<int64_t> {
   using Type = uint64_t;
 };
 template <class T>
-using Unsigned = typename UnsignedOf<T>::Type;  // of int32 and int64: wraps where signed arithmetic is undefined
+using Unsigned =
+    typename UnsignedOf<T>::Type;  // of int32 and int64: wraps where signed arithmetic is undefined
 
 }  // namespace lamina::cpu::LAMINA_ISA

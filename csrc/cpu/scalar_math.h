@@ -1,14 +1,15 @@
-// The C library's functions, one value at a time, for what cpu/vec_math.h has no vector form of; each within an ulp.
+// The C library's functions, one value at a time, for what cpu/vec_math.h has no vector form of;
+// each within an ulp.
 #pragma once
 
 #include "core/macros.h"
 
 namespace lamina::cpu::LAMINA_ISA::scalar {
 
-#define LAMINA_SCALAR_1(name)                                              \
+#define LAMINA_SCALAR_1(name)                                          \
   LAMINA_INLINE float name(float x) { return __builtin_##name##f(x); } \
   LAMINA_INLINE double name(double x) { return __builtin_##name(x); }
-#define LAMINA_SCALAR_2(name)                                                           \
+#define LAMINA_SCALAR_2(name)                                                      \
   LAMINA_INLINE float name(float x, float y) { return __builtin_##name##f(x, y); } \
   LAMINA_INLINE double name(double x, double y) { return __builtin_##name(x, y); }
 

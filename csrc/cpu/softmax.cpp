@@ -1,8 +1,8 @@
 // Softmax: y_i = exp(x_i - max x) / sum_j exp(x_j - max x); log-softmax: x_i - max x - log sum.
 //
-// Two layouts: along contiguous rows (inner = 1), vectors along the row; across rows (inner > 1), vectors across `inner`,
-// one lane a softmax.  Three passes over a row that fits the L1 or L2 cache, so bound by one read and one write of
-// memory, and by exp for short rows.
+// Two layouts: along contiguous rows (inner = 1), vectors along the row; across rows (inner > 1),
+// vectors across `inner`, one lane a softmax.  Three passes over a row that fits the L1 or L2
+// cache, so bound by one read and one write of memory, and by exp for short rows.
 #include "kernels/softmax.h"
 
 #include "core/parallel.h"
@@ -55,7 +55,8 @@ template <class T>
 void forward_row(int64_t n, bool log, const T* x, T* y) {
   constexpr T lowest = -__builtin_huge_val();
   Vec<T> top = broadcast(lowest);
-  for_each_vector<T>(n, [&](int64_t i, int lanes) { top = maximum(top, load_lanes(x + i, lanes, lowest)); });
+  for_each_vector<T>(
+      n, [&](int64_t i, int lanes) { top = maximum(top, load_lanes(x + i, lanes, lowest)); });
   T peak = top[0];
   for (int i = 1; i < kLanes<T>; ++i) peak = top[i] > peak || top[i] != top[i] ? top[i] : peak;
   Vec<T> sums{};
@@ -67,10 +68,14 @@ void forward_row(int64_t n, bool log, const T* x, T* y) {
   const T sum = sum_of<T>(sums);
   if (log) {
     const T shift = peak + log_of(sum);
-    for_each_vector<T>(n, [&](int64_t i, int lanes) { store_lanes(y + i, load_lanes(x + i, lanes, T(0)) - shift, lanes); });
+    for_each_vector<T>(n, [&](int64_t i, int lanes) {
+      store_lanes(y + i, load_lanes(x + i, lanes, T(0)) - shift, lanes);
+    });
   } else {
     const T scale = 1 / sum;
-    for_each_vector<T>(n, [&](int64_t i, int lanes) { store_lanes(y + i, load_lanes(y + i, lanes, T(0)) * scale, lanes); });
+    for_each_vector<T>(n, [&](int64_t i, int lanes) {
+      store_lanes(y + i, load_lanes(y + i, lanes, T(0)) * scale, lanes);
+    });
   }
 }
 
@@ -113,21 +118,24 @@ void forward_columns(int64_t n, int64_t stride, int lanes, bool log, const T* x,
 }
 
 template <class T>
-void backward_columns(int64_t n, int64_t stride, int lanes, bool log, const T* y, const T* dy, T* dx) {
+void backward_columns(int64_t n, int64_t stride, int lanes, bool log, const T* y, const T* dy,
+                      T* dx) {
   Vec<T> sum{};
   for (int64_t k = 0; k < n; ++k) {
     const Vec<T> g = load_lanes(dy + k * stride, lanes, T(0));
     sum += log ? g : g * load_lanes(y + k * stride, lanes, T(0));
   }
   for (int64_t k = 0; k < n; ++k) {
-    const Vec<T> g = load_lanes(dy + k * stride, lanes, T(0)), v = load_lanes(y + k * stride, lanes, T(0));
+    const Vec<T> g = load_lanes(dy + k * stride, lanes, T(0)),
+                 v = load_lanes(y + k * stride, lanes, T(0));
     store_lanes(dx + k * stride, log ? g - exp(v) * sum : v * (g - sum), lanes);
   }
 }
 
 // row(offset) for every contiguous row, or columns(offset, lanes) for every vector of columns.
 template <class T, class RowBody, class ColumnBody>
-LAMINA_INLINE void for_each_softmax(const SoftmaxShape& s, const RowBody& row, const ColumnBody& columns) {
+LAMINA_INLINE void for_each_softmax(const SoftmaxShape& s, const RowBody& row,
+                                    const ColumnBody& columns) {
   const int64_t groups = s.inner == 1 ? 1 : (s.inner + kLanes<T> - 1) / kLanes<T>;
   const int64_t work = s.inner == 1 ? s.n : s.n * kLanes<T>;
   const int64_t grain = work < kGrain ? kGrain / (work > 0 ? work : 1) : 1;
@@ -149,11 +157,14 @@ void forward(DType dtype, const SoftmaxShape& s, bool log, const void* x, void* 
     T* out = static_cast<T*>(y);
     for_each_softmax<T>(
         s, [&](int64_t at) { forward_row(s.n, log, in + at, out + at); },
-        [&](int64_t at, int lanes) { forward_columns(s.n, s.inner, lanes, log, in + at, out + at); });
+        [&](int64_t at, int lanes) {
+          forward_columns(s.n, s.inner, lanes, log, in + at, out + at);
+        });
   });
 }
 
-void backward(DType dtype, const SoftmaxShape& s, bool log, const void* y, const void* dy, void* dx) {
+void backward(DType dtype, const SoftmaxShape& s, bool log, const void* y, const void* dy,
+              void* dx) {
   visit_real(dtype, [&](auto tag) {
     using T = decltype(tag);
     const T* out = static_cast<const T*>(y);

@@ -24,8 +24,10 @@ template <class T>
 RowMap row(Ternary op) {
   using V = Vec<T>;
   switch (op) {
-    case Ternary::where: return &where_row<T>;
-    case Ternary::clamp: return vectors<T, 3>([](V x, V low, V high, P) { return minimum(maximum(x, low), high); });
+    case Ternary::where:
+      return &where_row<T>;
+    case Ternary::clamp:
+      return vectors<T, 3>([](V x, V low, V high, P) { return minimum(maximum(x, low), high); });
     case Ternary::lerp:  // from the nearer end, so that weight 1 gives b exactly (as torch)
       if constexpr (__is_same(T, float) || __is_same(T, double))
         return vectors<T, 3>([](V a, V b, V w, P) {
@@ -33,7 +35,8 @@ RowMap row(Ternary op) {
           return (w < T(0.5)) & (w > T(-0.5)) ? a + w * apart : b - apart * (1 - w);
         });
       __builtin_unreachable();
-    case Ternary::addcmul: return vectors<T, 3>([](V a, V b, V c, P p) { return a + static_cast<T>(*p) * b * c; });
+    case Ternary::addcmul:
+      return vectors<T, 3>([](V a, V b, V c, P p) { return a + static_cast<T>(*p) * b * c; });
     case Ternary::addcdiv:
       if constexpr (__is_same(T, float) || __is_same(T, double))
         return vectors<T, 3>([](V a, V b, V c, P p) { return a + static_cast<T>(*p) * b / c; });
@@ -48,10 +51,14 @@ RowOp<4> ternary_op(Ternary op, DType compute) {
   const DType first = op == Ternary::where ? DType::boolean : compute;
   const auto result = [&](RowMap run) { return RowOp<4>{run, {compute, first, compute, compute}}; };
   switch (compute) {
-    case DType::float64: return result(row<double>(op));
-    case DType::float32: return result(row<float>(op));
-    case DType::int64: return result(row<int64_t>(op));
-    default: return result(row<int32_t>(op));
+    case DType::float64:
+      return result(row<double>(op));
+    case DType::float32:
+      return result(row<float>(op));
+    case DType::int64:
+      return result(row<int64_t>(op));
+    default:
+      return result(row<int32_t>(op));
   }
 }
 

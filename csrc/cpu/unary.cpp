@@ -1,7 +1,6 @@
 // Elementwise functions of one operand.
-#include "cpu/rowops.h"
-
 #include "cpu/activation_math.h"
+#include "cpu/rowops.h"
 #include "cpu/scalar_math.h"
 
 namespace lamina::cpu::LAMINA_ISA {
@@ -20,8 +19,8 @@ RowMap one(F f) {
   return scalars<T, T, 1>(f);
 }
 
-// sin and cos reduce their argument in double and by 118 bits of pi up to math::kMaxAngle; a block with a larger or
-// non-finite argument goes to the C library.
+// sin and cos reduce their argument in double and by 118 bits of pi up to math::kMaxAngle; a block
+// with a larger or non-finite argument goes to the C library.
 template <class T, int quarter_turns>
 void sine_row(char* const* data, int64_t n, P) {
   constexpr int64_t kBlock = 128, L = kLanes<double>;
@@ -34,7 +33,8 @@ void sine_row(char* const* data, int64_t n, P) {
     for (int64_t i = 0; i < kBlock; ++i) block[i] = i < m ? x[i] : 0;
     for (int64_t i = 0; i < kBlock; ++i) far |= !(scalar::fabs(block[i]) <= math::kMaxAngle);
     if (far) {
-      for (int64_t i = 0; i < m; ++i) out[i] = quarter_turns ? scalar::cos(x[i]) : scalar::sin(x[i]);
+      for (int64_t i = 0; i < m; ++i)
+        out[i] = quarter_turns ? scalar::cos(x[i]) : scalar::sin(x[i]);
       continue;
     }
     for (int64_t i = 0; i < m; i += L) store(block + i, math::sin(load(block + i), quarter_turns));
@@ -47,38 +47,70 @@ RowMap real(Unary op) {
   using namespace math;
   using V = Vec<T>;
   switch (op) {
-    case Unary::neg: return vec<T>([](V x, P) { return -x; });
-    case Unary::abs: return vec<T>([](V x, P) { return math::abs(x); });
-    case Unary::sign: return one<T>([](T x, P) { return x > 0 ? T(1) : x < 0 ? T(-1) : x == 0 ? T(0) : x; });
-    case Unary::square: return vec<T>([](V x, P) { return x * x; });
-    case Unary::relu: return vec<T>([](V x, P) { return x < 0 ? V{} : x; });
-    case Unary::floor: return one<T>([](T x, P) { return scalar::floor(x); });
-    case Unary::ceil: return one<T>([](T x, P) { return scalar::ceil(x); });
-    case Unary::round: return one<T>([](T x, P) { return scalar::rint(x); });
-    case Unary::trunc: return one<T>([](T x, P) { return scalar::trunc(x); });
-    case Unary::frac: return one<T>([](T x, P) { return x - scalar::trunc(x); });
-    case Unary::sqrt: return one<T>([](T x, P) { return scalar::sqrt(x); });
-    case Unary::rsqrt: return one<T>([](T x, P) { return 1 / scalar::sqrt(x); });
-    case Unary::reciprocal: return vec<T>([](V x, P) { return 1 / x; });
-    case Unary::exp: return vec<T>([](V x, P) { return math::exp(x); });
-    case Unary::exp2: return vec<T>([](V x, P) { return math::exp2(x); });
-    case Unary::expm1: return vec<T>([](V x, P) { return math::expm1(x); });
-    case Unary::log: return vec<T>([](V x, P) { return math::log(x); });
-    case Unary::log2: return vec<T>([](V x, P) { return math::log2(x); });
-    case Unary::log10: return one<T>([](T x, P) { return scalar::log10(x); });
-    case Unary::log1p: return vec<T>([](V x, P) { return math::log1p(x); });
-    case Unary::sin: return &sine_row<T, 0>;
-    case Unary::cos: return &sine_row<T, 1>;
-    case Unary::tan: return one<T>([](T x, P) { return scalar::tan(x); });
-    case Unary::asin: return one<T>([](T x, P) { return scalar::asin(x); });
-    case Unary::acos: return one<T>([](T x, P) { return scalar::acos(x); });
-    case Unary::atan: return one<T>([](T x, P) { return scalar::atan(x); });
-    case Unary::sinh: return one<T>([](T x, P) { return scalar::sinh(x); });
-    case Unary::cosh: return one<T>([](T x, P) { return scalar::cosh(x); });
-    case Unary::tanh: return vec<T>([](V x, P) { return math::tanh(x); });
-    case Unary::sigmoid: return vec<T>([](V x, P) { return math::sigmoid(x); });
-    case Unary::erf: return vec<T>([](V x, P) { return math::erf(x); });
-    case Unary::erfc: return one<T>([](T x, P) { return scalar::erfc(x); });
+    case Unary::neg:
+      return vec<T>([](V x, P) { return -x; });
+    case Unary::abs:
+      return vec<T>([](V x, P) { return math::abs(x); });
+    case Unary::sign:  // of NaN 0, as in torch
+      return one<T>([](T x, P) { return static_cast<T>((x > 0) - (x < 0)); });
+    case Unary::square:
+      return vec<T>([](V x, P) { return x * x; });
+    case Unary::relu:
+      return vec<T>([](V x, P) { return x < 0 ? V{} : x; });
+    case Unary::floor:
+      return one<T>([](T x, P) { return scalar::floor(x); });
+    case Unary::ceil:
+      return one<T>([](T x, P) { return scalar::ceil(x); });
+    case Unary::round:
+      return one<T>([](T x, P) { return scalar::rint(x); });
+    case Unary::trunc:
+      return one<T>([](T x, P) { return scalar::trunc(x); });
+    case Unary::frac:
+      return one<T>([](T x, P) { return x - scalar::trunc(x); });
+    case Unary::sqrt:
+      return one<T>([](T x, P) { return scalar::sqrt(x); });
+    case Unary::rsqrt:
+      return one<T>([](T x, P) { return 1 / scalar::sqrt(x); });
+    case Unary::reciprocal:
+      return vec<T>([](V x, P) { return 1 / x; });
+    case Unary::exp:
+      return vec<T>([](V x, P) { return math::exp(x); });
+    case Unary::exp2:
+      return vec<T>([](V x, P) { return math::exp2(x); });
+    case Unary::expm1:
+      return vec<T>([](V x, P) { return math::expm1(x); });
+    case Unary::log:
+      return vec<T>([](V x, P) { return math::log(x); });
+    case Unary::log2:
+      return vec<T>([](V x, P) { return math::log2(x); });
+    case Unary::log10:
+      return one<T>([](T x, P) { return scalar::log10(x); });
+    case Unary::log1p:
+      return vec<T>([](V x, P) { return math::log1p(x); });
+    case Unary::sin:
+      return &sine_row<T, 0>;
+    case Unary::cos:
+      return &sine_row<T, 1>;
+    case Unary::tan:
+      return one<T>([](T x, P) { return scalar::tan(x); });
+    case Unary::asin:
+      return one<T>([](T x, P) { return scalar::asin(x); });
+    case Unary::acos:
+      return one<T>([](T x, P) { return scalar::acos(x); });
+    case Unary::atan:
+      return one<T>([](T x, P) { return scalar::atan(x); });
+    case Unary::sinh:
+      return one<T>([](T x, P) { return scalar::sinh(x); });
+    case Unary::cosh:
+      return one<T>([](T x, P) { return scalar::cosh(x); });
+    case Unary::tanh:
+      return vec<T>([](V x, P) { return math::tanh(x); });
+    case Unary::sigmoid:
+      return vec<T>([](V x, P) { return math::sigmoid(x); });
+    case Unary::erf:
+      return vec<T>([](V x, P) { return math::erf(x); });
+    case Unary::erfc:
+      return one<T>([](T x, P) { return scalar::erfc(x); });
     case Unary::nan_to_num:
       return one<T>([](T x, P p) {
         const T inf = __builtin_inf();
@@ -90,18 +122,25 @@ RowMap real(Unary op) {
         const T power = static_cast<T>(p[0]);
         return p[1] != 0 ? scalar::rint(x / power) * power : scalar::rint(x * power) / power;
       });
-    case Unary::leaky_relu: return vec<T>([](V x, P p) { return x > 0 ? x : x * static_cast<T>(*p); });
-    case Unary::elu: return vec<T>([](V x, P p) { return x > 0 ? x : math::expm1(x) * static_cast<T>(*p); });
-    case Unary::gelu: return vec<T>([](V x, P) { return math::gelu(x); });
-    case Unary::gelu_tanh: return vec<T>([](V x, P) { return math::gelu_tanh(x); });
-    case Unary::silu: return vec<T>([](V x, P) { return x / (1 + math::exp(-x)); });
+    case Unary::leaky_relu:
+      return vec<T>([](V x, P p) { return x > 0 ? x : x * static_cast<T>(*p); });
+    case Unary::elu:
+      return vec<T>([](V x, P p) { return x > 0 ? x : math::expm1(x) * static_cast<T>(*p); });
+    case Unary::gelu:
+      return vec<T>([](V x, P) { return math::gelu(x); });
+    case Unary::gelu_tanh:
+      return vec<T>([](V x, P) { return math::gelu_tanh(x); });
+    case Unary::silu:
+      return vec<T>([](V x, P) { return x / (1 + math::exp(-x)); });
     case Unary::softplus:
-      return vec<T>([](V x, P p) { return math::softplus(x, static_cast<T>(p[0]), static_cast<T>(p[1])); });
+      return vec<T>(
+          [](V x, P p) { return math::softplus(x, static_cast<T>(p[0]), static_cast<T>(p[1])); });
     case Unary::clamp:
       return vec<T>([](V x, P p) {
         return minimum(V{} + static_cast<T>(p[1]), maximum(V{} + static_cast<T>(p[0]), x));
       });
-    default: __builtin_unreachable();
+    default:
+      __builtin_unreachable();
   }
 }
 
@@ -109,13 +148,20 @@ template <class T>
 RowMap integer(Unary op) {
   using U = Unsigned<T>;
   switch (op) {
-    case Unary::neg: return one<T>([](T x, P) { return static_cast<T>(-static_cast<U>(x)); });
-    case Unary::abs: return one<T>([](T x, P) { return x < 0 ? static_cast<T>(-static_cast<U>(x)) : x; });
-    case Unary::sign: return one<T>([](T x, P) { return static_cast<T>((x > 0) - (x < 0)); });
-    case Unary::square: return one<T>([](T x, P) { return static_cast<T>(static_cast<U>(x) * static_cast<U>(x)); });
-    case Unary::bitwise_not: return one<T>([](T x, P) { return ~x; });
-    case Unary::relu: return one<T>([](T x, P) { return x > 0 ? x : T(0); });
-    default: __builtin_unreachable();
+    case Unary::neg:
+      return one<T>([](T x, P) { return static_cast<T>(-static_cast<U>(x)); });
+    case Unary::abs:
+      return one<T>([](T x, P) { return x < 0 ? static_cast<T>(-static_cast<U>(x)) : x; });
+    case Unary::sign:
+      return one<T>([](T x, P) { return static_cast<T>((x > 0) - (x < 0)); });
+    case Unary::square:
+      return one<T>([](T x, P) { return static_cast<T>(static_cast<U>(x) * static_cast<U>(x)); });
+    case Unary::bitwise_not:
+      return one<T>([](T x, P) { return ~x; });
+    case Unary::relu:
+      return one<T>([](T x, P) { return x > 0 ? x : T(0); });
+    default:
+      __builtin_unreachable();
   }
 }
 
@@ -123,10 +169,14 @@ RowMap integer(Unary op) {
 template <class T>
 RowMap test(Unary op) {
   switch (op) {
-    case Unary::isnan: return scalars<bool, T, 1>([](T x, P) { return x != x; });
-    case Unary::isinf: return scalars<bool, T, 1>([](T x, P) { return x - x != 0 && x == x; });
-    case Unary::isfinite: return scalars<bool, T, 1>([](T x, P) { return x - x == 0; });
-    default: __builtin_unreachable();
+    case Unary::isnan:
+      return scalars<bool, T, 1>([](T x, P) { return x != x; });
+    case Unary::isinf:
+      return scalars<bool, T, 1>([](T x, P) { return x - x != 0 && x == x; });
+    case Unary::isfinite:
+      return scalars<bool, T, 1>([](T x, P) { return x - x == 0; });
+    default:
+      __builtin_unreachable();
   }
 }
 
@@ -138,10 +188,10 @@ RowOp<2> unary_op(Unary op, DType compute) {
     return {scalars<bool, bool, 1>([](bool x, P) { return !x; }), {DType::boolean, DType::boolean}};
   if (op == Unary::isnan || op == Unary::isinf || op == Unary::isfinite)
     return {wide ? test<double>(op) : test<float>(op), {DType::boolean, compute}};
-  RowMap run = wide                          ? real<double>(op)
-               : compute == DType::float32   ? real<float>(op)
-               : compute == DType::int64     ? integer<int64_t>(op)
-                                             : integer<int32_t>(op);
+  RowMap run = wide                        ? real<double>(op)
+               : compute == DType::float32 ? real<float>(op)
+               : compute == DType::int64   ? integer<int64_t>(op)
+                                           : integer<int32_t>(op);
   return {run, {compute, compute}};
 }
 

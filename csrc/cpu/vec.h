@@ -1,5 +1,6 @@
-// Vec<T>: as many T as one register of the instruction set holds, on the compiler's vector extension, so that + - * /,
-// comparisons and `mask ? a : b` are the compiler's.  a * b + c becomes one FMA where the processor has it.
+// Vec<T>: as many T as one register of the instruction set holds, on the compiler's vector
+// extension, so that + - * /, comparisons and `mask ? a : b` are the compiler's.  a * b + c becomes
+// one FMA where the processor has it.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,6 @@
-// exp on Vec<float> and Vec<double>: x = n ln 2 + r with |r| <= ln 2 / 2, then the Taylor series of exp(r), times 2^n.
-// The series is cut where its rest is below a tenth of the last bit: degree 7 for float, 13 for double.
+// exp on Vec<float> and Vec<double>: x = n ln 2 + r with |r| <= ln 2 / 2, then the Taylor series of
+// exp(r), times 2^n. The series is cut where its rest is below a tenth of the last bit: degree 7
+// for float, 13 for double.
 #pragma once
 
 #include <type_traits>
@@ -34,10 +35,20 @@ template <class V, class T = std::remove_cvref_t<decltype(V{}[0])>>
 LAMINA_INLINE V exp(V x) {
   using C = ExpConstants<T>;
   using Ints = Vec<typename C::Int>;
-  constexpr T inverse_factorial[14] = {
-      T(1),           T(1),           T(1) / 2,        T(1) / 6,         T(1) / 24,
-      T(1) / 120,     T(1) / 720,     T(1) / 5040,     T(1) / 40320,     T(1) / 362880,
-      T(1) / 3628800, T(1) / 39916800, T(1) / 479001600, T(1) / 6227020800};
+  constexpr T inverse_factorial[14] = {T(1),
+                                       T(1),
+                                       T(1) / 2,
+                                       T(1) / 6,
+                                       T(1) / 24,
+                                       T(1) / 120,
+                                       T(1) / 720,
+                                       T(1) / 5040,
+                                       T(1) / 40320,
+                                       T(1) / 362880,
+                                       T(1) / 3628800,
+                                       T(1) / 39916800,
+                                       T(1) / 479001600,
+                                       T(1) / 6227020800};
   V clipped = x < C::lowest ? broadcast(C::lowest) : x;  // a NaN stays
   clipped = clipped > C::highest ? broadcast(C::highest) : clipped;
   const V shifted = clipped * C::log2e + C::shift;
@@ -48,9 +59,7 @@ LAMINA_INLINE V exp(V x) {
   for (int k = C::degree - 1; k >= 0; --k) sum = sum * r + inverse_factorial[k];
   // 2^n in two factors, so that neither leaves the exponent's range.
   const Ints whole = __builtin_convertvector(n, Ints), half = whole >> 1;
-  const auto power = [](Ints e) {
-    return reinterpret_cast<V>((e + C::bias) << C::mantissa);
-  };
+  const auto power = [](Ints e) { return reinterpret_cast<V>((e + C::bias) << C::mantissa); };
   return sum * power(half) * power(whole - half);
 }
 

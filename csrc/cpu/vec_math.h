@@ -1,12 +1,15 @@
-// exp, log and their kin on Vec<float> and Vec<double>, measured: at most 1 ulp off for exp, exp2, log, erf, sin and cos,
-// 2 for expm1, log1p and log2, 2.5 for tanh and sigmoid.
-// Results below the smallest normal number are 0 and such arguments count as 0, as everywhere in the kernels.
+// exp, log and their kin on Vec<float> and Vec<double>, measured: at most 1 ulp off for exp, exp2,
+// log, erf, sin and cos, 2 for expm1, log1p and log2, 2.5 for tanh and sigmoid. Results below the
+// smallest normal number are 0 and such arguments count as 0, as everywhere in the kernels.
 //
-// exp, expm1   x = n ln2 + r, |r| <= ln2 / 2 (Cody and Waite's two-part ln2); expm1(r) = r + r^2 q(r), q a minimax
-//              polynomial (Remez, weighted for the relative error of exp): 2^-28 in float, 2^-57 in double.
-// log...       x = 2^k m, m in [sqrt(1/2), sqrt(2)): fdlibm's s = f / (2 + f) series (e_log.c; e_logf.c for float).
-// erf          x + x P(x^2) below 1, beyond 1 - exp(Q(x)), Q fitted to log erfc (both Remez).
-// sin, cos     Cody and Waite's reduction by pi/2 to 118 bits, fdlibm's kernel polynomials; |x| <= kMaxAngle.
+// exp, expm1   x = n ln2 + r, |r| <= ln2 / 2 (Cody and Waite's two-part ln2); expm1(r) = r + r^2
+// q(r), q a minimax
+//              polynomial (Remez, weighted for the relative error of exp): 2^-28 in float, 2^-57 in
+//              double.
+// log...       x = 2^k m, m in [sqrt(1/2), sqrt(2)): fdlibm's s = f / (2 + f) series (e_log.c;
+// e_logf.c for float). erf          x + x P(x^2) below 1, beyond 1 - exp(Q(x)), Q fitted to log
+// erfc (both Remez). sin, cos     Cody and Waite's reduction by pi/2 to 118 bits, fdlibm's kernel
+// polynomials; |x| <= kMaxAngle.
 #pragma once
 
 #include <type_traits>
@@ -23,18 +26,23 @@ struct Format<float> {
   using Unsigned = uint32_t;
   static constexpr int kMantissa = 23;
   static constexpr uint32_t kOne = 0x3f800000u, kSqrtHalf = 0x3f3504f3u, kSign = 0x80000000u;
-  static constexpr float kMagic = 0x1.8p23f;  // adding it rounds to an integer and leaves that in the low bits
+  static constexpr float kMagic =
+      0x1.8p23f;  // adding it rounds to an integer and leaves that in the low bits
   static constexpr float kSmallest = 0x1p-126f;
   static constexpr float kTiny = 0x1p-25f;  // 1 + kTiny is 1
-  static constexpr float kLog2e = 1.442695040888963f, kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
+  static constexpr float kLog2e = 1.442695040888963f, kLn2High = 0.693359375f,
+                         kLn2Low = -2.12194440e-4f;
   static constexpr float kExpMax = 88.722839f, kExpMin = -87.336544f, kExpm1Min = -17.5f;
-  static constexpr float kExp[] = {0.49999994f, 0.166665092f, 0.0416685268f, 0.00837013405f, 0.00138116768f};
-  static constexpr float kLog[] = {0xaaaaaa.0p-24f, 0xccce13.0p-25f, 0x91e9ee.0p-25f, 0xf89e26.0p-26f};
+  static constexpr float kExp[] = {0.49999994f, 0.166665092f, 0.0416685268f, 0.00837013405f,
+                                   0.00138116768f};
+  static constexpr float kLog[] = {0xaaaaaa.0p-24f, 0xccce13.0p-25f, 0x91e9ee.0p-25f,
+                                   0xf89e26.0p-26f};
   static constexpr float kErfMax = 4.0f;
-  static constexpr float kErf[] = {0.128379166f,   -0.37612626f,   0.112835854f,  -0.0268538129f,
+  static constexpr float kErf[] = {0.128379166f,   -0.37612626f,     0.112835854f,   -0.0268538129f,
                                    0.00518832821f, -0.000801019836f, 7.85387747e-05f};
-  static constexpr float kLogErfc[] = {0.000188035861f, -1.12957835f,    -0.633219957f,   -0.108418539f,
-                                       0.0252082329f,   -0.00420455355f, 0.000441334763f, -2.16867193e-05f};
+  static constexpr float kLogErfc[] = {0.000188035861f, -1.12957835f,    -0.633219957f,
+                                       -0.108418539f,   0.0252082329f,   -0.00420455355f,
+                                       0.000441334763f, -2.16867193e-05f};
 };
 
 template <>
@@ -48,26 +56,32 @@ struct Format<double> {
   static constexpr double kTiny = 0x1p-54;
   static constexpr double kLog2e = 1.4426950408889634074, kLn2High = 6.93147180369123816490e-01,
                           kLn2Low = 1.90821492927058770002e-10;
-  static constexpr double kExpMax = 709.782712893384, kExpMin = -708.3964185322641, kExpm1Min = -38.0;
-  static constexpr double kExp[] = {0.50000000000000133,    0.16666666666666358,   0.041666666666507257,
-                                    0.0083333333335218959,  0.0013888888950408049, 0.00019841269464612052,
-                                    2.4801485455712032e-05, 2.7557608330431339e-06, 2.7633155122958108e-07,
-                                    2.4997936114629038e-08};
-  static constexpr double kLog[] = {6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01,
-                                    2.222219843214978396e-01, 1.818357216161805012e-01, 1.531383769920937332e-01,
+  static constexpr double kExpMax = 709.782712893384, kExpMin = -708.3964185322641,
+                          kExpm1Min = -38.0;
+  static constexpr double kExp[] = {0.50000000000000133,    0.16666666666666358,
+                                    0.041666666666507257,   0.0083333333335218959,
+                                    0.0013888888950408049,  0.00019841269464612052,
+                                    2.4801485455712032e-05, 2.7557608330431339e-06,
+                                    2.7633155122958108e-07, 2.4997936114629038e-08};
+  static constexpr double kLog[] = {6.666666666666735130e-01, 3.999999999940941908e-01,
+                                    2.857142874366239149e-01, 2.222219843214978396e-01,
+                                    1.818357216161805012e-01, 1.531383769920937332e-01,
                                     1.479819860511658591e-01};
   static constexpr double kErfMax = 6.0;
-  static constexpr double kErf[] = {0.12837916709551259,     -0.37612638903183748,    0.11283791670954857,
-                                    -0.026866170645072893,   0.0052239776247808636,   -0.00085483269787421515,
-                                    0.00012055331036901129,  -1.4925593506987831e-05, 1.6460972819311816e-06,
-                                    -1.6350025252514475e-07, 1.465788007095652e-08,   -1.1365666925766801e-09,
-                                    5.9452634796136221e-11};
+  static constexpr double kErf[] = {
+      0.12837916709551259,     -0.37612638903183748,    0.11283791670954857,
+      -0.026866170645072893,   0.0052239776247808636,   -0.00085483269787421515,
+      0.00012055331036901129,  -1.4925593506987831e-05, 1.6460972819311816e-06,
+      -1.6350025252514475e-07, 1.465788007095652e-08,   -1.1365666925766801e-09,
+      5.9452634796136221e-11};
   static constexpr double kLogErfc[] = {
-      -1.8229692408727216e-07, -1.1283773017515677,     -0.63662862062280745,    -0.10274686207520779,
-      0.019077354360266755,    0.00028169895520998287,  -0.0017703942053814603,  0.00064242310963734601,
-      -4.5708768511019528e-05, -6.9866682746195461e-05, 4.4812421202718459e-05,  -1.6433397338287289e-05,
-      4.3042675768934653e-06,  -8.4555691175419292e-07, 1.2486258602122668e-07,  -1.3522682514956328e-08,
-      1.0168017118816992e-09,  -4.748957616548173e-11,  1.0380264725931988e-12};
+      -1.8229692408727216e-07, -1.1283773017515677,     -0.63662862062280745,
+      -0.10274686207520779,    0.019077354360266755,    0.00028169895520998287,
+      -0.0017703942053814603,  0.00064242310963734601,  -4.5708768511019528e-05,
+      -6.9866682746195461e-05, 4.4812421202718459e-05,  -1.6433397338287289e-05,
+      4.3042675768934653e-06,  -8.4555691175419292e-07, 1.2486258602122668e-07,
+      -1.3522682514956328e-08, 1.0168017118816992e-09,  -4.748957616548173e-11,
+      1.0380264725931988e-12};
 };
 
 template <class V>
@@ -99,8 +113,10 @@ LAMINA_INLINE V copysign(V magnitude, V sign) {
 // c[first] + x (c[first + 1] + x (...))
 template <size_t first = 0, class V, class T, size_t N>
 LAMINA_INLINE V horner(V x, const T (&c)[N]) {
-  if constexpr (first == N - 1) return V{} + c[first];
-  else return horner<first + 1>(x, c) * x + c[first];
+  if constexpr (first == N - 1)
+    return V{} + c[first];
+  else
+    return horner<first + 1>(x, c) * x + c[first];
 }
 
 // x = n ln2 + r: gives expm1(r), and n + kMagic.
@@ -222,7 +238,8 @@ LAMINA_INLINE V erf(V x) {
   using F = Format<Element<V>>;
   const V t = abs(x);
   const V inside = x + x * horner(x * x, F::kErf);
-  const V outside = copysign(1 - exp(horner(t < F::kErfMax ? t : V{} + F::kErfMax, F::kLogErfc)), x);
+  const V outside =
+      copysign(1 - exp(horner(t < F::kErfMax ? t : V{} + F::kErfMax, F::kLogErfc)), x);
   const V y = t < 1 ? inside : outside;
   return x == x ? y : x;
 }
@@ -232,11 +249,14 @@ constexpr double kMaxAngle = 1.6e6;  // n below 2^20
 // sin(x + quarter_turns pi/2), |x| <= kMaxAngle.
 LAMINA_INLINE Vec<double> sin(Vec<double> x, int quarter_turns) {
   using V = Vec<double>;
-  constexpr double kPio2[] = {1.57079632673412561417e+00, 6.07710050630396597660e-11, 2.02226624879595063154e-21};
-  constexpr double kSin[] = {-1.66666666666666324348e-01, 8.33333333332248946124e-03, -1.98412698298579493134e-04,
-                             2.75573137070700676789e-06,  -2.50507602534068634195e-08, 1.58969099521155010221e-10};
-  constexpr double kCos[] = {4.16666666666666019037e-02,  -1.38888888888741095749e-03, 2.48015872894767294178e-05,
-                             -2.75573143513906633035e-07, 2.08757232129817482790e-09,  -1.13596475577881948265e-11};
+  constexpr double kPio2[] = {1.57079632673412561417e+00, 6.07710050630396597660e-11,
+                              2.02226624879595063154e-21};
+  constexpr double kSin[] = {-1.66666666666666324348e-01, 8.33333333332248946124e-03,
+                             -1.98412698298579493134e-04, 2.75573137070700676789e-06,
+                             -2.50507602534068634195e-08, 1.58969099521155010221e-10};
+  constexpr double kCos[] = {4.16666666666666019037e-02, -1.38888888888741095749e-03,
+                             2.48015872894767294178e-05, -2.75573143513906633035e-07,
+                             2.08757232129817482790e-09, -1.13596475577881948265e-11};
   constexpr double kMagic = Format<double>::kMagic;
   const V shifted = x * 0.63661977236758134308 + kMagic;
   const V n = shifted - kMagic;

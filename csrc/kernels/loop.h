@@ -1,5 +1,6 @@
-// A loop over N strided operands of one broadcast shape, ready for a kernel: dimensions of size 1 are gone, neighbours
-// that lie together are merged, and the last dimension is the innermost in the output's memory.
+// A loop over N strided operands of one broadcast shape, ready for a kernel: dimensions of size 1
+// are gone, neighbours that lie together are merged, and the last dimension is the innermost in the
+// output's memory.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +11,10 @@ inline constexpr int kMaxLoopRank = 16;
 
 template <int N>
 struct Loop {
-  int rank;                             // at least 1
-  int64_t shape[kMaxLoopRank];          // 0 anywhere: nothing to do
-  int64_t strides[N][kMaxLoopRank];     // in elements; 0 where an operand is broadcast
-  void* data[N];                        // [0] is the output
+  int rank;                          // at least 1
+  int64_t shape[kMaxLoopRank];       // 0 anywhere: nothing to do
+  int64_t strides[N][kMaxLoopRank];  // in elements; 0 where an operand is broadcast
+  void* data[N];                     // [0] is the output
 };
 
 }  // namespace lamina::kernels

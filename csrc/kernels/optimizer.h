@@ -1,5 +1,6 @@
-// One optimizer step over many tensors in one call.  Every tensor of a call has the dtype; all memory of one tensor
-// (parameter, gradient, state) lies in the same order, so that kernels see flat arrays.
+// One optimizer step over many tensors in one call.  Every tensor of a call has the dtype; all
+// memory of one tensor (parameter, gradient, state) lies in the same order, so that kernels see
+// flat arrays.
 #pragma once
 
 #include <cstdint>
@@ -11,13 +12,14 @@ namespace lamina::kernels {
 struct OptimizerTensor {
   void* param;
   const void* grad;
-  void* state[3];   // sgd: momentum buffer; adam: mean, mean of squares, its maximum (amsgrad)
-  int64_t n;        // elements
-  double step;      // adam: which step of this parameter it is, from 1
-  bool first;       // sgd: the momentum buffer holds zeros and takes the whole gradient
+  void* state[3];  // sgd: momentum buffer; adam: mean, mean of squares, its maximum (amsgrad)
+  int64_t n;       // elements
+  double step;     // adam: which step of this parameter it is, from 1
+  bool first;      // sgd: the momentum buffer holds zeros and takes the whole gradient
 };
 
-// v = momentum*v + (1-dampening)*g;  p -= lr * (nesterov ? g + momentum*v : v),  g including weight_decay*p.
+// v = momentum*v + (1-dampening)*g;  p -= lr * (nesterov ? g + momentum*v : v),  g including
+// weight_decay*p.
 struct SgdParams {
   double lr, momentum, dampening, weight_decay;
   bool nesterov, maximize;
@@ -31,7 +33,8 @@ struct AdamParams {
 
 struct Optimizer {
   void (*sgd)(DType dtype, const OptimizerTensor* tensors, int64_t count, const SgdParams& params);
-  void (*adam)(DType dtype, const OptimizerTensor* tensors, int64_t count, const AdamParams& params);
+  void (*adam)(DType dtype, const OptimizerTensor* tensors, int64_t count,
+               const AdamParams& params);
 };
 
 }  // namespace lamina::kernels

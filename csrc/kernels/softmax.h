@@ -15,7 +15,8 @@ struct Softmax {
   // y = softmax(x), or its logarithm.
   void (*forward)(DType dtype, const SoftmaxShape& shape, bool log, const void* x, void* y);
   // dx = y (dy - sum(dy y)), or for the logarithm dy - exp(y) sum(dy).
-  void (*backward)(DType dtype, const SoftmaxShape& shape, bool log, const void* y, const void* dy, void* dx);
+  void (*backward)(DType dtype, const SoftmaxShape& shape, bool log, const void* y, const void* dy,
+                   void* dx);
 };
 
 }  // namespace lamina::kernels

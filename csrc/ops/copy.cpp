@@ -7,7 +7,8 @@
 namespace lamina::ops {
 namespace {
 
-void run(const Array& dst, const Dims& dst_strides, void* src, const Dims& src_strides, DType src_dtype) {
+void run(const Array& dst, const Dims& dst_strides, void* src, const Dims& src_strides,
+         DType src_dtype) {
   const auto loop = make_loop<2>(dst.shape(), {{{dst.raw(), dst_strides}, {src, src_strides}}});
   kernels::on<kernels::Elementwise>(dst.device()).copy({dst.dtype(), src_dtype}, loop);
 }
@@ -27,11 +28,13 @@ std::pair<const std::byte*, const std::byte*> extent(const Array& a) {
 }  // namespace
 
 void begin_write(const Array& dst, const char* op) {
-  check<RuntimeError>(!dst.storage()->read_only, "[", op, "] this memory is read-only; clone() it first");
+  check<RuntimeError>(!dst.storage()->read_only, "[", op,
+                      "] this memory is read-only; clone() it first");
   const bool empty = dst.numel() == 0;
   for (int d = 0; d < dst.rank(); ++d)
-    check<RuntimeError>(empty || dst.size(d) < 2 || dst.strides()[d] != 0, "[", op,
-                        "] several elements share one place in memory (an expanded array); clone() it first");
+    check<RuntimeError>(
+        empty || dst.size(d) < 2 || dst.strides()[d] != 0, "[", op,
+        "] several elements share one place in memory (an expanded array); clone() it first");
   dst.storage()->version.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -47,9 +50,10 @@ bool clashes(const Array& dst, const Array& src) {
 
 void copy_to(const Array& dst, const Array& src) {
   const Dims shape = broadcast_shapes(dst.shape(), src.shape(), "copy_");
-  check(shape == dst.shape(), "[copy_] expected a source that broadcasts to ", dst.shape(), ", got ", src.shape());
-  check<RuntimeError>(dst.device() == src.device(), "[copy_] expected both on one device, got ", name(dst.device()),
-                      " and ", name(src.device()));
+  check(shape == dst.shape(), "[copy_] expected a source that broadcasts to ", dst.shape(),
+        ", got ", src.shape());
+  check<RuntimeError>(dst.device() == src.device(), "[copy_] expected both on one device, got ",
+                      name(dst.device()), " and ", name(src.device()));
   if (dst.numel() == 0) return;
   if (clashes(dst, src)) return copy_to(dst, clone(src));
   run(dst, dst.strides(), src.raw(), broadcast_strides(src, shape), src.dtype());

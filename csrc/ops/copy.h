@@ -13,10 +13,12 @@ Array channels_last(const Array& a);               // `a` itself if it is channe
 void copy_to(const Array& dst, const Array& src);  // dst[...] = src: broadcasts and casts
 void fill(const Array& dst, const Scalar& value);
 
-// For ops that write in place: throws if the memory is read-only or elements overlap; counts the write.
+// For ops that write in place: throws if the memory is read-only or elements overlap; counts the
+// write.
 void begin_write(const Array& dst, const char* op);
 
-// Whether writing `dst` element by element could change an element of `src` that is still to be read.
+// Whether writing `dst` element by element could change an element of `src` that is still to be
+// read.
 bool clashes(const Array& dst, const Array& src);
 
 }  // namespace lamina::ops

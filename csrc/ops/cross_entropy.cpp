@@ -4,7 +4,6 @@
 #include "kernels/registry.h"
 #include "ops/elementwise.h"
 #include "ops/shape.h"
-#include "ops/shape.h"
 
 namespace lamina::ops {
 namespace {
@@ -22,8 +21,9 @@ struct Prepared {
 void check_targets(const char* op, const Array& targets, int64_t classes, int64_t ignore_index) {
   const int64_t* t = targets.data<int64_t>();
   for (int64_t i = 0, n = targets.numel(); i < n; ++i)
-    check<IndexError>((t[i] >= 0 && t[i] < classes) || t[i] == ignore_index, "[", op, "] expected targets from 0 to ",
-                      classes - 1, ", got ", t[i], " at position ", i);
+    check<IndexError>((t[i] >= 0 && t[i] < classes) || t[i] == ignore_index, "[", op,
+                      "] expected targets from 0 to ", classes - 1, ", got ", t[i], " at position ",
+                      i);
 }
 
 Prepared prepare(const Array& scores, const Array& targets, const std::optional<Array>& weight,
@@ -38,17 +38,19 @@ Prepared prepare(const Array& scores, const Array& targets, const std::optional<
   const int class_dim = scores.rank() == 1 ? 0 : 1;
   Dims expected = scores.shape();
   expected.erase(class_dim);
-  check(targets.shape() == expected, "[", op, "] expected targets of shape ", expected, " for scores of shape ",
-        scores.shape(), ", got ", targets.shape());
+  check(targets.shape() == expected, "[", op, "] expected targets of shape ", expected,
+        " for scores of shape ", scores.shape(), ", got ", targets.shape());
   const int64_t classes = scores.size(class_dim);
   if (weight)
-    check(weight->shape() == Dims{classes} && weight->dtype() == scores.dtype(), "[", op, "] expected ", classes,
-          " weights of ", name(scores.dtype()), ", got shape ", weight->shape(), " of ", name(weight->dtype()));
-  check(o.label_smoothing >= 0 && o.label_smoothing <= 1, "[", op, "] expected label_smoothing from 0 to 1, got ",
-        o.label_smoothing);
+    check(weight->shape() == Dims{classes} && weight->dtype() == scores.dtype(), "[", op,
+          "] expected ", classes, " weights of ", name(scores.dtype()), ", got shape ",
+          weight->shape(), " of ", name(weight->dtype()));
+  check(o.label_smoothing >= 0 && o.label_smoothing <= 1, "[", op,
+        "] expected label_smoothing from 0 to 1, got ", o.label_smoothing);
 
   const bool rows = !scores.is_contiguous() && scores.is_channels_last();
-  Prepared p{rows ? scores : contiguous(scores), contiguous(cast(targets, DType::int64)),
+  Prepared p{rows ? scores : contiguous(scores),
+             contiguous(cast(targets, DType::int64)),
              weight ? std::optional(contiguous(*weight)) : std::nullopt,
              {1, classes, 1, o.ignore_index, o.label_smoothing, o.log_softmax}};
   const int64_t n = targets.numel();
@@ -58,7 +60,8 @@ Prepared prepare(const Array& scores, const Array& targets, const std::optional<
     p.params.outer = scores.size(0);
     p.params.inner = scores.size(0) ? n / scores.size(0) : 1;
   }
-  if (p.targets.device().type == DeviceType::cpu) check_targets(op, p.targets, classes, o.ignore_index);
+  if (p.targets.device().type == DeviceType::cpu)
+    check_targets(op, p.targets, classes, o.ignore_index);
   return p;
 }
 
@@ -66,36 +69,39 @@ const void* raw_or_null(const std::optional<Array>& a) { return a ? a->raw() : n
 
 }  // namespace
 
-CrossEntropyResult cross_entropy(const Array& scores, const Array& targets, const std::optional<Array>& weight,
-                                 const CrossEntropyOptions& o) {
+CrossEntropyResult cross_entropy(const Array& scores, const Array& targets,
+                                 const std::optional<Array>& weight, const CrossEntropyOptions& o) {
   const Prepared p = prepare(scores, targets, weight, o);
   const DType dtype = scores.dtype();
   const Array losses = Array::empty(targets.shape(), dtype, scores.device());
-  const Array log_sums = Array::empty(o.log_softmax ? targets.shape() : Dims{}, dtype, scores.device());
+  const Array log_sums =
+      Array::empty(o.log_softmax ? targets.shape() : Dims{}, dtype, scores.device());
   const Array used = Array::empty(targets.shape(), dtype, scores.device());
   if (losses.numel())
     kernels::on<kernels::CrossEntropy>(scores.device())
-        .forward(dtype, p.params, p.scores.raw(), p.targets.data<int64_t>(), raw_or_null(p.weight), losses.raw(),
-                 log_sums.raw(), used.raw());
+        .forward(dtype, p.params, p.scores.raw(), p.targets.data<int64_t>(), raw_or_null(p.weight),
+                 losses.raw(), log_sums.raw(), used.raw());
   const Array divisor = Array::empty({}, dtype, scores.device());
   fill(divisor, Scalar::of(1.0));
   if (o.reduction == Reduction::none) return {losses, log_sums, divisor};
   const Array loss = Array::empty({}, dtype, scores.device());
   kernels::on<kernels::CrossEntropy>(scores.device())
-      .total(dtype, losses.numel(), o.reduction == Reduction::mean, losses.raw(), used.raw(), loss.raw(), divisor.raw());
+      .total(dtype, losses.numel(), o.reduction == Reduction::mean, losses.raw(), used.raw(),
+             loss.raw(), divisor.raw());
   return {loss, log_sums, divisor};
 }
 
-Array cross_entropy_backward(const Array& scores, const Array& targets, const std::optional<Array>& weight,
-                             const CrossEntropyResult& saved, const Array& grad, const CrossEntropyOptions& o) {
+Array cross_entropy_backward(const Array& scores, const Array& targets,
+                             const std::optional<Array>& weight, const CrossEntropyResult& saved,
+                             const Array& grad, const CrossEntropyOptions& o) {
   const Prepared p = prepare(scores, targets, weight, o);
   const Array scaled = binary(kernels::Binary::divide, {&grad}, {&saved.divisor});
   const Array dlosses = contiguous(expand(scaled, targets.shape()));
   const Array dscores = Array::empty_like(p.scores, scores.dtype());
   if (dscores.numel())
     kernels::on<kernels::CrossEntropy>(scores.device())
-        .backward(scores.dtype(), p.params, p.scores.raw(), p.targets.data<int64_t>(), raw_or_null(p.weight),
-                  saved.log_sums.raw(), dlosses.raw(), dscores.raw());
+        .backward(scores.dtype(), p.params, p.scores.raw(), p.targets.data<int64_t>(),
+                  raw_or_null(p.weight), saved.log_sums.raw(), dlosses.raw(), dscores.raw());
   return dscores;
 }
 

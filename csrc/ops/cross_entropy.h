@@ -17,14 +17,16 @@ struct CrossEntropyOptions {
 };
 
 struct CrossEntropyResult {
-  Array loss;       // 0-d, or like the targets with Reduction::none
-  Array log_sums;   // for backward
-  Array divisor;    // 0-d: what the mean divides by
+  Array loss;      // 0-d, or like the targets with Reduction::none
+  Array log_sums;  // for backward
+  Array divisor;   // 0-d: what the mean divides by
 };
 
-CrossEntropyResult cross_entropy(const Array& scores, const Array& targets, const std::optional<Array>& weight,
+CrossEntropyResult cross_entropy(const Array& scores, const Array& targets,
+                                 const std::optional<Array>& weight,
                                  const CrossEntropyOptions& options);
-Array cross_entropy_backward(const Array& scores, const Array& targets, const std::optional<Array>& weight,
-                             const CrossEntropyResult& saved, const Array& grad, const CrossEntropyOptions& options);
+Array cross_entropy_backward(const Array& scores, const Array& targets,
+                             const std::optional<Array>& weight, const CrossEntropyResult& saved,
+                             const Array& grad, const CrossEntropyOptions& options);
 
 }  // namespace lamina::ops

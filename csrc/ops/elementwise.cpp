@@ -30,7 +30,8 @@ bool casts_to(DType from, DType to) {
   return to != DType::boolean || from == DType::boolean;
 }
 
-// The dtypes of one call: what operands promote to, what the result has, and what the kernel computes in.
+// The dtypes of one call: what operands promote to, what the result has, and what the kernel
+// computes in.
 struct Types {
   DType operands, result, compute;
 };
@@ -40,8 +41,10 @@ Types types_of(Unary op, DType a) {
   switch (op) {
     case Unary::isnan:
     case Unary::isinf:
-    case Unary::isfinite: return {a, DType::boolean, a == DType::float64 ? a : DType::float32};
-    case Unary::logical_not: return {DType::boolean, DType::boolean, DType::boolean};
+    case Unary::isfinite:
+      return {a, DType::boolean, a == DType::float64 ? a : DType::float32};
+    case Unary::logical_not:
+      return {DType::boolean, DType::boolean, DType::boolean};
     case Unary::square:
       if (a == DType::boolean) return {DType::int64, DType::int64, DType::int64};
       return {a, a, compute_dtype(a)};
@@ -50,15 +53,18 @@ Types types_of(Unary op, DType a) {
     case Unary::relu:
       check<TypeError>(a != DType::boolean, "[", op_name, "] expected numbers, got bool");
       return {a, a, compute_dtype(a)};
-    case Unary::sign: return {a, a, compute_dtype(a)};
+    case Unary::sign:
+      return {a, a, compute_dtype(a)};
     case Unary::bitwise_not:
-      check<TypeError>(!is_floating(a), "[", op_name, "] expected integers or bool, got ", lamina::name(a));
+      check<TypeError>(!is_floating(a), "[", op_name, "] expected integers or bool, got ",
+                       lamina::name(a));
       return {a, a, compute_dtype(a)};
     case Unary::floor:
     case Unary::ceil:
     case Unary::round:
     case Unary::trunc:
-    case Unary::nan_to_num: return {a, a, a == DType::float64 ? a : DType::float32};
+    case Unary::nan_to_num:
+      return {a, a, a == DType::float64 ? a : DType::float32};
     case Unary::frac:
     case Unary::round_to:
     case Unary::leaky_relu:
@@ -68,9 +74,11 @@ Types types_of(Unary op, DType a) {
     case Unary::silu:
     case Unary::softplus:
     case Unary::clamp:
-      check<TypeError>(is_floating(a), "[", op_name, "] expected a floating dtype, got ", lamina::name(a));
+      check<TypeError>(is_floating(a), "[", op_name, "] expected a floating dtype, got ",
+                       lamina::name(a));
       return {a, a, compute_dtype(a)};
-    default: return {floating(a), floating(a), compute_dtype(floating(a))};
+    default:
+      return {floating(a), floating(a), compute_dtype(floating(a))};
   }
 }
 
@@ -85,12 +93,15 @@ bool in(Binary op, Binary first, Binary last) { return op >= first && op <= last
 Types types_of(Binary op, DType promoted) {
   const char* op_name = name(op);
   if (in(op, Binary::eq, Binary::ge)) return {promoted, DType::boolean, compute_dtype(promoted)};
-  if (in(op, Binary::logical_and, Binary::logical_xor)) return {DType::boolean, DType::boolean, DType::boolean};
-  if (op == Binary::divide || op == Binary::atan2 || op >= Binary::relu_backward) promoted = floating(promoted);
+  if (in(op, Binary::logical_and, Binary::logical_xor))
+    return {DType::boolean, DType::boolean, DType::boolean};
+  if (op == Binary::divide || op == Binary::atan2 || op >= Binary::relu_backward)
+    promoted = floating(promoted);
   if (in(op, Binary::bitwise_and, Binary::shift_right)) {
     const bool shift = op >= Binary::shift_left;
     check<TypeError>(!is_floating(promoted) && !(shift && promoted == DType::boolean), "[", op_name,
-                     "] expected integers", shift ? "" : " or bool", ", got ", lamina::name(promoted));
+                     "] expected integers", shift ? "" : " or bool", ", got ",
+                     lamina::name(promoted));
   }
   if (op == Binary::subtract || in(op, Binary::floor_divide, Binary::pow))
     check<TypeError>(promoted != DType::boolean, "[", op_name, "] expected numbers, got bool",
@@ -108,13 +119,14 @@ Types types_of(Ternary op, DType promoted) {
 }
 
 // One operand as the loop wants it; a number is written to `number`.
-Operands ready(const Operand& o, const Types& types, const Dims& shape, DType& dtype, uint64_t& number,
-               const char* op) {
+Operands ready(const Operand& o, const Types& types, const Dims& shape, DType& dtype,
+               uint64_t& number, const char* op) {
   if (o.array) {
     dtype = o.array->dtype();
     return {o.array->raw(), broadcast_strides(*o.array, shape)};
   }
-  // Checked against the promoted dtype; comparisons also see it rounded to it, arithmetic keeps it as it is.
+  // Checked against the promoted dtype; comparisons also see it rounded to it, arithmetic keeps it
+  // as it is.
   dtype = types.result == DType::boolean ? types.operands : types.compute;
   write_scalar(o.scalar, types.operands, &number, op);
   if (dtype != types.operands) write_scalar(o.scalar, dtype, &number, op);
@@ -123,21 +135,23 @@ Operands ready(const Operand& o, const Types& types, const Dims& shape, DType& d
 
 // The result's memory: `out` or new, in the order of the first operand that has the full shape.
 template <int N>
-Array allocate(const Operand* const (&operands)[N], const Dims& shape, DType dtype, const Array* out, const char* op,
-               bool& detour) {
+Array allocate(const Operand* const (&operands)[N], const Dims& shape, DType dtype,
+               const Array* out, const char* op, bool& detour) {
   Device device{};
   const Array* like = nullptr;
   bool first = true;
   for (const Operand* o : operands) {
     if (!o->array) continue;
-    check(first || o->array->device() == device, "[", op, "] expected all operands on one device, got ",
-          lamina::name(device), " and ", lamina::name(o->array->device()));
+    check(first || o->array->device() == device, "[", op,
+          "] expected all operands on one device, got ", lamina::name(device), " and ",
+          lamina::name(o->array->device()));
     device = o->array->device();
     first = false;
     if (!like && o->array->shape() == shape) like = o->array;
   }
   if (!out) return like ? Array::empty_like(*like, dtype) : Array::empty(shape, dtype, device, op);
-  check(shape == out->shape(), "[", op, "] expected an output of shape ", shape, ", got ", out->shape());
+  check(shape == out->shape(), "[", op, "] expected an output of shape ", shape, ", got ",
+        out->shape());
   check<TypeError>(casts_to(dtype, out->dtype()), "[", op, "] result type ", lamina::name(dtype),
                    " can't be written to ", lamina::name(out->dtype()));
   begin_write(*out, op);
@@ -146,8 +160,8 @@ Array allocate(const Operand* const (&operands)[N], const Dims& shape, DType dty
 }
 
 template <class Op, int N, class Kernel>
-Array run(Op op, const Operand* const (&operands)[N], const Types& types, const Parameters& parameters,
-          const Array* out, Kernel kernel) {
+Array run(Op op, const Operand* const (&operands)[N], const Types& types,
+          const Parameters& parameters, const Array* out, Kernel kernel) {
   const char* op_name = name(op);
   Dims shape = shape_of(*operands[0]);
   for (int k = 1; k < N; ++k) shape = broadcast_shapes(shape, shape_of(*operands[k]), op_name);
@@ -161,7 +175,8 @@ Array run(Op op, const Operand* const (&operands)[N], const Types& types, const 
     for (int k = 0; k < N; ++k)
       ready_operands[k + 1] = ready(*operands[k], types, shape, dtypes[k + 1], numbers[k], op_name);
     const auto loop = make_loop<N + 1>(shape, ready_operands);
-    (kernels::on<Elementwise>(result.device()).*kernel)(op, types.compute, dtypes, loop, parameters.p);
+    (kernels::on<Elementwise>(result.device()).*kernel)(op, types.compute, dtypes, loop,
+                                                        parameters.p);
   }
   if (!detour) return result;
   copy_to(*out, result);
@@ -170,9 +185,23 @@ Array run(Op op, const Operand* const (&operands)[N], const Types& types, const 
 
 // Integer division by zero has no result; torch raises too.
 void check_divisor(Binary op, const Operand& b) {
-  const bool zero = b.array ? b.array->numel() > 0 && !*reduce(kernels::Reduce::all, *b.array, {}).data<bool>()
-                            : b.scalar.as_double() == 0;
+  const bool zero =
+      b.array ? b.array->numel() > 0 && !*reduce(kernels::Reduce::all, *b.array, {}).data<bool>()
+              : b.scalar.as_double() == 0;
   check<RuntimeError>(!zero, "[", name(op), "] integer division by zero");
+}
+
+// Bounds as elements of the dtype, so that an element that equals one does so in any arithmetic.
+Parameters as_elements(const Parameters& parameters, DType dtype) {
+  if (dtype == DType::float64) return parameters;
+  Parameters rounded;
+  for (int i = 0; i < 3; ++i) {
+    const float x = static_cast<float>(parameters.p[i]);
+    rounded.p[i] = dtype == DType::float16    ? static_cast<float>(float16(x))
+                   : dtype == DType::bfloat16 ? static_cast<float>(bfloat16(x))
+                                              : x;
+  }
+  return rounded;
 }
 
 }  // namespace
@@ -186,45 +215,88 @@ Array unary(Unary op, const Array& a, const Parameters& parameters, const Array*
     copy_to(*out, a);
     return *out;
   }
-  return run(op, operands, types_of(op, a.dtype()), parameters, out, &Elementwise::unary);
+  const Types types = types_of(op, a.dtype());
+  if (op == Unary::clamp)
+    return run(op, operands, types, as_elements(parameters, a.dtype()), out, &Elementwise::unary);
+  return run(op, operands, types, parameters, out, &Elementwise::unary);
 }
 
-Array binary(Binary op, const Operand& a, const Operand& b, const Parameters& parameters, const Array* out) {
+Array binary(Binary op, const Operand& a, const Operand& b, const Parameters& parameters,
+             const Array* out) {
   const Operand* const operands[] = {&a, &b};
   const Types types = types_of(op, result_type({&a, &b}));
-  if (in(op, Binary::floor_divide, Binary::fmod) && !is_floating(types.operands)) check_divisor(op, b);
+  if (in(op, Binary::floor_divide, Binary::fmod) && !is_floating(types.operands))
+    check_divisor(op, b);
+  if (op == Binary::clamp_backward || op == Binary::hardtanh_backward)
+    return run(op, operands, types, as_elements(parameters, types.operands), out,
+               &Elementwise::binary);
   return run(op, operands, types, parameters, out, &Elementwise::binary);
 }
 
-Array ternary(Ternary op, const Operand& a, const Operand& b, const Operand& c, const Parameters& parameters,
-              const Array* out) {
+Array ternary(Ternary op, const Operand& a, const Operand& b, const Operand& c,
+              const Parameters& parameters, const Array* out) {
   const Operand* const operands[] = {&a, &b, &c};
   if (op == Ternary::where)
-    check<TypeError>(a.array && a.array->dtype() == DType::boolean, "[where] expected a condition of dtype bool",
-                     a.array ? ", got " : "", a.array ? lamina::name(a.array->dtype()) : "");
+    check<TypeError>(a.array && a.array->dtype() == DType::boolean,
+                     "[where] expected a condition of dtype bool", a.array ? ", got " : "",
+                     a.array ? lamina::name(a.array->dtype()) : "");
   const DType promoted = op == Ternary::where ? result_type({&b, &c}) : result_type({&a, &b, &c});
   return run(op, operands, types_of(op, promoted), parameters, out, &Elementwise::ternary);
 }
 
 const char* name(Unary op) {
   constexpr const char* names[] = {
-      "neg",  "abs",   "sign",  "square", "bitwise_not", "relu", "logical_not", "floor", "ceil",  "round",
-      "trunc", "frac", "sqrt",  "rsqrt",  "reciprocal",  "exp",  "exp2",        "expm1", "log",   "log2",
-      "log10", "log1p", "sin",  "cos",    "tan",         "asin", "acos",        "atan",  "sinh",  "cosh",
-      "tanh", "sigmoid", "erf", "erfc",   "isnan",       "isinf", "isfinite",   "nan_to_num", "round",
-      "leaky_relu", "elu", "gelu", "gelu", "silu", "softplus", "clamp"};
+      "neg",  "abs",   "sign",  "square", "bitwise_not", "relu",       "logical_not", "floor",
+      "ceil", "round", "trunc", "frac",   "sqrt",        "rsqrt",      "reciprocal",  "exp",
+      "exp2", "expm1", "log",   "log2",   "log10",       "log1p",      "sin",         "cos",
+      "tan",  "asin",  "acos",  "atan",   "sinh",        "cosh",       "tanh",        "sigmoid",
+      "erf",  "erfc",  "isnan", "isinf",  "isfinite",    "nan_to_num", "round",       "leaky_relu",
+      "elu",  "gelu",  "gelu",  "silu",   "softplus",    "clamp"};
   static_assert(std::size(names) == static_cast<size_t>(Unary::clamp) + 1);
   return names[static_cast<int>(op)];
 }
 
 const char* name(Binary op) {
-  constexpr const char* names[] = {
-      "add", "sub", "mul", "div", "floor_divide", "div", "remainder", "fmod", "pow", "maximum", "minimum", "fmax",
-      "fmin", "atan2", "eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor", "bitwise_and",
-      "bitwise_or", "bitwise_xor", "bitwise_left_shift", "bitwise_right_shift", "relu_backward",
-      "leaky_relu_backward", "elu_backward", "sigmoid_backward", "tanh_backward", "gelu_backward", "gelu_backward",
-      "silu_backward", "softplus_backward", "clamp_backward"};
-  static_assert(std::size(names) == static_cast<size_t>(Binary::clamp_backward) + 1);
+  constexpr const char* names[] = {"add",
+                                   "sub",
+                                   "mul",
+                                   "div",
+                                   "floor_divide",
+                                   "div",
+                                   "remainder",
+                                   "fmod",
+                                   "pow",
+                                   "maximum",
+                                   "minimum",
+                                   "fmax",
+                                   "fmin",
+                                   "atan2",
+                                   "eq",
+                                   "ne",
+                                   "lt",
+                                   "le",
+                                   "gt",
+                                   "ge",
+                                   "logical_and",
+                                   "logical_or",
+                                   "logical_xor",
+                                   "bitwise_and",
+                                   "bitwise_or",
+                                   "bitwise_xor",
+                                   "bitwise_left_shift",
+                                   "bitwise_right_shift",
+                                   "relu_backward",
+                                   "leaky_relu_backward",
+                                   "elu_backward",
+                                   "sigmoid_backward",
+                                   "tanh_backward",
+                                   "gelu_backward",
+                                   "gelu_backward",
+                                   "silu_backward",
+                                   "softplus_backward",
+                                   "clamp_backward",
+                                   "hardtanh_backward"};
+  static_assert(std::size(names) == static_cast<size_t>(Binary::hardtanh_backward) + 1);
   return names[static_cast<int>(op)];
 }
 

@@ -1,7 +1,7 @@
 // Elementwise ops with broadcasting and torch's type promotion.
 //
-// With `out`, the result is written there, whatever the dtype that it casts to; `out` may be one of the operands (an op in
-// place) or overlap them.  Returns the result.
+// With `out`, the result is written there, whatever the dtype that it casts to; `out` may be one of
+// the operands (an op in place) or overlap them.  Returns the result.
 #pragma once
 
 #include "kernels/elementwise.h"
@@ -13,9 +13,10 @@ struct Parameters {
   double p[3] = {};
 };
 
-Array unary(kernels::Unary op, const Array& a, const Parameters& parameters = {}, const Array* out = nullptr);
-Array binary(kernels::Binary op, const Operand& a, const Operand& b, const Parameters& parameters = {},
-             const Array* out = nullptr);
+Array unary(kernels::Unary op, const Array& a, const Parameters& parameters = {},
+            const Array* out = nullptr);
+Array binary(kernels::Binary op, const Operand& a, const Operand& b,
+             const Parameters& parameters = {}, const Array* out = nullptr);
 Array ternary(kernels::Ternary op, const Operand& a, const Operand& b, const Operand& c,
               const Parameters& parameters = {}, const Array* out = nullptr);
 

@@ -212,7 +212,6 @@ void assign(const Array& a, const Operand& value) {
             broadcast_shapes(a.shape(), source.shape(), "index") == a.shape(),
         "[index] expected values that broadcast to ", a.shape(), ", got shape ",
         value.array->shape());
-  if (source.storage().get() == a.storage().get()) source = clone(source);
   begin_write(a, "index");
   copy_to(a, source);
 }

@@ -11,7 +11,8 @@ Dims broadcast_shapes(const Dims& a, const Dims& b, const char* op) {
   const int lead = longer.size() - shorter.size();
   for (int d = 0; d < shorter.size(); ++d) {
     const int64_t x = longer[lead + d], y = shorter[d];
-    check(x == y || x == 1 || y == 1, "[", op, "] expected shapes that broadcast, got ", a, " and ", b);
+    check(x == y || x == 1 || y == 1, "[", op, "] expected shapes that broadcast, got ", a, " and ",
+          b);
     shape[lead + d] = x == 1 ? y : x;
   }
   return shape;
@@ -40,7 +41,8 @@ void plan_loop(const Dims& shape, Operands* operands, int count, int* rank, int6
   for (int i = 0; i < n; ++i) {
     const int d = order[i];
     bool merges = r > 0;
-    for (int k = 0; merges && k < count; ++k) merges = out_strides[k][r - 1] == stride(k, d) * shape[d];
+    for (int k = 0; merges && k < count; ++k)
+      merges = out_strides[k][r - 1] == stride(k, d) * shape[d];
     if (!merges) ++r;
     out_shape[r - 1] = merges ? out_shape[r - 1] * shape[d] : shape[d];
     for (int k = 0; k < count; ++k) out_strides[k][r - 1] = stride(k, d);

@@ -1,4 +1,5 @@
-// Builds kernels::Loop: broadcasts operands to one shape, drops and merges dimensions, orders them by the output's memory.
+// Builds kernels::Loop: broadcasts operands to one shape, drops and merges dimensions, orders them
+// by the output's memory.
 #pragma once
 
 #include <array>

@@ -18,19 +18,22 @@ bool same_order(const Array& a, const Array& b) {
 // The tensors of one step; gradients of another memory order or dtype are copied into `held`.
 std::vector<OptimizerTensor> gather(const char* op, const Arrays& params, const Arrays& grads,
                                     std::initializer_list<const Arrays*> states, Arrays& held) {
-  check(params.size() == grads.size(), "[", op, "] expected a gradient a parameter, got ", grads.size(), " for ",
-        params.size());
+  check(params.size() == grads.size(), "[", op, "] expected a gradient a parameter, got ",
+        grads.size(), " for ", params.size());
   std::vector<OptimizerTensor> tensors;
   held.reserve(params.size());
   for (size_t i = 0; i < params.size(); ++i) {
     const Array& p = params[i];
     check(p.shape() == grads[i].shape(), "[", op, "] parameter ", i, " has shape ", p.shape(),
           ", but its gradient has ", grads[i].shape());
-    check<TypeError>(p.dtype() == params[0].dtype() && (p.dtype() == DType::float32 || p.dtype() == DType::float64),
-                     "[", op, "] expected parameters of one dtype, float32 or float64, got ", name(p.dtype()));
+    check<TypeError>(p.dtype() == params[0].dtype() &&
+                         (p.dtype() == DType::float32 || p.dtype() == DType::float64),
+                     "[", op, "] expected parameters of one dtype, float32 or float64, got ",
+                     name(p.dtype()));
     check(p.device() == grads[i].device(), "[", op, "] parameter ", i, " is on ", name(p.device()),
           ", but its gradient on ", name(grads[i].device()));
-    check<RuntimeError>(p.is_dense(), "[", op, "] parameter ", i, " has gaps in memory; clone() it first");
+    check<RuntimeError>(p.is_dense(), "[", op, "] parameter ", i,
+                        " has gaps in memory; clone() it first");
     begin_write(p, op);
     const Array* grad = &grads[i];
     if (!same_order(p, *grad) || grad->dtype() != p.dtype()) {
@@ -42,8 +45,8 @@ std::vector<OptimizerTensor> gather(const char* op, const Arrays& params, const 
     int slot = 0;
     for (const Arrays* state : states) {
       if (!state->empty()) {
-        check(state->size() == params.size() && (*state)[i].shape() == p.shape() && (*state)[i].dtype() == p.dtype() &&
-                  same_order((*state)[i], p),
+        check(state->size() == params.size() && (*state)[i].shape() == p.shape() &&
+                  (*state)[i].dtype() == p.dtype() && same_order((*state)[i], p),
               "[", op, "] the state of parameter ", i, " does not fit it");
         t.state[slot] = (*state)[i].raw();
       }
@@ -61,18 +64,20 @@ void sgd_step(const Arrays& params, const Arrays& grads, const Arrays& momentum_
   if (params.empty()) return;
   Arrays held;
   auto tensors = gather("sgd", params, grads, {&momentum_buffers}, held);
-  check(options.momentum == 0 || first.size() == params.size(), "[sgd] expected one flag a parameter");
+  check(options.momentum == 0 || first.size() == params.size(),
+        "[sgd] expected one flag a parameter");
   if (options.momentum != 0)
     for (size_t i = 0; i < tensors.size(); ++i) tensors[i].first = first[i];
   kernels::on<Optimizer>(params[0].device())
       .sgd(params[0].dtype(), tensors.data(), static_cast<int64_t>(tensors.size()), options);
 }
 
-void adam_step(const Arrays& params, const Arrays& grads, const Arrays& means, const Arrays& squares,
-               const Arrays& maxima, const std::vector<double>& steps, const kernels::AdamParams& options) {
+void adam_step(const Arrays& params, const Arrays& grads, const Arrays& means,
+               const Arrays& squares, const Arrays& maxima, const std::vector<double>& steps,
+               const kernels::AdamParams& options) {
   if (params.empty()) return;
-  check(means.size() == params.size() && squares.size() == params.size() && steps.size() == params.size() &&
-            (!options.amsgrad || maxima.size() == params.size()),
+  check(means.size() == params.size() && squares.size() == params.size() &&
+            steps.size() == params.size() && (!options.amsgrad || maxima.size() == params.size()),
         "[adam] expected state for every parameter");
   Arrays held;
   auto tensors = gather("adam", params, grads, {&means, &squares, &maxima}, held);

@@ -9,8 +9,8 @@ namespace {
 
 std::atomic<DType> g_default{DType::float32};
 
-// torch's rule for a category of higher priority meeting one of lower: the higher decides, unless it is integral and
-// the lower floating, or it is bool.
+// torch's rule for a category of higher priority meeting one of lower: the higher decides, unless
+// it is integral and the lower floating, or it is bool.
 std::optional<DType> combine(std::optional<DType> higher, std::optional<DType> lower) {
   if (!higher) return lower;
   if (!lower || is_floating(*higher)) return higher;
@@ -22,16 +22,20 @@ std::optional<DType> combine(std::optional<DType> higher, std::optional<DType> l
 
 DType promote(DType a, DType b) {
   const DType low = std::min(a, b), high = std::max(a, b);
-  if (low == DType::uint8 && high == DType::int8) return DType::int32;  // torch: int16, which lamina lacks
+  if (low == DType::uint8 && high == DType::int8)
+    return DType::int32;  // torch: int16, which lamina lacks
   if (low == DType::float16 && high == DType::bfloat16) return DType::float32;
   return high;
 }
 
 DType scalar_dtype(const Scalar& scalar) {
   switch (scalar.kind) {
-    case Scalar::Kind::boolean: return DType::boolean;
-    case Scalar::Kind::integer: return DType::int64;
-    case Scalar::Kind::floating: break;
+    case Scalar::Kind::boolean:
+      return DType::boolean;
+    case Scalar::Kind::integer:
+      return DType::int64;
+    case Scalar::Kind::floating:
+      break;
   }
   return default_dtype();
 }
@@ -49,7 +53,8 @@ DType result_type(std::initializer_list<const Operand*> operands) {
 DType default_dtype() { return g_default; }
 
 void set_default_dtype(DType dtype) {
-  check<TypeError>(is_floating(dtype), "[set_default_dtype] expected a floating dtype, got ", name(dtype));
+  check<TypeError>(is_floating(dtype), "[set_default_dtype] expected a floating dtype, got ",
+                   name(dtype));
   g_default = dtype;
 }
 
@@ -58,9 +63,10 @@ void write_scalar(const Scalar& scalar, DType dtype, void* to, const char* op) {
     using T = decltype(tag);
     if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
       if (scalar.kind != Scalar::Kind::floating)
-        check<RuntimeError>(scalar.integer >= static_cast<int64_t>(std::numeric_limits<T>::min()) &&
-                                scalar.integer <= static_cast<int64_t>(std::numeric_limits<T>::max()),
-                            "[", op, "] value ", scalar.integer, " does not fit ", name(dtype));
+        check<RuntimeError>(
+            scalar.integer >= static_cast<int64_t>(std::numeric_limits<T>::min()) &&
+                scalar.integer <= static_cast<int64_t>(std::numeric_limits<T>::max()),
+            "[", op, "] value ", scalar.integer, " does not fit ", name(dtype));
       *static_cast<T*>(to) = scalar.kind == Scalar::Kind::floating
                                  ? static_cast<T>(static_cast<int64_t>(scalar.floating))
                                  : static_cast<T>(scalar.integer);

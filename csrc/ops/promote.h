@@ -1,4 +1,5 @@
-// Type promotion with torch's meaning: arrays with dimensions decide before 0-d arrays, those before Python numbers.
+// Type promotion with torch's meaning: arrays with dimensions decide before 0-d arrays, those
+// before Python numbers.
 #pragma once
 
 #include <initializer_list>

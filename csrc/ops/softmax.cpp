@@ -11,7 +11,9 @@ namespace {
 using kernels::SoftmaxShape;
 
 // Channels-last memory has the channels side by side: rows of n along dimension 1.
-bool along_channels(const Array& x, int dim) { return dim == 1 && !x.is_contiguous() && x.is_channels_last(); }
+bool along_channels(const Array& x, int dim) {
+  return dim == 1 && !x.is_contiguous() && x.is_channels_last();
+}
 
 SoftmaxShape softmax_shape(const Array& x, int dim, bool rows) {
   const int64_t n = x.rank() ? x.size(dim) : 1;
@@ -37,7 +39,8 @@ Array softmax(const Array& input, int64_t dim, bool log) {
   const Array x = rows ? input : contiguous(input);
   Array y = Array::empty_like(x, x.dtype());
   if (x.numel())
-    kernels::on<kernels::Softmax>(x.device()).forward(x.dtype(), softmax_shape(x, d, rows), log, x.raw(), y.raw());
+    kernels::on<kernels::Softmax>(x.device())
+        .forward(x.dtype(), softmax_shape(x, d, rows), log, x.raw(), y.raw());
   return y;
 }
 

@@ -17,7 +17,9 @@ class dtype:  # noqa: N801 (torch's name)
 
     __slots__ = ("code", "is_floating_point", "itemsize", "name")
 
-    def __init__(self, name: str, code: builtins.int, itemsize: builtins.int, is_floating_point: builtins.bool) -> None:
+    def __init__(
+        self, name: str, code: builtins.int, itemsize: builtins.int, is_floating_point: builtins.bool
+    ) -> None:
         self.name = name
         self.code = code
         self.itemsize = itemsize

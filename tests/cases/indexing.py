@@ -290,8 +290,9 @@ CASES = [
             sample(Input((0, 3))),
             sample(Input((70000,), "bool")),
             sample(Input(kind="values", values=[0, 3])),
-        ]
-        + [sample(Input((), "values", values=True)), sample(Input((300, 200), "bool"))],
+            sample(Input((), "values", values=True)),
+            sample(Input((300, 200), "bool")),
+        ],
         lambda x: np.argwhere(x),
         "nonzero",
         differentiable=False,

@@ -89,8 +89,13 @@ CASES = [
     Case(
         "join.split",
         lamina.split,
-        [sample(Input((5, 2)), 2), sample(Input((5, 2)), 5), sample(Input((5, 2)), 9)]
-        + [sample(Input((2, 6)), [1, 0, 5], 1), sample(Input((2, 6)), 4, -1)],
+        [
+            sample(Input((5, 2)), 2),
+            sample(Input((5, 2)), 5),
+            sample(Input((5, 2)), 9),
+            sample(Input((2, 6)), [1, 0, 5], 1),
+            sample(Input((2, 6)), 4, -1),
+        ],
         parts,
         "split",
         errors=[

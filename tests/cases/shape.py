@@ -60,8 +60,15 @@ CASES = [
     Case(
         "shape.flatten",
         lamina.flatten,
-        [sample(X), sample(X, 1), sample(X, 0, 1), sample(X, -2, -1), sample(X, 1, 1), sample(Input(()))]
-        + [sample(Input((2, 0, 3)), 1)],
+        [
+            sample(X),
+            sample(X, 1),
+            sample(X, 0, 1),
+            sample(X, -2, -1),
+            sample(X, 1, 1),
+            sample(Input(())),
+            sample(Input((2, 0, 3)), 1),
+        ],
         None,
         "flatten",
         errors=[

@@ -96,8 +96,9 @@ CASES = [
             sample(X, 0),
             sample(X, 5, -1, False),
             sample(Input((3000,), "distinct"), 5),
-        ]
-        + [sample(Input((3000,), "distinct"), 100), sample(Input(()), 1)],
+            sample(Input((3000,), "distinct"), 100),
+            sample(Input(()), 1),
+        ],
         lambda x, k, dim=-1, largest=True: sort(x, dim, largest, k),
         "topk",
         errors=[

@@ -86,8 +86,12 @@ CASES = [
     Case(
         "strided.expand",
         lambda x, size: x.expand(size),
-        [sample(Input((3, 1)), (2, 3, 4)), sample(Input((3, 1)), (-1, 2)), sample(Input(()), (2,))]
-        + [sample(Input((1, 2)), (0, 2))],
+        [
+            sample(Input((3, 1)), (2, 3, 4)),
+            sample(Input((3, 1)), (-1, 2)),
+            sample(Input(()), (2,)),
+            sample(Input((1, 2)), (0, 2)),
+        ],
         lambda x, size: np.broadcast_to(
             x, [x.shape[i - len(size)] if s == -1 else s for i, s in enumerate(size)]
         ),
@@ -141,8 +145,13 @@ CASES = [
     Case(
         "strided.unfold",
         lambda x, *args: x.unfold(*args),
-        [sample(Input((7,)), 0, 3, 1), sample(Input((7,)), 0, 3, 2), sample(X, -1, 2, 2), sample(X, 1, 1, 5)]
-        + [sample(Input((2, 7, 3)), 1, 3, 3)],
+        [
+            sample(Input((7,)), 0, 3, 1),
+            sample(Input((7,)), 0, 3, 2),
+            sample(X, -1, 2, 2),
+            sample(X, 1, 1, 5),
+            sample(Input((2, 7, 3)), 1, 3, 3),
+        ],
         windows,
         lambda torch, x, *args: x.unfold(*args),
         errors=[
@@ -154,8 +163,13 @@ CASES = [
         Case(
             f"strided.atleast_{n}d",
             getattr(lamina, f"atleast_{n}d"),
-            [sample(Input(())), sample(Input((2,))), sample(Input((2, 3))), sample(Input((1, 2, 3, 4)))]
-            + [sample(Input((2,)), Input(()))],
+            [
+                sample(Input(())),
+                sample(Input((2,))),
+                sample(Input((2, 3))),
+                sample(Input((1, 2, 3, 4))),
+                sample(Input((2,)), Input(())),
+            ],
             lambda *xs, n=n: getattr(np, f"atleast_{n}d")(*xs),
             f"atleast_{n}d",
         )

@@ -74,7 +74,7 @@ def take_place(tensor: Tensor, result: Tensor) -> None:
     """Gives ``tensor``, which has the values of ``result`` by now, its place in the graph."""
     base = tensor._base
     if base is None:
-        _move(tensor, result)
+        move(tensor, result)
         _follow(tensor, except_for=None)
         return
     if not base._array.is_dense():
@@ -82,12 +82,12 @@ def take_place(tensor: Tensor, result: Tensor) -> None:
             "[in place] a view of a tensor with gaps in memory can't be written to while recording"
         )
     saved = (_geometry(base), _geometry(tensor))
-    _move(base, record(base.detach(), _replace_region_backward, (base, result), saved))
-    _move(tensor, result)
+    move(base, record(base.detach(), _replace_region_backward, (base, result), saved))
+    move(tensor, result)
     _follow(base, except_for=tensor)
 
 
-def _move(tensor: Tensor, place: Tensor) -> None:
+def move(tensor: Tensor, place: Tensor) -> None:
     """Gives ``tensor`` the place in the graph that ``place`` has; a kept gradient goes along."""
     keeper = tensor._keeper
     tensor._requires_grad, tensor._edge = True, place._edge
@@ -104,7 +104,7 @@ def _follow(base: Tensor, except_for: Tensor | None) -> None:
     for ref in list(base._views or ()):
         view = ref()
         if view is not None and view is not except_for and view.dtype is base.dtype:
-            _move(view, as_strided(base, *_geometry(view)))
+            move(view, as_strided(base, *_geometry(view)))
 
 
 def _geometry(tensor: Tensor) -> Geometry:

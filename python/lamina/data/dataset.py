@@ -20,6 +20,8 @@ from .random import Purpose, draw_seed, permutation, seek_sample
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from lamina.random import Generator
+
 Sample = TypeVar("Sample", covariant=True)
 
 
@@ -193,7 +195,7 @@ class ConcatDataset(Dataset[Any]):
 
 
 def random_split(
-    dataset: Dataset[Sample], lengths: Sequence[int | float], generator: lamina.Generator | None = None
+    dataset: Dataset[Sample], lengths: Sequence[int | float], generator: Generator | None = None
 ) -> list[Subset[Sample]]:
     """Splits ``dataset`` at random into disjoint parts.
 

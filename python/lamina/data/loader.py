@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections import abc
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, se
 from .worker import WorkerInfo, Workers, enter_worker
 
 if TYPE_CHECKING:
-    import lamina
+    from lamina.random import Generator
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class DataLoader:
         drop_last: bool = False,
         timeout: float = 0,
         worker_init_fn: Callable[[int], None] | None = None,
-        generator: lamina.Generator | None = None,
+        generator: Generator | None = None,
         *,
         prefetch_factor: int | None = None,
         persistent_workers: bool = False,
@@ -147,7 +148,7 @@ class DataLoader:
                 yield batch
         self._position = (epoch + 1, 0)
 
-    def _fetched(self, tasks: Iterator[Task]) -> Generator[Any, None, None]:
+    def _fetched(self, tasks: Iterator[Task]) -> abc.Generator[Any, None, None]:
         if self.num_workers:
             ahead = self.num_workers * (self.prefetch_factor or 1)
             yield from Workers(self._fetch, self.num_workers, ahead, self.timeout, self._start_worker).run(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    import lamina
+    from lamina.random import Generator
 
 
 class Purpose(IntEnum):
@@ -40,7 +40,7 @@ def permutation(seed: int, epoch: int, n: int, purpose: Purpose = Purpose.ORDER)
     return np.argsort(philox(seed, epoch, 0, purpose).random_raw(n), kind="stable")
 
 
-def draw_seed(generator: lamina.Generator | None) -> int:
+def draw_seed(generator: Generator | None) -> int:
     """A fresh 63-bit seed from ``generator``, by default the one that ``lamina.manual_seed`` seeds."""
     import lamina
 

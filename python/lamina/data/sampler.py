@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .random import Purpose, draw_seed, permutation, philox
 
 if TYPE_CHECKING:
-    import lamina
+    from lamina.random import Generator
 
 T = TypeVar("T", covariant=True)
 
@@ -49,7 +49,7 @@ class SequentialSampler(Sampler[int]):
 class SeededSampler(Sampler[int]):
     """Base of random samplers: every pass draws the order of (seed, epoch) and moves to the next epoch."""
 
-    def __init__(self, generator: lamina.Generator | None) -> None:
+    def __init__(self, generator: Generator | None) -> None:
         self.seed = draw_seed(generator)
         self.epoch = 0
 
@@ -89,7 +89,7 @@ class RandomSampler(SeededSampler):
         data_source: Sized,
         replacement: bool = False,
         num_samples: int | None = None,
-        generator: lamina.Generator | None = None,
+        generator: Generator | None = None,
     ) -> None:
         if num_samples is not None and num_samples <= 0:
             raise ValueError(f"[RandomSampler] expected a positive num_samples, got {num_samples}")
@@ -125,7 +125,7 @@ class RandomSampler(SeededSampler):
 class SubsetRandomSampler(SeededSampler):
     """A random order of the given indices."""
 
-    def __init__(self, indices: Sequence[int], generator: lamina.Generator | None = None) -> None:
+    def __init__(self, indices: Sequence[int], generator: Generator | None = None) -> None:
         super().__init__(generator)
         self.indices = indices
 
@@ -158,7 +158,7 @@ class WeightedRandomSampler(SeededSampler):
         weights: Sequence[float],
         num_samples: int,
         replacement: bool = True,
-        generator: lamina.Generator | None = None,
+        generator: Generator | None = None,
     ) -> None:
         self.weights = np.asarray(weights, np.float64)
         valid = self.weights.ndim == 1 and bool(np.all(self.weights >= 0)) and np.isfinite(self.weights.sum())
@@ -182,7 +182,9 @@ class WeightedRandomSampler(SeededSampler):
             cumulative = np.cumsum(self.weights)
             drawn = np.searchsorted(cumulative, draw(self.num_samples) * cumulative[-1], side="right")
             # a draw of almost 1 may round up to the total, past the last weight that is not zero
-            return np.minimum(drawn, np.flatnonzero(self.weights)[-1]).astype(np.int64)
+            last = int(np.flatnonzero(self.weights)[-1])
+            clipped: NDArray[np.int64] = np.minimum(drawn, last)
+            return clipped
         exponential = -np.log1p(-draw(len(self.weights)))
         with np.errstate(divide="ignore", invalid="ignore"):
             times = np.where(self.weights > 0, exponential / self.weights, np.inf)

@@ -49,4 +49,5 @@ class SmallResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Images [N, in_channels, H, W] -> class scores [N, num_classes]."""
         features = self.pool(self.blocks(self.stem(x)))  # [N, widths[-1], 1, 1]
-        return self.classifier(features.flatten(1))
+        scores: Tensor = self.classifier(features.flatten(1))
+        return scores

@@ -58,7 +58,9 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
             raise ValueError(f"[calculate_gain] expected a number as negative slope, got {param!r}")
         return math.sqrt(2.0 / (1 + slope**2))
     if nonlinearity not in _GAINS:
-        raise ValueError(f"[calculate_gain] expected one of leaky_relu, {', '.join(_GAINS)}, got {nonlinearity!r}")
+        raise ValueError(
+            f"[calculate_gain] expected one of leaky_relu, {', '.join(_GAINS)}, got {nonlinearity!r}"
+        )
     return _GAINS[nonlinearity]
 
 
@@ -69,7 +71,9 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
 
 
 @_in_place
-def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
+def normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
+) -> Tensor:
     """Draws from the normal distribution."""
     return tensor.normal_(mean, std, generator=generator)
 
@@ -223,7 +227,9 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
     if tensor.numel() == 0:
         return tensor
     rows = tensor.shape[0]
-    drawn = tensor.detach().clone().contiguous().normal_(generator=generator).double().numpy().reshape(rows, -1)
+    drawn = (
+        tensor.detach().clone().contiguous().normal_(generator=generator).double().numpy().reshape(rows, -1)
+    )
     tall = drawn if drawn.shape[0] >= drawn.shape[1] else drawn.T
     q, r = np.linalg.qr(tall)
     q = q * np.sign(np.diag(r))  # makes the decomposition, and so the distribution, unique

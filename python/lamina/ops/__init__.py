@@ -16,6 +16,7 @@ from lamina.ops.moments import *  # noqa: F403
 from lamina.ops.power import *  # noqa: F403
 from lamina.ops.printing import *  # noqa: F403
 from lamina.ops.random import *  # noqa: F403
+from lamina.ops.ranges import *  # noqa: F403
 from lamina.ops.rearrange import *  # noqa: F403
 from lamina.ops.reduce import *  # noqa: F403
 from lamina.ops.select import *  # noqa: F403
@@ -24,4 +25,3 @@ from lamina.ops.sort import *  # noqa: F403
 from lamina.ops.split import *  # noqa: F403
 from lamina.ops.strided import *  # noqa: F403
 from lamina.ops.unary import *  # noqa: F403
-from lamina.ops.ranges import *  # noqa: F403

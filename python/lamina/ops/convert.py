@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lamina import _C
-from lamina import dtypes
+from lamina import _C, dtypes
 from lamina.autograd.graph import Node, record, tracks
 from lamina.devices import device
 from lamina.dtypes import dtype
@@ -30,7 +29,12 @@ channels_last = memory_format("channels_last")
 
 @method()
 def to(
-    self: Tensor, *args: Any, dtype: dtype | None = None, device: Any = None, copy: bool = False, **options: Any
+    self: Tensor,
+    *args: Any,
+    dtype: dtype | None = None,
+    device: Any = None,
+    copy: bool = False,
+    **options: Any,
 ) -> Tensor:
     """This tensor with another dtype or on another device; itself if nothing changes.
 

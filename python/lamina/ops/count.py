@@ -34,9 +34,7 @@ def unique(
 
 
 @method()
-def unique_consecutive(
-    input: Tensor, return_inverse: bool = False, return_counts: bool = False
-) -> Any:
+def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False) -> Any:
     """The elements without those equal to the one before; arguments as :func:`lamina.unique`.
 
     Example:
@@ -100,11 +98,15 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
         tensor([1, 2])
     """
     if input._array.ndim != 1 or input.dtype.is_floating_point or input.dtype is dtypes.bool:
-        raise ValueError(f"[bincount] expected a vector of integers, got {input.dtype} of shape {tuple(input.shape)}")
+        raise ValueError(
+            f"[bincount] expected a vector of integers, got {input.dtype} of shape {tuple(input.shape)}"
+        )
     if minlength < 0:
         raise ValueError(f"[bincount] expected a minlength of at least 0, got {minlength}")
     if weights is not None and weights._array.shape != input._array.shape:
-        raise ValueError(f"[bincount] expected weights of shape {tuple(input.shape)}, got {tuple(weights.shape)}")
+        raise ValueError(
+            f"[bincount] expected weights of shape {tuple(input.shape)}, got {tuple(weights.shape)}"
+        )
     index = _C.cast(input._array, dtypes.int64.code)
     low, high = _C.extent(index) if index.numel else (0, -1)
     if low < 0:
@@ -138,7 +140,9 @@ def searchsorted(
         tensor([1, 3])
     """
     if side not in (None, "left", "right") or (side == "left" and right):
-        raise ValueError(f"[searchsorted] expected side to be 'left' or 'right' and to agree with right, got {side!r}")
+        raise ValueError(
+            f"[searchsorted] expected side to be 'left' or 'right' and to agree with right, got {side!r}"
+        )
     return _searched(sorted_sequence, input, right or side == "right", out_int32, "searchsorted")
 
 
@@ -158,7 +162,9 @@ def bucketize(
         tensor([1, 3])
     """
     if boundaries._array.ndim != 1:
-        raise ValueError(f"[bucketize] expected boundaries of 1 dimension, got shape {tuple(boundaries.shape)}")
+        raise ValueError(
+            f"[bucketize] expected boundaries of 1 dimension, got shape {tuple(boundaries.shape)}"
+        )
     return _searched(boundaries, input, right, out_int32, "bucketize")
 
 

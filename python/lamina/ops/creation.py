@@ -92,7 +92,9 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
     return Tensor(_C.from_numpy(array))
 
 
-def empty(*size: Any, dtype: dtype | None = None, device: Device = None, requires_grad: bool = False) -> Tensor:
+def empty(
+    *size: Any, dtype: dtype | None = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor of the given sizes whose elements are whatever the memory held.
 
     Args:
@@ -126,19 +128,27 @@ def full(
     return result.requires_grad_() if requires_grad else result
 
 
-def zeros(*size: Any, dtype: dtype | None = None, device: Device = None, requires_grad: bool = False) -> Tensor:
+def zeros(
+    *size: Any, dtype: dtype | None = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor of zeros; arguments as :func:`lamina.empty`.
 
     Example:
         >>> lamina.zeros(2, 3).shape
         lamina.Size([2, 3])
     """
-    return full(shape_of(size, "zeros"), 0, dtype=dtype or _default(), device=device, requires_grad=requires_grad)
+    return full(
+        shape_of(size, "zeros"), 0, dtype=dtype or _default(), device=device, requires_grad=requires_grad
+    )
 
 
-def ones(*size: Any, dtype: dtype | None = None, device: Device = None, requires_grad: bool = False) -> Tensor:
+def ones(
+    *size: Any, dtype: dtype | None = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor of ones; arguments as :func:`lamina.empty`."""
-    return full(shape_of(size, "ones"), 1, dtype=dtype or _default(), device=device, requires_grad=requires_grad)
+    return full(
+        shape_of(size, "ones"), 1, dtype=dtype or _default(), device=device, requires_grad=requires_grad
+    )
 
 
 def empty_like(
@@ -200,7 +210,10 @@ def zero_(self: Tensor) -> Tensor:
 
 
 def _like_self(self: Tensor, dtype: dtype | None, device: Device) -> dict[str, Any]:
-    return {"dtype": self.dtype if dtype is None else dtype, "device": self.device if device is None else device}
+    return {
+        "dtype": self.dtype if dtype is None else dtype,
+        "device": self.device if device is None else device,
+    }
 
 
 @method()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from lamina import _C
+from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.tensor import Tensor, method
+
+if TYPE_CHECKING:
+    from lamina.autograd.graph import Rule
 
 __all__ = ["add", "div", "divide", "mul", "multiply", "neg", "negative", "sub", "subtract", "true_divide"]
 
@@ -29,11 +33,8 @@ def raw(x: Any, op: str) -> Any:
 
 
 def compute(kernel: Callable[..., _C.Array], op: str, *operands: Any) -> Tensor:
-    """The result of a kernel that takes tensors and numbers; arrays of NumPy and others take the slower way."""
-    try:
-        return Tensor(kernel(*operands))
-    except TypeError:
-        return Tensor(kernel(*[raw(x, op) for x in operands]))
+    """The result of a kernel that takes arrays and numbers."""
+    return Tensor(kernel(*[x._array if isinstance(x, Tensor) else raw(x, op) for x in operands]))
 
 
 def write(kernel_out: Callable[..., None], op: str, out: Tensor, *operands: Any) -> Tensor:
@@ -69,7 +70,7 @@ def not_a_tensor(op: str, x: Any) -> NoReturn:
 
 
 def inplace(function: Callable[..., Tensor], *names: str) -> Callable[..., Tensor]:
-    """Makes the method ``x.name_(...)``, which writes over x: with ``out=x``, or through the graph where it is recorded."""
+    """Makes the method ``x.name_(...)``: with ``out=x``, or through the graph where it is recorded."""
     name = f"{function.__name__}_"
 
     def apply(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -77,9 +78,60 @@ def inplace(function: Callable[..., Tensor], *names: str) -> Callable[..., Tenso
             return self._become(function(self, *args, **kwargs))
         return function(self, *args, out=self, **kwargs)
 
-    apply.__name__ = name
+    return _attach(apply, function, names)
+
+
+def inplace_kernel(
+    function: Callable[..., Tensor],
+    kernel_out: Callable[..., None],
+    rule: Rule,
+    saves_output: bool,
+    *names: str,
+) -> Callable[..., Tensor]:
+    """As :func:`inplace`, for a rule that does not need the values that go: recorded without a copy."""
+    name = f"{function.__name__}_"
+
+    def apply(self: Tensor, *others: Any, **kwargs: Any) -> Tensor:
+        if not self._check_inplace(name, *others):
+            return function(self, *others, out=self, **kwargs)
+        if kwargs:
+            return self._become(function(self, *others, **kwargs))
+        operands = [raw(x, name) for x in (self, *others)]
+        inputs = tuple([tensor_or_none(x) for x in others])
+        return overwrite(self, lambda array: kernel_out(*operands, array), rule, inputs, saves_output)
+
+    return _attach(apply, function, names)
+
+
+def _attach(apply: Any, function: Callable[..., Tensor], names: tuple[str, ...]) -> Callable[..., Tensor]:
+    apply.__name__ = f"{function.__name__}_"
     apply.__doc__ = f"As :func:`lamina.{function.__name__}`, in place."
-    return method(name, *names)(apply)
+    attached: Callable[..., Tensor] = method(apply.__name__, *names)(apply)
+    return attached
+
+
+def overwrite(
+    x: Tensor,
+    write_to: Callable[[_C.Array], None],
+    rule: Rule,
+    others: tuple[Tensor | None, ...] = (),
+    saves_output: bool = False,
+    parameters: tuple[Any, ...] = (),
+) -> Tensor:
+    """Records a kernel that writes over x: no copy, where x alone shows its memory.
+
+    Args:
+        x: what is written over.
+        write_to: runs the kernel into an array, reading x.
+        rule: gets the output where ``saves_output``, and ``parameters``; its inputs are x as it was and ``others``.
+    """
+    alone = x._base is None and not x._views and x._keeper is None
+    y = x if alone else Tensor(_C.empty_like(x._array, x._array.dtype))
+    before = Tensor(x._array)
+    before._requires_grad, before._edge = x._requires_grad, x._edge
+    write_to(y._array)
+    record(y, rule, (before, *others), (y, *parameters) if saves_output else parameters)
+    return x if alone else x._become(y)
 
 
 @method("add", "__add__", "__radd__")
@@ -100,16 +152,23 @@ def add(input: Operand, other: Operand, *, alpha: Number = 1, out: Tensor | None
         tensor([4., 5.])
     """
     if alpha != 1:
-        other = mul(other, alpha)
+        other = _scaled(input, other, alpha, "add")
     if out is not None:
         return write(_C.add_out, "add", out, input, other)
-    try:
-        y = Tensor(_C.add(input, other))
-    except TypeError:
-        y = compute(_C.add, "add", raw(input, "add"), raw(other, "add"))
+    a = input._array if isinstance(input, Tensor) else raw(input, "add")
+    b = other._array if isinstance(other, Tensor) else raw(other, "add")
+    y = Tensor(_C.add(a, b))
     if tracks(input, other):
         record(y, _add_backward, (tensor_or_none(input), tensor_or_none(other)))
     return y
+
+
+def _scaled(input: Operand, other: Operand, alpha: Number, op: str) -> Operand:
+    if isinstance(alpha, float) and not any(
+        isinstance(x, float) or (isinstance(x, Tensor) and x.dtype.is_floating_point) for x in (input, other)
+    ):
+        raise TypeError(f"[{op}] expected an integer alpha for integers, got {alpha}")
+    return mul(other, alpha)
 
 
 def _add_backward(node: Node, grad: Tensor) -> tuple[Tensor, Tensor]:
@@ -125,7 +184,7 @@ def sub(input: Operand, other: Operand, *, alpha: Number = 1, out: Tensor | None
         tensor([-2, -1])
     """
     if alpha != 1:
-        other = mul(other, alpha)
+        other = _scaled(input, other, alpha, "sub")
     if out is not None:
         return write(_C.sub_out, "sub", out, input, other)
     y = compute(_C.sub, "sub", input, other)
@@ -148,12 +207,11 @@ def mul(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
     """
     if out is not None:
         return write(_C.mul_out, "mul", out, input, other)
-    try:
-        y = Tensor(_C.mul(input, other))
-    except TypeError:
-        y = compute(_C.mul, "mul", raw(input, "mul"), raw(other, "mul"))
-    left, right = tracks(input), tracks(other)
-    if left or right:  # each side is saved only for the other's gradient
+    a = input._array if isinstance(input, Tensor) else raw(input, "mul")
+    b = other._array if isinstance(other, Tensor) else raw(other, "mul")
+    y = Tensor(_C.mul(a, b))
+    if tracks(input, other):  # each side is saved only for the other's gradient
+        left, right = getattr(input, "_requires_grad", False), getattr(other, "_requires_grad", False)
         saved = (input if right else None, other if left else None)
         record(y, _mul_backward, (tensor_or_none(input), tensor_or_none(other)), saved)
     return y
@@ -161,7 +219,13 @@ def mul(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
 
 def _mul_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
     a, b = node.saved
-    return mul(grad, b) if node.needs(0) else None, mul(grad, a) if node.needs(1) else None
+    times = mul if mode.enabled else _times
+    return times(grad, b) if node.needs(0) else None, times(grad, a) if node.needs(1) else None
+
+
+def _times(grad: Tensor, factor: Operand) -> Tensor:
+    """mul where nothing is recorded."""
+    return Tensor(_C.mul(grad._array, factor._array if isinstance(factor, Tensor) else raw(factor, "mul")))
 
 
 @method("div", "divide", "true_divide", "__truediv__")
@@ -241,11 +305,11 @@ def _neg_backward(node: Node, grad: Tensor) -> Tensor:
 
 subtract, multiply, divide, true_divide, negative = sub, mul, div, div, neg
 
-inplace(add, "__iadd__")
-inplace(sub, "subtract_", "__isub__")
+inplace_kernel(add, _C.add_out, _add_backward, False, "__iadd__")
+inplace_kernel(sub, _C.sub_out, _sub_backward, False, "subtract_", "__isub__")
 inplace(mul, "multiply_", "__imul__")
 inplace(div, "divide_", "true_divide_", "__itruediv__")
-inplace(neg, "negative_")
+inplace_kernel(neg, _C.neg_out, _neg_backward, False, "negative_")
 
 
 @method("rsub", "__rsub__")

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from lamina import _C
+from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.dtypes import dtype
+from lamina.ops.creation import ones_like
 from lamina.ops.elementwise import Operand, deliver, div, mul, not_a_tensor
 from lamina.ops.gather import scatter
+from lamina.ops.join import cat
 from lamina.ops.rearrange import flip
-from lamina.ops.reduce import Dim, dims_of, spread, sum
+from lamina.ops.reduce import Dim, dims_of, prod, spread, sum
 from lamina.ops.select import maximum, minimum, where
 from lamina.tensor import Tensor, method
 
@@ -274,13 +277,39 @@ def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None, out: Tensor 
 def _cumprod_backward(node: Node, grad: Tensor) -> Tensor:
     """Up to a line's first zero x_z the sums over i of grad_i y_i / x_k; at z that with 1 for x_z; beyond it 0."""
     x, dim = node.saved
+    if mode.enabled and not _C.all(x._array, None, False, None).item():
+        return _cumprod_slopes(x, dim, grad)
     zeros_so_far = cumsum(x == 0, dim)
     first = (zeros_so_far == 1) & (x == 0)
-    without = where(first, 1.0, x)
-    ahead = _from_the_end(mul(grad, where(zeros_so_far == 0, cumprod(without, dim), 0.0)), dim)
-    at_zero = _from_the_end(mul(grad, cumprod(without, dim)), dim)
+    products = cumprod(where(first, 1.0, x), dim)
+    ahead = _from_the_end(mul(grad, where(zeros_so_far == 0, products, 0.0)), dim)
+    at_zero = _from_the_end(mul(grad, products), dim)
     divisor = where(x == 0, 1.0, x)
     return where(zeros_so_far == 0, div(ahead, divisor), where(first, at_zero, 0.0))
+
+
+def _cumprod_slopes(x: Tensor, dim: int, grad: Tensor) -> Tensor:
+    """The same without divisions, in n steps: differentiable where elements are zero."""
+    n = x.shape[dim] if x.ndim else 1
+    if not x.ndim:
+        return grad
+    slopes = []
+    for k in range(n):
+        before = prod(x.narrow(dim, 0, k), dim, True)
+        after = mul(before, cumprod(x.narrow(dim, k + 1, n - k - 1), dim))
+        slopes.append(sum(mul(grad.narrow(dim, k, n - k), cat([before, after], dim)), dim, True))
+    return cat(slopes, dim)
+
+
+def products_of_others(x: Tensor, dim: int) -> Tensor:
+    """For each element the product of the others along ``dim``, without a division."""
+    if not x.ndim:
+        return ones_like(x)
+    n = x.shape[dim]
+    one = ones_like(x.narrow(dim, 0, 1))
+    before = cat([one, cumprod(x.narrow(dim, 0, n - 1), dim)], dim)
+    after = flip(cat([one, cumprod(flip(x.narrow(dim, 1, n - 1), dim), dim)], dim), dim)
+    return mul(before, after)
 
 
 @method()

@@ -7,8 +7,9 @@ from typing import Any
 
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
+from lamina.autograd.inplace import take_place
 from lamina.ops.elementwise import deliver
-from lamina.ops.indexing import placed, snapshot
+from lamina.ops.indexing import placed
 from lamina.ops.shape import dim_of, reshape
 from lamina.ops.strided import broadcast_shapes, expand
 from lamina.tensor import Tensor, method
@@ -25,8 +26,7 @@ __all__ = [
 ]
 
 Number = bool | int | float
-_ASSIGN, _ADD = _C.Combine.assign, _C.Combine.add
-_REDUCTIONS = {None: _ASSIGN, "add": _ADD, "multiply": _C.Combine.multiply}
+_REDUCTIONS = {None: _C.Combine.assign, "add": _C.Combine.add, "multiply": _C.Combine.multiply}
 
 
 def _index(index: Any, op: str) -> _C.Array:
@@ -39,11 +39,18 @@ def _zeros(like: Tensor, shape: Sequence[int]) -> Tensor:
     return Tensor(_C.new_zeros(like._array, shape))
 
 
-def _target(x: Tensor, source: Any, op: str, in_place: bool) -> tuple[Tensor, Tensor, bool]:
-    """Where to write, the input of the record, and whether to record."""
+def _target(x: Tensor, source: Any, op: str, in_place: bool) -> tuple[Tensor, bool]:
+    """Where to write, and whether to record."""
     if in_place:
-        return x, snapshot(x), x._check_inplace(f"{op}_", source)
-    return Tensor(_C.clone(x._array)), x, tracks(x, source)
+        return Tensor(x._array), x._check_inplace(f"{op}_", source)
+    return Tensor(_C.clone(x._array)), tracks(x, source)
+
+
+def _finish(x: Tensor, y: Tensor, recorded: bool, in_place: bool) -> Tensor:
+    """Gives ``x`` itself after a write in place, with the place in the graph of the result ``y``."""
+    if in_place and recorded:
+        take_place(x, y)
+    return x if in_place else y
 
 
 @method()
@@ -124,7 +131,9 @@ def scatter_(
     return _scattered(self, dim, index, *_scatter_arguments(self, src, value, reduce), "scatter", True)
 
 
-def _scatter_arguments(x: Tensor, src: Any, value: Number | None, reduce: str | None) -> tuple[Any, Any]:
+def _scatter_arguments(
+    x: Tensor, src: Any, value: Number | None, reduce: str | None
+) -> tuple[Any, _C.Combine]:
     source = value if src is None else src
     if source is None or (src is not None and value is not None):
         raise TypeError("[scatter] expected either src or value")
@@ -136,22 +145,26 @@ def _scatter_arguments(x: Tensor, src: Any, value: Number | None, reduce: str | 
 
 
 def _scattered(
-    x: Tensor, dim: int, index: Tensor, source: Any, combine: Any, op: str, in_place: bool = False
+    x: Tensor, dim: int, index: Tensor, source: Any, combine: _C.Combine, op: str, in_place: bool = False
 ) -> Tensor:
-    y, before, recorded = _target(x, source, op, in_place)
+    y, recorded = _target(x, source, op, in_place)
     is_tensor = isinstance(source, Tensor)
     _C.scatter(y._array, dim, _index(index, op), source._array if is_tensor else source, combine, op)
     if recorded:
         saved = (dim, combine, source._array.shape if is_tensor else None, index)
-        record(y, _scatter_backward, (before, source if is_tensor else None), saved)
-    return y
+        record(y, _scatter_backward, (x, source if is_tensor else None), saved)
+    return _finish(x, y, recorded, in_place)
 
 
 def _scatter_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
     dim, combine, shape, index = node.saved
     into = values = None
     if node.needs(0):
-        into = grad if combine == _ADD else _scattered(grad, dim, index, 0, _ASSIGN, "scatter")
+        into = (
+            grad
+            if combine == _C.Combine.add
+            else _scattered(grad, dim, index, 0, _C.Combine.assign, "scatter")
+        )
     if node.needs(1):
         values = gather(grad, dim, index)
         if values._array.shape != shape:  # what lies beyond the index was not used
@@ -169,13 +182,13 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
         >>> lamina.scatter_add(lamina.zeros(3), 0, lamina.tensor([0, 2, 0]), lamina.ones(3))
         tensor([2., 0., 1.])
     """
-    return _scattered(input, dim, index, src, _ADD, "scatter_add")
+    return _scattered(input, dim, index, src, _C.Combine.add, "scatter_add")
 
 
 @method()
 def scatter_add_(self: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """As :func:`lamina.scatter_add`, in place."""
-    return _scattered(self, dim, index, src, _ADD, "scatter_add", True)
+    return _scattered(self, dim, index, src, _C.Combine.add, "scatter_add", True)
 
 
 @method()
@@ -207,21 +220,21 @@ def _index_select_backward(node: Node, grad: Tensor) -> Tensor:
 
 
 def _index_written(
-    x: Tensor, dim: int, index: Tensor, source: Any, combine: Any, op: str, in_place: bool = False
+    x: Tensor, dim: int, index: Tensor, source: Any, combine: _C.Combine, op: str, in_place: bool = False
 ) -> Tensor:
-    y, before, recorded = _target(x, source, op, in_place)
+    y, recorded = _target(x, source, op, in_place)
     is_tensor = isinstance(source, Tensor)
     _C.index_write(y._array, dim, _index(index, op), source._array if is_tensor else source, combine, op)
     if recorded:
-        record(y, _index_write_backward, (before, source if is_tensor else None), (dim, combine, index))
-    return y
+        record(y, _index_write_backward, (x, source if is_tensor else None), (dim, combine, index))
+    return _finish(x, y, recorded, in_place)
 
 
 def _index_write_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
     dim, combine, index = node.saved
     into = values = None
     if node.needs(0):
-        into = grad if combine == _ADD else index_fill(grad, dim, index, 0)
+        into = grad if combine == _C.Combine.add else index_fill(grad, dim, index, 0)
     if node.needs(1):
         values = index_select(grad, dim, index)
     return into, values
@@ -243,13 +256,13 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
         tensor([[0., 0.],
                 [2., 2.]])
     """
-    return _index_written(input, dim, index, _scaled(source, alpha), _ADD, "index_add")
+    return _index_written(input, dim, index, _scaled(source, alpha), _C.Combine.add, "index_add")
 
 
 @method()
 def index_add_(self: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Number = 1) -> Tensor:
     """As :func:`lamina.index_add`, in place."""
-    return _index_written(self, dim, index, _scaled(source, alpha), _ADD, "index_add", True)
+    return _index_written(self, dim, index, _scaled(source, alpha), _C.Combine.add, "index_add", True)
 
 
 def _scaled(source: Tensor, alpha: Number) -> Tensor:
@@ -259,13 +272,13 @@ def _scaled(source: Tensor, alpha: Number) -> Tensor:
 @method()
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """A copy with the slices of ``source`` at positions of a dimension; arguments as :func:`lamina.index_add`."""
-    return _index_written(input, dim, index, source, _ASSIGN, "index_copy")
+    return _index_written(input, dim, index, source, _C.Combine.assign, "index_copy")
 
 
 @method()
 def index_copy_(self: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """As :func:`lamina.index_copy`, in place."""
-    return _index_written(self, dim, index, source, _ASSIGN, "index_copy", True)
+    return _index_written(self, dim, index, source, _C.Combine.assign, "index_copy", True)
 
 
 @method()
@@ -276,13 +289,13 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | Number) -
         >>> lamina.index_fill(lamina.zeros(3), 0, lamina.tensor([0, 2]), 1)
         tensor([1., 0., 1.])
     """
-    return _index_written(input, dim, index, _single(value), _ASSIGN, "index_fill")
+    return _index_written(input, dim, index, _single(value), _C.Combine.assign, "index_fill")
 
 
 @method()
 def index_fill_(self: Tensor, dim: int, index: Tensor, value: Tensor | Number) -> Tensor:
     """As :func:`lamina.index_fill`, in place."""
-    return _index_written(self, dim, index, _single(value), _ASSIGN, "index_fill", True)
+    return _index_written(self, dim, index, _single(value), _C.Combine.assign, "index_fill", True)
 
 
 def _single(value: Tensor | Number) -> Tensor | Number:

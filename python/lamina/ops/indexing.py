@@ -7,6 +7,7 @@ from typing import Any
 
 from lamina import _C, dtypes
 from lamina.autograd.graph import Node, record, tracks
+from lamina.autograd.inplace import take_place
 from lamina.ops.elementwise import raw
 from lamina.ops.keys import Advanced, normalise
 from lamina.ops.shape import reshape
@@ -103,7 +104,7 @@ def _setitem(self: Tensor, key: Any, value: Any) -> None:
         _record_write(self, key, value)
 
 
-def _write(array: _C.Array, key: Any, values: Any, combine: Any = _C.Combine.assign) -> None:
+def _write(array: _C.Array, key: Any, values: Any, combine: _C.Combine = _C.Combine.assign) -> None:
     if type(key) is not Advanced:
         _C.basic_assign(array, key, values)
         return
@@ -112,20 +113,13 @@ def _write(array: _C.Array, key: Any, values: Any, combine: Any = _C.Combine.ass
     _C.index_put(array, key.arrays(), values, combine)
 
 
-def snapshot(x: Tensor) -> Tensor:
-    """What ``x`` is in the graph before a write in place: the input of the write's record."""
-    before = Tensor(x._array)
-    before._edge, before._requires_grad = x._edge, x._requires_grad
-    return before
-
-
 def _record_write(x: Tensor, key: Any, value: Any, accumulate: bool = False) -> None:
     """Makes ``x``, already written to, the result of the write: of what it was before and of the values."""
-    before = snapshot(x)
     source = value if isinstance(value, Tensor) else None
     indices = key.indices if type(key) is Advanced else ()
     shape = None if source is None else source._array.shape
-    record(x, _setitem_backward, (before, source), (key, accumulate, shape, *indices))
+    result = record(Tensor(x._array), _setitem_backward, (x, source), (key, accumulate, shape, *indices))
+    take_place(x, result)
 
 
 def _setitem_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:

@@ -61,8 +61,8 @@ def _is_elsewhere(place: device | str) -> bool:
     return device(place).type != "cpu"
 
 
-@method()
-def __dlpack__(
+@method("__dlpack__")
+def _export(
     self: Tensor,
     *,
     stream: Any = None,
@@ -91,14 +91,14 @@ def __dlpack__(
     return _C.to_dlpack(array, max_version is not None and max_version[0] >= 1, bool(copy))
 
 
-@method()
-def __dlpack_device__(self: Tensor) -> tuple[int, int]:
+@method("__dlpack_device__")
+def _export_device(self: Tensor) -> tuple[int, int]:
     """DLPack's device type and index."""
     return _CPU
 
 
-@method()
-def __buffer__(self: Tensor, flags: int) -> memoryview:
+@method("__buffer__")
+def _export_buffer(self: Tensor, flags: int) -> memoryview:
     """This tensor's memory, for ``memoryview`` (Python 3.12 and later; before, ``memoryview(tensor.numpy())``)."""
     if self._requires_grad:
         raise BufferError("[memoryview] this tensor requires a gradient; use tensor.detach()")

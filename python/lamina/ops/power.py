@@ -49,11 +49,13 @@ def _power(x: Tensor, exponent: Number, out: Tensor | None) -> Tensor:
     if isinstance(exponent, int) and exponent < 0 and not floating:
         raise RuntimeError(f"[pow] integers to a negative integer power, {exponent}, are no integers")
     quick = _QUICK.get(exponent)
-    if quick is not None and (floating or exponent == 2 and isinstance(exponent, int) and x._array.dtype != 0):
+    if quick is not None and (
+        floating or (exponent == 2 and isinstance(exponent, int) and x._array.dtype != 0)
+    ):
         return quick(x, out=out)
     if out is not None:
         return write(_C.pow_out, "pow", out, x, exponent)
-    y = Tensor(_C.pow(x, exponent))
+    y = Tensor(_C.pow(x._array, exponent))
     if tracks(x):
         record(y, _power_backward, (x,), (x, exponent))
     return y

@@ -43,7 +43,9 @@ def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generat
 
 
 @method()
-def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+def normal_(
+    self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None
+) -> Tensor:
     """Fills with draws from the normal distribution."""
     _begin(self, "normal_")
     _C.normal(self._array, float(mean), float(std), generator)
@@ -84,7 +86,6 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
 def _begin(x: Tensor, op: str) -> None:
     if x._check_inplace(op):
         x._edge, x._requires_grad = None, False  # what it was computed from no longer matters
-
 
 
 def _finished(x: Tensor, requires_grad: bool) -> Tensor:
@@ -181,12 +182,16 @@ def randperm(
     return _finished(x, requires_grad)
 
 
-def rand_like(input: Tensor, *, dtype: dtype | None = None, requires_grad: bool = False, **options: Any) -> Tensor:
+def rand_like(
+    input: Tensor, *, dtype: dtype | None = None, requires_grad: bool = False, **options: Any
+) -> Tensor:
     """Uniform draws in the shape of ``input``."""
     return _finished(uniform_(empty_like(input, dtype=dtype, **options)), requires_grad)
 
 
-def randn_like(input: Tensor, *, dtype: dtype | None = None, requires_grad: bool = False, **options: Any) -> Tensor:
+def randn_like(
+    input: Tensor, *, dtype: dtype | None = None, requires_grad: bool = False, **options: Any
+) -> Tensor:
     """Normal draws in the shape of ``input``."""
     return _finished(normal_(empty_like(input, dtype=dtype, **options)), requires_grad)
 

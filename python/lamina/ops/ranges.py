@@ -50,7 +50,9 @@ def arange(
         start, end = 0, start
     start, end, step = (x.item() if isinstance(x, Tensor) else x for x in (start, end, step))
     if step == 0 or not all(map(math.isfinite, (start, end, step))) or (end - start) / step < 0:
-        raise ValueError(f"[arange] expected finite bounds and a step that leads to the end, got {start}, {end}, {step}")
+        raise ValueError(
+            f"[arange] expected finite bounds and a step that leads to the end, got {start}, {end}, {step}"
+        )
     whole = all(isinstance(x, int) for x in (start, end, step))
     if dtype is None:
         dtype = int64 if whole else get_default_dtype()
@@ -109,7 +111,12 @@ def logspace(
 
 
 def eye(
-    n: int, m: int | None = None, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False
+    n: int,
+    m: int | None = None,
+    *,
+    dtype: dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """The identity matrix of ``n`` rows and ``m`` columns (default ``n``).
 

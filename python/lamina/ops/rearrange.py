@@ -282,4 +282,4 @@ def _mask(row: int, col: int, place: device | str | None) -> Tensor:
 
 
 def _triangle_indices(mask: Tensor, dtype: dtype) -> Tensor:
-    return mask.nonzero().t().contiguous().to(dtype)
+    return Tensor(_C.cast(_C.contiguous(_C.transpose(_C.nonzero(mask._array), 0, 1)), dtype.code))

@@ -205,18 +205,17 @@ def prod(
 
 
 def _prod_backward(node: Node, grad: Tensor) -> Tensor:
-    """grad * (the product of the others): exact where there are zeros, which a division by x would not be."""
+    """grad * (the product of the others): a division by x, or where x has zeros, products from both sides."""
     x, dims, keepdim = node.saved
-    zeros = x == 0
-    others = where(zeros, 1.0, x)
-    product = _product(others, dims)
-    count = sum(zeros, dims, True)
-    counts = where(zeros, count == 1, count == 0)  # whether no other factor is zero
-    return mul(mul(spread(grad, tuple(x.shape), dims, keepdim), div(product, others)), counts)
+    shape = tuple(x.shape)
+    grad = spread(grad, shape, dims, keepdim)
+    if _C.all(x._array, None, False, None).item():
+        whole = x.prod().reshape([1] * x.ndim) if dims is None else prod(x, dims[0], True)
+        return mul(grad, div(whole, x))
+    from lamina.ops.extrema import products_of_others
 
-
-def _product(x: Tensor, dims: Sequence[int] | None) -> Tensor:
-    return x.prod().reshape([1] * x.ndim) if dims is None else prod(x, dims[0], True)
+    line = x.reshape(-1) if dims is None else x
+    return mul(grad, products_of_others(line, 0 if dims is None else dims[0]).reshape(shape))
 
 
 @method()
@@ -279,7 +278,7 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False, *, out: Tensor | N
     if not input.dtype.is_floating_point:
         input = input * 1.0
     dims, array = dims_of(dim, "logsumexp"), input._array
-    if reduced_size(array.shape, dims) == 0:
+    if array.numel == 0:
         y = sum(input, dims, keepdim) - float("inf")
         return deliver(y, out)
     top = _C.amax(array, dims, True, None)

@@ -16,7 +16,6 @@ from lamina.ops.elementwise import (
     mul,
     neg,
     not_a_tensor,
-    raw,
     tensor_or_none,
     write,
 )
@@ -28,7 +27,13 @@ __all__ = [
 ]  # fmt: skip
 
 
-def where(condition: Tensor, input: Operand | None = None, other: Operand | None = None, *, out: Tensor | None = None) -> Any:
+def where(
+    condition: Tensor,
+    input: Operand | None = None,
+    other: Operand | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Any:
     """``input`` where ``condition`` holds, ``other`` elsewhere.
 
     Args:
@@ -99,7 +104,9 @@ def masked_fill(input: Tensor, mask: Tensor, value: Operand, *, out: Tensor | No
         not_a_tensor("masked_fill", input)
     if isinstance(value, Tensor):
         if value._array.ndim:
-            raise ValueError(f"[masked_fill] expected a number or a 0-d tensor, got shape {tuple(value.shape)}")
+            raise ValueError(
+                f"[masked_fill] expected a number or a 0-d tensor, got shape {tuple(value.shape)}"
+            )
     elif isinstance(value, float) and not input.dtype.is_floating_point:
         raise TypeError(f"[masked_fill] value {value} can't be written to {input.dtype}")
     y = where(mask, value, input, out=out)
@@ -253,8 +260,8 @@ def _clamp_between(x: Tensor, min: Operand | None, max: Operand | None, out: Ten
 
 def _clamp_between_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     x, low, high = node.saved
-    below = x < low if low is not None else None
-    above = x > high if high is not None else None
+    below: Any = x < low if low is not None else None
+    above: Any = x > high if high is not None else None
     if low is not None and high is not None:
         crossed = low > high if isinstance(low, Tensor) else high < low
         inside = (x >= low) & (x <= high)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lamina import _C
+from lamina.autograd import inplace
 from lamina.autograd.graph import Node, record, tracks
 from lamina.dtypes import dtype
 from lamina.ops.creation import shape_of
@@ -38,7 +39,7 @@ def dim_of(dim: Any, ndim: int, op: str) -> int:
         raise TypeError(f"[{op}] expected an integer dimension, got {type(dim).__name__}") from None
     if not -n <= d < n:
         raise IndexError(f"[{op}] expected a dimension from {-n} to {n - 1}, got {d}")
-    return d + n if d < 0 else d
+    return int(d + n if d < 0 else d)
 
 
 @method()
@@ -244,8 +245,8 @@ def _reversed(self: Tensor) -> Tensor:
     return permute(self, tuple(range(self._array.ndim))[::-1])
 
 
-Tensor.T = property(_reversed)
-Tensor.mT = Tensor.mH = property(adjoint)
+for _name, _getter in {"T": _reversed, "mT": adjoint, "mH": adjoint}.items():
+    setattr(Tensor, _name, property(_getter))
 
 
 @method("movedim", "moveaxis")
@@ -279,7 +280,9 @@ def _restrided_in_place(name: str, function: Callable[..., Tensor]) -> None:
                 f"[{name}_] a leaf or a view that requires a gradient can't change its shape in place; use {name}"
             )
         result = function(self, *args)
-        self._array, self._edge, self._requires_grad = result._array, result._edge, result._requires_grad
+        self._array = result._array
+        if self._requires_grad:
+            inplace.move(self, result)
         return self
 
     apply.__name__ = f"{name}_"
@@ -287,5 +290,7 @@ def _restrided_in_place(name: str, function: Callable[..., Tensor]) -> None:
     method(f"{name}_")(apply)
 
 
-for _name, _function in {"squeeze": squeeze, "unsqueeze": unsqueeze, "t": t, "transpose": transpose}.items():
-    _restrided_in_place(_name, _function)
+_restrided_in_place("squeeze", squeeze)
+_restrided_in_place("unsqueeze", unsqueeze)
+_restrided_in_place("t", t)
+_restrided_in_place("transpose", transpose)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -138,7 +139,7 @@ def tensor_split(
     def part(start: int, stop: int) -> Tensor:  # as NumPy: parts may overlap where positions go back
         return show(input, lambda a: _C.slice(a, dim, start, stop, 1))
 
-    return tuple([part(start, stop) for start, stop in zip(bounds, bounds[1:])])
+    return tuple([part(start, stop) for start, stop in itertools.pairwise(bounds)])
 
 
 @method()

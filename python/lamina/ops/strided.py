@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
 from lamina.ops.creation import shape_of
-from lamina.ops.shape import dim_of, permute, reshape
+from lamina.ops.shape import dim_of, reshape
 from lamina.tensor import Tensor, method
 
 __all__ = [

@@ -11,7 +11,7 @@ from lamina import _C
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.ops.creation import zeros_like
-from lamina.ops.elementwise import div, inplace, mul, neg, not_a_tensor, write
+from lamina.ops.elementwise import div, inplace, inplace_kernel, mul, neg, not_a_tensor, write
 from lamina.tensor import Tensor, method
 
 if TYPE_CHECKING:
@@ -29,7 +29,13 @@ _absolute = builtins.abs
 
 
 def unary(
-    name: str, rule: Rule, says: str, example: tuple[str, str], *, saves: str = "input", aliases: tuple[str, ...] = ()
+    name: str,
+    rule: Rule,
+    says: str,
+    example: tuple[str, str],
+    *,
+    saves: str = "input",
+    aliases: tuple[str, ...] = (),
 ) -> Callable[..., Tensor]:
     """Makes a function of one tensor from the kernel of that name, its methods and its in-place method.
 
@@ -66,7 +72,11 @@ def unary(
         {example[1]}
     """
     method(name, *aliases)(function)
-    inplace(function, *[f"{alias}_" for alias in aliases if not alias.startswith("__")])
+    names = [f"{alias}_" for alias in aliases if not alias.startswith("__")]
+    if saves_input:
+        inplace(function, *names)
+    else:
+        inplace_kernel(function, kernel_out, rule, saves_output, *names)
     return function
 
 
@@ -88,7 +98,11 @@ abs = unary(
     aliases=("absolute", "__abs__"),
 )  # fmt: skip
 sign = unary(
-    "sign", _sign_backward, "-1, 0 or 1 by the sign.", ("[-3.0, 0.0, 2.0]", "tensor([-1.,  0.,  1.])"), saves="nothing"
+    "sign",
+    _sign_backward,
+    "-1, 0 or 1 by the sign.",
+    ("[-3.0, 0.0, 2.0]", "tensor([-1.,  0.,  1.])"),
+    saves="nothing",
 )
 
 
@@ -107,7 +121,9 @@ def _expm1_backward(node: Node, grad: Tensor) -> Tensor:
     return mul(grad, y + 1)
 
 
-exp = unary("exp", _exp_backward, "``e ** input``.", ("[0.0, 1.0]", "tensor([1.0000, 2.7183])"), saves="output")
+exp = unary(
+    "exp", _exp_backward, "``e ** input``.", ("[0.0, 1.0]", "tensor([1.0000, 2.7183])"), saves="output"
+)
 exp2 = unary("exp2", _exp2_backward, "``2 ** input``.", ("[0.0, 3.0]", "tensor([1., 8.])"), saves="output")
 expm1 = unary(
     "expm1", _expm1_backward, "``exp(input) - 1``, exact to the last digits near 0.",
@@ -165,10 +181,20 @@ def _reciprocal_backward(node: Node, grad: Tensor) -> Tensor:
 
 
 sqrt = unary("sqrt", _sqrt_backward, "The square root.", ("[4.0, 9.0]", "tensor([2., 3.])"), saves="output")
-rsqrt = unary("rsqrt", _rsqrt_backward, "``1 / sqrt(input)``.", ("[4.0, 1.0]", "tensor([0.5000, 1.0000])"), saves="output")
+rsqrt = unary(
+    "rsqrt",
+    _rsqrt_backward,
+    "``1 / sqrt(input)``.",
+    ("[4.0, 1.0]", "tensor([0.5000, 1.0000])"),
+    saves="output",
+)
 square = unary("square", _square_backward, "``input * input``.", ("[2.0, -3.0]", "tensor([4., 9.])"))
 reciprocal = unary(
-    "reciprocal", _reciprocal_backward, "``1 / input``.", ("[2.0, 4.0]", "tensor([0.5000, 0.2500])"), saves="output"
+    "reciprocal",
+    _reciprocal_backward,
+    "``1 / input``.",
+    ("[2.0, 4.0]", "tensor([0.5000, 0.2500])"),
+    saves="output",
 )
 
 
@@ -218,18 +244,48 @@ def _tanh_backward(node: Node, grad: Tensor) -> Tensor:
     return Tensor(_C.tanh_backward(grad._array, y._array, 0, 0))
 
 
-sin = unary("sin", _sin_backward, "The sine of an angle in radians.", ("[0.0, 1.0]", "tensor([0.0000, 0.8415])"))
-cos = unary("cos", _cos_backward, "The cosine of an angle in radians.", ("[0.0, 1.0]", "tensor([1.0000, 0.5403])"))
-tan = unary(
-    "tan", _tan_backward, "The tangent of an angle in radians.", ("[0.0, 1.0]", "tensor([0.0000, 1.5574])"), saves="output"
+sin = unary(
+    "sin", _sin_backward, "The sine of an angle in radians.", ("[0.0, 1.0]", "tensor([0.0000, 0.8415])")
 )
-asin = unary("asin", _asin_backward, "The inverse sine.", ("[0.0, 1.0]", "tensor([0.0000, 1.5708])"), aliases=("arcsin",))
-acos = unary("acos", _acos_backward, "The inverse cosine.", ("[0.0, 1.0]", "tensor([1.5708, 0.0000])"), aliases=("arccos",))
-atan = unary("atan", _atan_backward, "The inverse tangent.", ("[0.0, 1.0]", "tensor([0.0000, 0.7854])"), aliases=("arctan",))
+cos = unary(
+    "cos", _cos_backward, "The cosine of an angle in radians.", ("[0.0, 1.0]", "tensor([1.0000, 0.5403])")
+)
+tan = unary(
+    "tan",
+    _tan_backward,
+    "The tangent of an angle in radians.",
+    ("[0.0, 1.0]", "tensor([0.0000, 1.5574])"),
+    saves="output",
+)
+asin = unary(
+    "asin",
+    _asin_backward,
+    "The inverse sine.",
+    ("[0.0, 1.0]", "tensor([0.0000, 1.5708])"),
+    aliases=("arcsin",),
+)
+acos = unary(
+    "acos",
+    _acos_backward,
+    "The inverse cosine.",
+    ("[0.0, 1.0]", "tensor([1.5708, 0.0000])"),
+    aliases=("arccos",),
+)
+atan = unary(
+    "atan",
+    _atan_backward,
+    "The inverse tangent.",
+    ("[0.0, 1.0]", "tensor([0.0000, 0.7854])"),
+    aliases=("arctan",),
+)
 sinh = unary("sinh", _sinh_backward, "The hyperbolic sine.", ("[0.0, 1.0]", "tensor([0.0000, 1.1752])"))
 cosh = unary("cosh", _cosh_backward, "The hyperbolic cosine.", ("[0.0, 1.0]", "tensor([1.0000, 1.5431])"))
 tanh = unary(
-    "tanh", _tanh_backward, "The hyperbolic tangent.", ("[0.0, 1.0]", "tensor([0.0000, 0.7616])"), saves="output"
+    "tanh",
+    _tanh_backward,
+    "The hyperbolic tangent.",
+    ("[0.0, 1.0]", "tensor([0.0000, 0.7616])"),
+    saves="output",
 )
 
 
@@ -260,7 +316,9 @@ sigmoid = unary(
     "sigmoid", _sigmoid_backward, "``1 / (1 + exp(-input))``.", ("[0.0, 1.0]", "tensor([0.5000, 0.7311])"),
     saves="output",
 )  # fmt: skip
-relu = unary("relu", _relu_backward, "``max(input, 0)``.", ("[-1.0, 2.0]", "tensor([0., 2.])"), saves="output")
+relu = unary(
+    "relu", _relu_backward, "``max(input, 0)``.", ("[-1.0, 2.0]", "tensor([0., 2.])"), saves="output"
+)
 erf = unary(
     "erf", _erf_backward, "The error function ``2 / sqrt(pi) * integral of exp(-t ** 2) from 0 to input``.",
     ("[0.0, 1.0]", "tensor([0.0000, 0.8427])"),
@@ -288,13 +346,21 @@ def _frac_backward(node: Node, grad: Tensor) -> Tensor:
     return grad
 
 
-floor = unary("floor", _floor_backward, "Rounds down.", ("[1.5, -1.5]", "tensor([ 1., -2.])"), saves="nothing")
+floor = unary(
+    "floor", _floor_backward, "Rounds down.", ("[1.5, -1.5]", "tensor([ 1., -2.])"), saves="nothing"
+)
 ceil = unary("ceil", _ceil_backward, "Rounds up.", ("[1.5, -1.5]", "tensor([ 2., -1.])"), saves="nothing")
 trunc = unary(
     "trunc", _trunc_backward, "Rounds towards zero.", ("[1.5, -1.5]", "tensor([ 1., -1.])"), saves="nothing",
     aliases=("fix",),
 )  # fmt: skip
-frac = unary("frac", _frac_backward, "``input - trunc(input)``.", ("[1.5, -1.5]", "tensor([ 0.5000, -0.5000])"), saves="nothing")
+frac = unary(
+    "frac",
+    _frac_backward,
+    "``input - trunc(input)``.",
+    ("[1.5, -1.5]", "tensor([ 0.5000, -0.5000])"),
+    saves="nothing",
+)
 
 
 @method()
@@ -312,7 +378,9 @@ def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Ten
     """
     if not isinstance(input, Tensor):
         not_a_tensor("round", input)
-    kernel, kernel_out, numbers = _C.round, _C.round_out, ()
+    kernel: Callable[..., Any] = _C.round
+    kernel_out: Callable[..., None] = _C.round_out
+    numbers: tuple[float, ...] = ()
     if decimals != 0:
         kernel, kernel_out = _C.round_to, _C.round_to_out
         numbers = (10.0 ** _absolute(decimals), float(decimals < 0), 0.0)

@@ -72,7 +72,9 @@ class StepLR(LRScheduler):
         [0.1]
     """
 
-    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
+    def __init__(
+        self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
+    ) -> None:
         if step_size < 1:
             raise ValueError(f"[StepLR] expected a step_size of at least 1, got {step_size}")
         self.step_size, self.gamma = step_size, gamma

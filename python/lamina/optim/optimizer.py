@@ -46,13 +46,17 @@ class Optimizer:
         """
         name = type(self).__name__
         given = param_group["params"]
-        params = [p[1] if isinstance(p, tuple) else p for p in ([given] if isinstance(given, Tensor) else given)]
+        params = [
+            p[1] if isinstance(p, tuple) else p for p in ([given] if isinstance(given, Tensor) else given)
+        ]
         known = {id(p) for group in self.param_groups for p in group["params"]}
         for p in params:
             if not isinstance(p, Tensor):
                 raise TypeError(f"[{name}] expected tensors, got {type(p).__name__}")
             if not p.is_leaf:
-                raise ValueError(f"[{name}] expected leaves, got a tensor of shape {tuple(p.shape)} made by {p.grad_fn}")
+                raise ValueError(
+                    f"[{name}] expected leaves, got a tensor of shape {tuple(p.shape)} made by {p.grad_fn}"
+                )
             if id(p) in known:
                 raise ValueError(f"[{name}] a parameter of shape {tuple(p.shape)} appears twice")
             known.add(id(p))
@@ -63,7 +67,9 @@ class Optimizer:
     def _check_options(self, group: dict[str, Any]) -> None:
         for option in ("lr", "eps", "weight_decay"):
             if option in group and not group[option] >= 0:
-                raise ValueError(f"[{type(self).__name__}] expected {option} of at least 0, got {group[option]}")
+                raise ValueError(
+                    f"[{type(self).__name__}] expected {option} of at least 0, got {group[option]}"
+                )
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets the gradients, or sets them to zero."""
@@ -100,7 +106,9 @@ class Optimizer:
     def state_dict(self) -> dict[str, Any]:
         """Options and state, parameters as numbers in the order of the groups."""
         number = {id(p): i for i, p in enumerate(self._parameters())}
-        groups = [{**group, "params": [number[id(p)] for p in group["params"]]} for group in self.param_groups]
+        groups = [
+            {**group, "params": [number[id(p)] for p in group["params"]]} for group in self.param_groups
+        ]
         return {"state": {number[id(p)]: dict(s) for p, s in self.state.items()}, "param_groups": groups}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

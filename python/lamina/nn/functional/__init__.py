@@ -1,10 +1,13 @@
 """The functions of torch.nn.functional, one file a family."""
 
+from lamina.nn.functional.activation import *  # noqa: F403
 from lamina.nn.functional.conv import *  # noqa: F403
+from lamina.nn.functional.dropout import *  # noqa: F403
+from lamina.nn.functional.embedding import *  # noqa: F403
 from lamina.nn.functional.linear import *  # noqa: F403
 from lamina.nn.functional.loss import *  # noqa: F403
-from lamina.nn.functional.softmax import *  # noqa: F403
-from lamina.nn.functional.dropout import *  # noqa: F403
 from lamina.nn.functional.norm import *  # noqa: F403
+from lamina.nn.functional.pad import *  # noqa: F403
 from lamina.nn.functional.pool import *  # noqa: F403
-from lamina.nn.functional.activation import *  # noqa: F403
+from lamina.nn.functional.rectifier import *  # noqa: F403
+from lamina.nn.functional.softmax import *  # noqa: F403

@@ -1,105 +1,137 @@
-"""Activations."""
+"""Smooth activations."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 
 from lamina import _C
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
-from lamina.ops import unary
+from lamina.nn.functional.rectifier import apply, write_over
+from lamina.ops.elementwise import not_a_tensor
 from lamina.ops.select import where
+from lamina.ops.unary import erf, exp, sigmoid, tanh
 from lamina.tensor import Tensor
 
-__all__ = ["elu", "elu_", "leaky_relu", "leaky_relu_", "relu", "relu_", "sigmoid", "tanh"]
-
-sigmoid, tanh = unary.sigmoid, unary.tanh
+__all__ = ["gelu", "glu", "logsigmoid", "mish", "sigmoid", "silu", "softplus", "softsign", "tanh"]
 
 
-def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """``max(input, 0)``.
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """``input * Phi(input)``, Phi the normal distribution function (Hendrycks and Gimpel, arXiv:1606.08415).
 
     Args:
-        input: any shape.
-        inplace: write over ``input``.
+        input: a floating tensor of any shape.
+        approximate: ``"none"``, or ``"tanh"`` for ``0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x ** 3)))``.
+
+    Raises:
+        ValueError: for another approximation.
+        TypeError: for integers.
 
     Example:
-        >>> lamina.nn.functional.relu(lamina.tensor([-1.0, 2.0]))
-        tensor([0., 2.])
+        >>> lamina.nn.functional.gelu(lamina.tensor([-1.0, 1.0]))
+        tensor([-0.1587,  0.8413])
     """
-    return relu_(input) if inplace else unary.relu(input)
+    if approximate == "none":
+        return apply("gelu", _C.gelu, _gelu_backward, input, (), "input", False)
+    if approximate == "tanh":
+        return apply("gelu", _C.gelu_tanh, _gelu_tanh_backward, input, (), "input", False)
+    raise ValueError(f"[gelu] expected an approximate of 'none' or 'tanh', got {approximate!r}")
 
 
-def relu_(input: Tensor) -> Tensor:
-    """As :func:`relu`, in place."""
-    return input.relu_()
-
-
-def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """``input`` where it is positive, else ``negative_slope * input`` (Maas et al., ICML 2013).
-
-    Args:
-        input: floating, any shape.
-        negative_slope: at least 0.
-        inplace: write over ``input``.
-
-    Example:
-        >>> lamina.nn.functional.leaky_relu(lamina.tensor([-1.0, 2.0]), 0.5)
-        tensor([-0.5000,  2.0000])
-    """
-    y = Tensor(_C.leaky_relu(input._array, negative_slope))
-    if tracks(input):
-        # For a negative slope the output's sign says nothing of the input's: the input is kept instead.
-        kept = y if negative_slope >= 0 else input
-        record(y, _leaky_relu_backward, (input,), (kept, negative_slope))
-    return _overwrite(input, y, "leaky_relu_") if inplace else y
-
-
-def _leaky_relu_backward(node: Node, grad: Tensor) -> Tensor:
-    kept, slope = node.saved
-    if mode.enabled or slope < 0:
-        return where(kept > 0, grad, grad * slope)
-    return Tensor(_C.leaky_relu_backward(grad._array, kept._array, slope, 0))
-
-
-def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """``input`` where it is positive, else ``alpha * (exp(input) - 1)`` (Clevert et al., arXiv 1511.07289).
-
-    Args:
-        input: floating, any shape.
-        alpha: the limit at minus infinity is ``-alpha``.
-        inplace: write over ``input``.
-
-    Example:
-        >>> lamina.nn.functional.elu(lamina.tensor([0.0, 2.0]))
-        tensor([0., 2.])
-    """
-    y = Tensor(_C.elu(input._array, alpha))
-    if tracks(input):
-        record(y, _elu_backward, (input,), (y if alpha >= 0 else input, alpha))
-    return _overwrite(input, y, "elu_") if inplace else y
-
-
-def _elu_backward(node: Node, grad: Tensor) -> Tensor:
-    kept, alpha = node.saved
-    if alpha < 0:
-        return where(kept > 0, grad, grad * alpha * kept.exp())
+def _gelu_backward(node: Node, grad: Tensor) -> Tensor:
+    (x,) = node.saved
     if mode.enabled:
-        return where(kept > 0, grad, grad * (kept + alpha))
-    return Tensor(_C.elu_backward(grad._array, kept._array, alpha, 0))
+        density = exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
+        return grad * ((erf(x * math.sqrt(0.5)) + 1) * 0.5 + x * density)
+    return Tensor(_C.gelu_backward(grad._array, x._array, 0, 0))
 
 
-def _overwrite(input: Tensor, y: Tensor, op: str) -> Tensor:
-    return input._become(y) if input._check_inplace(op, y) else input.copy_(y)
+def _gelu_tanh_backward(node: Node, grad: Tensor) -> Tensor:
+    (x,) = node.saved
+    if mode.enabled:
+        scale, cubic = math.sqrt(2 / math.pi), 0.044715
+        t = tanh(x * (x * x * cubic + 1) * scale)
+        return grad * ((t + 1) * 0.5 + x * 0.5 * (1 - t * t) * (x * x * (3 * cubic) + 1) * scale)
+    return Tensor(_C.gelu_tanh_backward(grad._array, x._array, 0, 0))
 
 
-def _in_place(function: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
-    def apply(input: Tensor, *args: float) -> Tensor:
-        return function(input, *args, inplace=True)
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """``input * sigmoid(input)`` (Elfwing et al., arXiv:1702.03118).
 
-    apply.__name__, apply.__doc__ = name, f"As :func:`{function.__name__}`, in place."
-    return apply
+    Example:
+        >>> lamina.nn.functional.silu(lamina.tensor([-1.0, 1.0]))
+        tensor([-0.2689,  0.7311])
+    """
+    return apply("silu", _C.silu, _silu_backward, input, (), "input", inplace)
 
 
-leaky_relu_ = _in_place(leaky_relu, "leaky_relu_")
-elu_ = _in_place(elu, "elu_")
+def _silu_backward(node: Node, grad: Tensor) -> Tensor:
+    (x,) = node.saved
+    if mode.enabled:
+        s = sigmoid(x)
+        return grad * (s * (x * (1 - s) + 1))
+    return Tensor(_C.silu_backward(grad._array, x._array, 0, 0))
+
+
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """``log(1 + exp(beta * input)) / beta``: a smooth relu.
+
+    Args:
+        input: a floating tensor of any shape.
+        beta: how sharp the bend is.
+        threshold: where ``beta * input`` exceeds it, the result is ``input``.
+
+    Example:
+        >>> lamina.nn.functional.softplus(lamina.tensor([-1.0, 1.0]))
+        tensor([0.3133, 1.3133])
+    """
+    if not isinstance(input, Tensor):
+        not_a_tensor("softplus", input)
+    y = Tensor(_C.softplus(input._array, float(beta), float(threshold), 0.0))
+    if tracks(input):
+        record(y, _softplus_backward, (input,), (input, float(beta), float(threshold)))
+    return y
+
+
+def _softplus_backward(node: Node, grad: Tensor) -> Tensor:
+    x, beta, threshold = node.saved
+    if mode.enabled:
+        return where(x * beta > threshold, grad, grad * sigmoid(x * beta))
+    return Tensor(_C.softplus_backward(grad._array, x._array, beta, threshold))
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """``log(sigmoid(input))``, computed as ``min(input, 0) - log(1 + exp(-|input|))``.
+
+    Example:
+        >>> lamina.nn.functional.logsigmoid(lamina.tensor([-1.0, 1.0]))
+        tensor([-1.3133, -0.3133])
+    """
+    return -softplus(-input, threshold=math.inf if input.dtype.name == "float64" else 80.0)
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """``input * tanh(softplus(input))`` (Misra, arXiv:1908.08681)."""
+    y = input * tanh(softplus(input))
+    return write_over(input, y, "mish_") if inplace else y
+
+
+def softsign(input: Tensor) -> Tensor:
+    """``input / (1 + |input|)``."""
+    return input / (input.abs() + 1)
+
+
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """``a * sigmoid(b)``, a and b the halves of ``input`` along ``dim`` (Dauphin et al., arXiv:1612.08083).
+
+    Raises:
+        ValueError: if the dimension has an odd size.
+
+    Example:
+        >>> lamina.nn.functional.glu(lamina.tensor([2.0, 0.0]))
+        tensor([1.])
+    """
+    if input.shape[dim] % 2:
+        raise ValueError(f"[glu] expected an even size of dimension {dim}, got {tuple(input.shape)}")
+    a, b = input.chunk(2, dim)
+    return a * sigmoid(b)

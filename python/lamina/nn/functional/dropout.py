@@ -65,7 +65,9 @@ def _channel_dropout(input: Tensor, p: float, training: bool, inplace: bool, spa
     op = f"dropout{spatial}d"
     _check_probability(p, op)
     if input.ndim not in (spatial + 1, spatial + 2):
-        raise ValueError(f"[{op}] expected {spatial + 1} or {spatial + 2} dimensions, got {tuple(input.shape)}")
+        raise ValueError(
+            f"[{op}] expected {spatial + 1} or {spatial + 2} dimensions, got {tuple(input.shape)}"
+        )
     if not training or p == 0:
         return input
     channels = tuple(input.shape)[: input.ndim - spatial]

@@ -55,7 +55,9 @@ def cross_entropy(
     """
     if target.is_floating_point():
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
-    return _class_loss(input, target, weight, (ignore_index, label_smoothing, True, _reduction(reduction, "cross_entropy")))
+    return _class_loss(
+        input, target, weight, (ignore_index, label_smoothing, True, _reduction(reduction, "cross_entropy"))
+    )
 
 
 def nll_loss(
@@ -186,7 +188,11 @@ def multi_margin_loss(
     """
     if p not in (1, 2):
         raise ValueError(f"[multi_margin_loss] expected p of 1 or 2, got {p}")
-    if input.ndim not in (1, 2) or target.ndim != input.ndim - 1 or tuple(target.shape) != tuple(input.shape[:-1]):
+    if (
+        input.ndim not in (1, 2)
+        or target.ndim != input.ndim - 1
+        or tuple(target.shape) != tuple(input.shape[:-1])
+    ):
         raise ValueError(
             f"[multi_margin_loss] expected scores (N, classes) and targets (N,), got {tuple(input.shape)} "
             f"and {tuple(target.shape)}"
@@ -194,7 +200,9 @@ def multi_margin_loss(
     scores, index = (input.unsqueeze(0), target.unsqueeze(0)) if input.ndim == 1 else (input, target)
     column = index.long().unsqueeze(1)
     violation = (scores - scores.gather(1, column) + margin).relu()
-    violation = violation.scatter(1, column, zeros_like(column).to(violation.dtype))  # the target itself costs nothing
+    violation = violation.scatter(
+        1, column, zeros_like(column).to(violation.dtype)
+    )  # the target itself costs nothing
     if p == 2:
         violation = violation * violation
     if weight is not None:

@@ -28,7 +28,14 @@ Sizes = int | Sequence[int]
 
 
 def _window(
-    op: str, x: Tensor, rank: int, kernel: Sizes, stride: Sizes | None, padding: Sizes, dilation: Sizes, ceil: bool
+    op: str,
+    x: Tensor,
+    rank: int,
+    kernel: Sizes,
+    stride: Sizes | None,
+    padding: Sizes,
+    dilation: Sizes,
+    ceil: bool,
 ) -> _C.PoolGeometry:
     extents = sizes(op, "kernel_size", kernel, rank)
     steps = extents if stride is None or stride == () else sizes(op, "stride", stride, rank)

@@ -34,7 +34,10 @@ def call_with_backward_hooks(
 
 
 def _run(
-    hooks: Sequence[Callable[..., Any]], module: Any, grads: tuple[Tensor | None, ...], call: Callable[..., Any]
+    hooks: Sequence[Callable[..., Any]],
+    module: Any,
+    grads: tuple[Tensor | None, ...],
+    call: Callable[..., Any],
 ) -> tuple[Tensor | None, ...]:
     for hook in hooks:
         result = call(hook, grads)

@@ -19,7 +19,9 @@ class _Loss(Module):
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__()
         if reduction not in ("mean", "sum", "none"):
-            raise ValueError(f"[{type(self).__name__}] expected reduction 'mean', 'sum' or 'none', got {reduction!r}")
+            raise ValueError(
+                f"[{type(self).__name__}] expected reduction 'mean', 'sum' or 'none', got {reduction!r}"
+            )
         self.reduction = reduction
 
 
@@ -73,7 +75,9 @@ class NLLLoss(_WeightedLoss):
         reduction: ``"mean"`` (weighted), ``"sum"`` or ``"none"``.
     """
 
-    def __init__(self, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean") -> None:
+    def __init__(
+        self, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"
+    ) -> None:
         super().__init__(weight, reduction)
         self.ignore_index = ignore_index
 

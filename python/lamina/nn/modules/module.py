@@ -97,7 +97,9 @@ class Module:
             raise AttributeError(f"call super().__init__() before assigning {type(value).__name__} {name!r}")
         if isinstance(value, Buffer):
             self._buffer_names[name] = bool(value.persistent)
-        elif isinstance(present, Parameter) and isinstance(value, Tensor) and not isinstance(value, Parameter):
+        elif (
+            isinstance(present, Parameter) and isinstance(value, Tensor) and not isinstance(value, Parameter)
+        ):
             raise TypeError(
                 f"[{type(self).__name__}] attribute {name!r} is a parameter; expected a Parameter or None, got a Tensor"
             )
@@ -244,7 +246,9 @@ class Module:
         for path, module in self.named_modules(None, prefix.removesuffix("."), remove_duplicate=False):
             lead = f"{path}." if path else ""
             members: dict[str, Any] = dict(module._parameters)
-            members.update({k: v for k, v in module._buffers.items() if module._buffer_names[k] and v is not None})
+            members.update(
+                {k: v for k, v in module._buffers.items() if module._buffer_names[k] and v is not None}
+            )
             for name, value in members.items():
                 state[lead + name] = value if keep_vars else value.detach()
         return state
@@ -331,7 +335,9 @@ class Module:
         target = next((a for a in (*args, kwargs.get("dtype")) if isinstance(a, dtype)), None)
         if target is not None and not target.is_floating_point:
             raise TypeError(f"[Module.to] expected a floating dtype, got {target}")
-        places = [a for a in (*args, kwargs.get("device")) if a is not None and not isinstance(a, (dtype, bool))]
+        places = [
+            a for a in (*args, kwargs.get("device")) if a is not None and not isinstance(a, (dtype, bool))
+        ]
 
         def convert(t: Tensor) -> Tensor:
             for place in places:

@@ -30,7 +30,9 @@ def clip_grad_norm_(
     Returns:
         The norm before scaling, 0-d.
     """
-    grads = [p.grad for p in ([parameters] if isinstance(parameters, Tensor) else parameters) if p.grad is not None]
+    grads = [
+        p.grad for p in ([parameters] if isinstance(parameters, Tensor) else parameters) if p.grad is not None
+    ]
     if not grads:
         from lamina.ops.creation import tensor
 

@@ -1,0 +1,131 @@
+"""Elementwise functions of one tensor."""
+
+import math
+
+import numpy as np
+from case import Case, Input, bad, sample
+
+import lamina
+from cases.elementwise import HALVES, INF, NAN, edge
+
+SHAPES = [(3, 4), (), (0, 3), (1031,), (2, 3, 5, 4)]
+SPECIAL = edge(NAN, INF, -INF, 0.0, -0.0, 1.0, -1.0, 0.5, 100.0, -100.0, 1e-8, 700.0, -700.0)
+BENCHMARKS = {"1e6": sample(Input((1_000_000,))), "8x8": sample(Input((8, 8)))}
+ERRORS = [bad(TypeError, r"\] expected a tensor, got float", 1.0)]
+
+erf, erfc = np.vectorize(math.erf, otypes=[float]), np.vectorize(math.erfc, otypes=[float])
+
+
+def sigmoid(x):
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, e) / (1 + e)
+
+
+def unary(name, reference, kind="normal", values=None, edges=True, **options):
+    """The function where it is smooth; and at special values and integers, where torch alone is the oracle."""
+    function = getattr(lamina, name)
+    samples = [sample(Input(shape, kind)) for shape in SHAPES]
+    if values is not None:
+        samples = [sample(Input((len(values),), "values", values=np.array(values))), *samples[2:3]]
+    options.setdefault("dtypes", HALVES)
+    cases = [
+        Case(
+            f"unary.{name}",
+            function,
+            samples,
+            reference,
+            name,
+            benchmarks=BENCHMARKS,
+            errors=ERRORS,
+            **options,
+        )
+    ]
+    if edges:
+        options = {"torch": name, "differentiable": False}
+        integers = [sample(Input((6,), "int", high=2, dtype="int64"))]
+        cases += [
+            Case(f"unary.{name}_edges", function, [sample(SPECIAL)], dtypes=HALVES, **options),
+            Case(f"unary.{name}_integers", function, integers, dtypes=("float32",), **options),
+        ]
+    return cases
+
+
+STEPS = [-2.6, -1.3, -0.4, 0.3, 0.7, 1.6, 2.2, 5.1]  # away from where rounding jumps
+INSIDE = [-0.9, -0.5, -0.1, 0.2, 0.6, 0.95]
+
+SMOOTH = [
+    unary("neg", np.negative, double=False),
+    unary("abs", np.abs, values=STEPS),
+    unary("sign", np.sign, values=STEPS),
+    unary("exp", np.exp),
+    unary("exp2", np.exp2),
+    unary("expm1", np.expm1),
+    unary("log", np.log, "positive"),
+    unary("log2", np.log2, "positive"),
+    unary("log10", np.log10, "positive"),
+    unary("log1p", np.log1p, "positive"),
+    unary("sqrt", np.sqrt, "positive"),
+    unary("rsqrt", lambda x: 1 / np.sqrt(x), "positive"),
+    unary("square", np.square),
+    unary("reciprocal", lambda x: 1 / x, "positive"),
+    unary("sin", np.sin),
+    unary("cos", np.cos),
+    unary("tan", np.tan, "uniform", rtol=2e-5),
+    unary("asin", np.arcsin, values=INSIDE),
+    unary("acos", np.arccos, values=INSIDE),
+    unary("atan", np.arctan),
+    unary("sinh", np.sinh),
+    unary("cosh", np.cosh),
+    unary("tanh", np.tanh),
+    unary("sigmoid", sigmoid),
+    unary("erf", erf),
+    unary("erfc", erfc),
+    unary("relu", lambda x: np.where(x < 0, 0, x), values=STEPS),
+    unary("floor", np.floor, values=STEPS, double=False),
+    unary("ceil", np.ceil, values=STEPS, double=False),
+    unary("round", np.round, values=STEPS, double=False),
+    unary("trunc", np.trunc, values=STEPS, double=False),
+    unary("frac", lambda x: x - np.trunc(x), values=STEPS, edges=False, double=False),
+    unary("positive", lambda x: x, double=False),
+]
+
+CASES = [
+    *[case for cases in SMOOTH for case in cases],
+    Case(
+        "unary.round_decimals",
+        lamina.round,
+        [sample(edge(1.25, -3.14159, 0.5, 123.456), decimals=2), sample(edge(1234.0, -56.0), decimals=-2)],
+        lambda x, decimals: np.round(x, decimals),
+        "round",
+        differentiable=False,
+    ),
+    Case(
+        "unary.nan_to_num",
+        lamina.nan_to_num,
+        [
+            sample(edge(NAN, INF, -INF, 1.0)),
+            sample(edge(NAN, INF, -INF, 1.0), nan=2.0, posinf=3.0, neginf=-4.0),
+            sample(Input((3,), "int")),
+        ],
+        None,
+        "nan_to_num",
+        dtypes=HALVES,
+        differentiable=False,
+    ),
+    Case(
+        "unary.nan_to_num_finite",
+        lamina.nan_to_num,
+        [sample(Input((3, 4)), nan=1.0, posinf=2.0, neginf=0.0)],
+        np.nan_to_num,
+        "nan_to_num",
+    ),
+    Case(
+        "unary.large_angles",
+        lambda x: [lamina.sin(x), lamina.cos(x)],
+        [sample(edge(1e5, -1e5, 1.5e6, 1.7e6, 1e10, 3e20, math.pi, 355.0, -22.0))],
+        lambda x: [np.sin(x), np.cos(x)],
+        lambda torch, x: [torch.sin(x), torch.cos(x)],
+        differentiable=False,
+        dtypes=("float64",),
+    ),
+]
