@@ -18,9 +18,10 @@ void bind_batch_norm(py::module_& m) {
         return std::tuple(r.y, r.mean, r.inv_std);
       });
   def(m, "batch_norm_backward",
-      [](const Array& x, const Maybe& y, const Array& dy, const Maybe& weight, const Array& mean,
-         const Array& inv_std, bool batch_statistics) {
-        auto g = ops::batch_norm_backward(x, y, dy, weight, mean, inv_std, batch_statistics);
+      [](const Array& x, const Array& dy, const Maybe& weight, const Maybe& bias, const Array& mean,
+         const Array& inv_std, bool training, bool relu, bool needs_dx, bool needs_parameters) {
+        auto g = ops::batch_norm_backward(x, dy, weight, bias, mean, inv_std, training, relu,
+                                          needs_dx, needs_parameters);
         return std::tuple(g.dx, g.dweight, g.dbias);
       });
 }

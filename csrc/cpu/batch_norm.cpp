@@ -1,11 +1,11 @@
 // Batch normalisation (Ioffe & Szegedy, arXiv 1502.03167): with mean m and biased variance v of a
 // channel,
-//   y = (x - m) / sqrt(v + eps) * weight + bias,
-//   dx = weight / s (dy - mean(dy) - xhat mean(dy xhat)),  xhat = (x - m) / s,  s = sqrt(v + eps).
+//   y = (x - m) / s * weight + bias,  s = sqrt(v + eps),
+//   dx = weight / s (dy - mean(dy) - xhat mean(dy xhat)),  xhat = (x - m) / s.
 //
-// Two passes forward (statistics; y = x * scale + shift) and two backward (the two sums; dx = a dy
-// + b (x - m) + c), so bound by bytes: 3 reads and 1 write of the data forward, 4 and 1 backward.
-// The variance comes from one pass over x - x[first], which does not cancel as x^2 would.
+// Two passes forward (statistics; y) and two backward (the two sums; dx), so bound by bytes: 2
+// reads and 1 write of the data forward, 4 and 1 backward.  The variance comes from one pass over x
+// - pivot with the channel's first element as pivot, which does not cancel as x^2 would.
 #include "kernels/batch_norm.h"
 
 #include "cpu/channel_sums.h"
@@ -16,7 +16,6 @@ namespace {
 
 using kernels::BatchNormBackward;
 using kernels::BatchNormForward;
-using kernels::BatchNormShape;
 
 template <class T>
 LAMINA_INLINE Vec<T> load_lanes(const T* p, int n) {
@@ -32,164 +31,208 @@ LAMINA_INLINE void store_lanes(T* p, Vec<T> v, int n) {
 }
 
 // A channel's coefficient for each lane: a vector of neighbours with rows, one value with planes.
-template <class T, bool rows>
-LAMINA_INLINE Vec<T> per_channel(const T* values, int64_t channel, int n) {
-  if constexpr (rows) return load_lanes(values + channel, n);
+template <bool kRows, class T>
+LAMINA_INLINE Vec<T> of_channel(const T* values, int64_t channel) {
+  if constexpr (kRows) return load(values + channel);
   return broadcast(values[channel]);
 }
 
-// Zero beyond the first n lanes: rows add each lane to its own channel, planes add all.
-template <class T>
-LAMINA_INLINE Vec<T> keep(Vec<T> v, int n) {
-  if (n < kLanes<T>)
-    for (int i = n; i < kLanes<T>; ++i) v[i] = 0;
-  return v;
-}
+// Arrays over the channels, in scratch memory, readable for a vector more.
+template <class T, int kCount>
+struct Coefficients {
+  const Scratch held;
+  T* of[kCount];
+
+  LAMINA_INLINE explicit Coefficients(int64_t channels)
+      : held(kCount * (channels + kLanes<T>)*sizeof(T)) {
+    T* next = held.as<T>();
+    for (int i = 0; i < kCount; ++i) {
+      of[i] = next;
+      for (int k = 0; k < kLanes<T>; ++k) next[channels + k] = T(0);
+      next += channels + kLanes<T>;
+    }
+  }
+};
 
 template <class T>
-LAMINA_INLINE T weight_of(const void* weight, int64_t c) {
-  return weight ? static_cast<const T*>(weight)[c] : T(1);
+LAMINA_INLINE T channel_or(const void* values, int64_t c, T otherwise) {
+  return values ? static_cast<const T*>(values)[c] : otherwise;
 }
 
-// y = max(0, x * scale + shift) or without max.
-template <class T, bool rows>
-void affine(const BatchNormForward& a, const T* scale, const T* shift) {
+// (x - mean) * scale + bias: what is normalised, and by what the backward pass finds ReLU's mask
+// again.
+template <class T>
+struct Affine {
+  Coefficients<T, 3> table;
+
+  LAMINA_INLINE Affine(int64_t channels, const void* mean, const void* inv_std, const void* weight,
+                       const void* bias)
+      : table(channels) {
+    for (int64_t c = 0; c < channels; ++c) {
+      table.of[0][c] = static_cast<const T*>(mean)[c];
+      table.of[1][c] = static_cast<const T*>(inv_std)[c] * channel_or(weight, c, T(1));
+      table.of[2][c] = channel_or(bias, c, T(0));
+    }
+  }
+  template <bool kRows>
+  LAMINA_INLINE Vec<T> centred(Vec<T> x, int64_t c) const {
+    return x - of_channel<kRows>(table.of[0], c);
+  }
+  template <bool kRows>
+  LAMINA_INLINE Vec<T> apply(Vec<T> d, int64_t c) const {  // d: centred
+    return d * of_channel<kRows>(table.of[1], c) + of_channel<kRows>(table.of[2], c);
+  }
+};
+
+template <class T, bool kRows, bool kRelu>
+void normalize(const BatchNormForward& a) {
+  const Affine<T> affine(a.shape.channels, a.mean, a.inv_std, a.weight, a.bias);
   const T* x = static_cast<const T*>(a.x);
   T* y = static_cast<T*>(a.y);
-  for_each_channel_vector<T, rows>(a.shape, [&](int64_t at, int64_t c, int n) {
-    Vec<T> v = load_lanes(x + at, n) * per_channel<T, rows>(scale, c, n) +
-               per_channel<T, rows>(shift, c, n);
-    if (a.relu) v = maximum(v, Vec<T>{});
+  for_each_vector<T, kRows>(a.shape, [&](int64_t at, int64_t c, int n) {
+    const Vec<T> d = affine.template centred<kRows>(load_lanes(x + at, n), c);
+    Vec<T> v = affine.template apply<kRows>(d, c);
+    if constexpr (kRelu) v = select(v < Vec<T>{}, Vec<T>{}, v);  // NaN stays
     store_lanes(y + at, v, n);
   });
 }
 
-// Normalises by a.mean and a.inv_std.
-template <class T, bool rows>
-void normalize(const BatchNormForward& a) {
-  const int64_t channels = a.shape.channels;
-  Scratch memory(static_cast<size_t>(2 * channels) * sizeof(T));
-  T *scale = memory.as<T>(), *shift = scale + channels;
-  for (int64_t c = 0; c < channels; ++c) {
-    scale[c] = static_cast<const T*>(a.inv_std)[c] * weight_of<T>(a.weight, c);
-    shift[c] = (a.bias ? static_cast<const T*>(a.bias)[c] : T(0)) -
-               static_cast<const T*>(a.mean)[c] * scale[c];
-  }
-  affine<T, rows>(a, scale, shift);
+template <class T>
+LAMINA_INLINE void update(void* running, int64_t c, double momentum, double value) {
+  if (!running) return;
+  T& r = static_cast<T*>(running)[c];
+  r = static_cast<T>((1 - momentum) * static_cast<double>(r) + momentum * value);
 }
 
-template <class T, bool rows>
-void train_of(const BatchNormForward& a) {
-  const int64_t channels = a.shape.channels;
+template <class T, bool kRows>
+void batch_statistics(const BatchNormForward& a) {
+  const int64_t C = a.shape.channels;
   const double count = static_cast<double>(a.shape.outer * a.shape.inner);
   const T* x = static_cast<const T*>(a.x);
-  Scratch memory(static_cast<size_t>(channels) * (2 * sizeof(double) + sizeof(T)));
-  double* sums = memory.as<double>();
-  T* pivot = reinterpret_cast<T*>(sums + 2 * channels);
-  for (int64_t c = 0; c < channels; ++c) pivot[c] = x[c * a.shape.inner];
-  channel_sums<T, rows>(
-      a.shape,
+  const Coefficients<T, 1> pivot(C);
+  for (int64_t c = 0; c < C; ++c) pivot.of[0][c] = x[c * a.shape.inner];
+  const Scratch memory(2 * C * sizeof(double));
+  double* sums = memory.as<double>();  // of x - pivot, and of its square
+  channel_sums<T, kRows>(
+      a.shape, [&](int64_t at) { __builtin_prefetch(x + at); },
       [&](int64_t at, int64_t c, int n) -> Terms<T> {
-        const Vec<T> d = keep<T>(load_lanes(x + at, n) - per_channel<T, rows>(pivot, c, n), n);
+        const Vec<T> d = load_lanes(x + at, n) - of_channel<kRows>(pivot.of[0], c);
         return {d, d * d};
       },
       sums);
-  T *mean = static_cast<T*>(a.mean), *inv_std = static_cast<T*>(a.inv_std);
-  T *running_mean = static_cast<T*>(a.running_mean), *running_var = static_cast<T*>(a.running_var);
-  for (int64_t c = 0; c < channels; ++c) {
-    const double shift = sums[c] / count;
-    double var = sums[channels + c] / count - shift * shift;
-    var = var < 0 ? 0 : var;  // a NaN stays
-    const double m = static_cast<double>(pivot[c]) + shift;
-    mean[c] = static_cast<T>(m);
-    inv_std[c] = static_cast<T>(1 / __builtin_sqrt(var + a.eps));
-    if (running_mean)
-      running_mean[c] += static_cast<T>(a.momentum * (m - static_cast<double>(running_mean[c])));
-    if (running_var) {
-      const double unbiased = var * count / (count - 1);
-      running_var[c] +=
-          static_cast<T>(a.momentum * (unbiased - static_cast<double>(running_var[c])));
-    }
+  for (int64_t c = 0; c < C; ++c) {
+    const double shift = sums[c] / count, mean = static_cast<double>(pivot.of[0][c]) + shift;
+    const double raw = sums[C + c] / count - shift * shift;
+    const double var = raw < 0 ? 0 : raw;  // NaN stays
+    static_cast<T*>(a.mean)[c] = static_cast<T>(mean);
+    static_cast<T*>(a.inv_std)[c] = static_cast<T>(1 / __builtin_sqrt(var + a.eps));
+    update<T>(a.running_mean, c, a.momentum, mean);
+    update<T>(a.running_var, c, a.momentum, var * count / (count - 1));
   }
-  normalize<T, rows>(a);
 }
 
-template <class T, bool rows>
-void eval_of(const BatchNormForward& a) {
+template <class T>
+void running_statistics(const BatchNormForward& a) {
   for (int64_t c = 0; c < a.shape.channels; ++c) {
+    const double var = static_cast<double>(static_cast<const T*>(a.running_var)[c]);
     static_cast<T*>(a.mean)[c] = static_cast<const T*>(a.running_mean)[c];
-    static_cast<T*>(a.inv_std)[c] = static_cast<T>(
-        1 / __builtin_sqrt(static_cast<double>(static_cast<const T*>(a.running_var)[c]) + a.eps));
+    static_cast<T*>(a.inv_std)[c] = static_cast<T>(1 / __builtin_sqrt(var + a.eps));
   }
-  normalize<T, rows>(a);
 }
 
-template <class T, bool rows>
-void backward_of(const BatchNormBackward& a) {
-  const int64_t channels = a.shape.channels;
-  const double count = static_cast<double>(a.shape.outer * a.shape.inner);
-  const T *x = static_cast<const T*>(a.x), *y = static_cast<const T*>(a.y),
-          *dy = static_cast<const T*>(a.dy);
-  const T *mean = static_cast<const T*>(a.mean), *inv_std = static_cast<const T*>(a.inv_std);
-  const auto gradient = [&](int64_t at, int n) {
-    const Vec<T> g = load_lanes(dy + at, n);
-    return a.relu ? select(load_lanes(y + at, n) > Vec<T>{}, g, Vec<T>{}) : g;
-  };
-  Scratch memory(static_cast<size_t>(channels) * (2 * sizeof(double) + 3 * sizeof(T)));
-  double* sums = memory.as<double>();  // of dy, and of dy (x - mean)
-  T *of_dy = reinterpret_cast<T*>(sums + 2 * channels), *of_x = of_dy + channels,
-    *constant = of_x + channels;
-  channel_sums<T, rows>(
+// sums: of g and of g (x - mean), where g is dy through ReLU.
+template <class T, bool kRows, bool kRelu>
+void gradient_sums(const BatchNormBackward& a, const Affine<T>& affine, double* sums) {
+  const T *x = static_cast<const T*>(a.x), *dy = static_cast<const T*>(a.dy);
+  channel_sums<T, kRows>(
       a.shape,
+      [&](int64_t at) {
+        __builtin_prefetch(x + at);
+        __builtin_prefetch(dy + at);
+      },
       [&](int64_t at, int64_t c, int n) -> Terms<T> {
-        const Vec<T> g = keep<T>(gradient(at, n), n);
-        return {g, g * keep<T>(load_lanes(x + at, n) - per_channel<T, rows>(mean, c, n), n)};
+        const Vec<T> d = affine.template centred<kRows>(load_lanes(x + at, n), c);
+        Vec<T> g = load_lanes(dy + at, n);
+        if constexpr (kRelu)
+          g = select(affine.template apply<kRows>(d, c) <= Vec<T>{}, Vec<T>{}, g);
+        return {g, g * d};
       },
       sums);
-  for (int64_t c = 0; c < channels; ++c) {
-    const double s = static_cast<double>(inv_std[c]),
-                 scale = s * static_cast<double>(weight_of<T>(a.weight, c));
-    if (a.dbias) static_cast<T*>(a.dbias)[c] = static_cast<T>(sums[c]);
-    if (a.dweight) static_cast<T*>(a.dweight)[c] = static_cast<T>(sums[channels + c] * s);
-    of_dy[c] = static_cast<T>(scale);
-    of_x[c] =
-        a.batch_statistics ? static_cast<T>(-scale * s * s * sums[channels + c] / count) : T(0);
-    constant[c] = a.batch_statistics ? static_cast<T>(-scale * sums[c] / count) : T(0);
+}
+
+// dx = scale g + slope (x - mean) + constant; without statistics of the batch, dx = scale g.
+template <class T, bool kRows, bool kRelu, bool kBatch>
+void input_gradient(const BatchNormBackward& a, const Affine<T>& affine, const double* sums) {
+  const int64_t C = a.shape.channels;
+  const double count = static_cast<double>(a.shape.outer * a.shape.inner);
+  const Coefficients<T, 2> by(C);
+  for (int64_t c = 0; kBatch && c < C; ++c) {
+    const double s = static_cast<double>(static_cast<const T*>(a.inv_std)[c]);
+    const double scale = s * static_cast<double>(channel_or(a.weight, c, T(1)));
+    by.of[0][c] = static_cast<T>(-scale * s * s * sums[C + c] / count);
+    by.of[1][c] = static_cast<T>(-scale * sums[c] / count);
   }
-  if (!a.dx) return;
+  const T *x = static_cast<const T*>(a.x), *dy = static_cast<const T*>(a.dy);
   T* dx = static_cast<T*>(a.dx);
-  for_each_channel_vector<T, rows>(a.shape, [&](int64_t at, int64_t c, int n) {
-    Vec<T> g = gradient(at, n) * per_channel<T, rows>(of_dy, c, n);
-    if (a.batch_statistics)
-      g += (load_lanes(x + at, n) - per_channel<T, rows>(mean, c, n)) *
-               per_channel<T, rows>(of_x, c, n) +
-           per_channel<T, rows>(constant, c, n);
+  for_each_vector<T, kRows>(a.shape, [&](int64_t at, int64_t c, int n) {
+    Vec<T> g = load_lanes(dy + at, n), d{};
+    if constexpr (kRelu || kBatch) d = affine.template centred<kRows>(load_lanes(x + at, n), c);
+    if constexpr (kRelu) g = select(affine.template apply<kRows>(d, c) <= Vec<T>{}, Vec<T>{}, g);
+    g *= of_channel<kRows>(affine.table.of[1], c);
+    if constexpr (kBatch) g += d * of_channel<kRows>(by.of[0], c) + of_channel<kRows>(by.of[1], c);
     store_lanes(dx + at, g, n);
   });
 }
 
-// f.operator()<T, rows>() for the dtype and the layout.
+template <class T, bool kRows, bool kRelu>
+void backward_of(const BatchNormBackward& a) {
+  const int64_t C = a.shape.channels;
+  const Affine<T> affine(C, a.mean, a.inv_std, a.weight, a.bias);
+  const Scratch memory(2 * C * sizeof(double));
+  double* sums = memory.as<double>();
+  if (a.batch_statistics || a.dweight || a.dbias) gradient_sums<T, kRows, kRelu>(a, affine, sums);
+  for (int64_t c = 0; c < C; ++c) {
+    if (a.dbias) static_cast<T*>(a.dbias)[c] = static_cast<T>(sums[c]);
+    if (a.dweight)
+      static_cast<T*>(a.dweight)[c] =
+          static_cast<T>(sums[C + c] * static_cast<double>(static_cast<const T*>(a.inv_std)[c]));
+  }
+  if (!a.dx) return;
+  if (a.batch_statistics)
+    input_gradient<T, kRows, kRelu, true>(a, affine, sums);
+  else
+    input_gradient<T, kRows, kRelu, false>(a, affine, sums);
+}
+
+// f.operator()<T, rows, relu>()
 template <class F>
-LAMINA_INLINE void visit_layout(DType dtype, const BatchNormShape& shape, const F& f) {
+LAMINA_INLINE void visit_layout(DType dtype, const BatchNormShape& shape, bool relu, const F& f) {
   visit_real(dtype, [&](auto tag) {
     using T = decltype(tag);
     if (shape.inner == 1)
-      f.template operator()<T, true>();
+      relu ? f.template operator()<T, true, true>() : f.template operator()<T, true, false>();
     else
-      f.template operator()<T, false>();
+      relu ? f.template operator()<T, false, true>() : f.template operator()<T, false, false>();
   });
 }
 
-void train(const BatchNormForward& args) {
-  visit_layout(args.dtype, args.shape, [&]<class T, bool rows>() { train_of<T, rows>(args); });
+void train(const BatchNormForward& a) {
+  visit_layout(a.dtype, a.shape, a.relu, [&]<class T, bool kRows, bool kRelu>() {
+    batch_statistics<T, kRows>(a);
+    normalize<T, kRows, kRelu>(a);
+  });
 }
 
-void eval(const BatchNormForward& args) {
-  visit_layout(args.dtype, args.shape, [&]<class T, bool rows>() { eval_of<T, rows>(args); });
+void eval(const BatchNormForward& a) {
+  visit_layout(a.dtype, a.shape, a.relu, [&]<class T, bool kRows, bool kRelu>() {
+    running_statistics<T>(a);
+    normalize<T, kRows, kRelu>(a);
+  });
 }
 
-void backward(const BatchNormBackward& args) {
-  visit_layout(args.dtype, args.shape, [&]<class T, bool rows>() { backward_of<T, rows>(args); });
+void backward(const BatchNormBackward& a) {
+  visit_layout(a.dtype, a.shape, a.relu,
+               [&]<class T, bool kRows, bool kRelu>() { backward_of<T, kRows, kRelu>(a); });
 }
 
 }  // namespace

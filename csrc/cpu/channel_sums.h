@@ -9,109 +9,177 @@
 
 #include "core/memory.h"
 #include "core/parallel.h"
+#include "cpu/shuffle.h"
 #include "cpu/vec.h"
 #include "kernels/batch_norm.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 
-inline constexpr int64_t kFlush = 128;            // terms a lane adds in T before they go to double
-inline constexpr int64_t kChunkElements = 32768;  // elements a chunk: some 10 us
+using kernels::BatchNormShape;
 
-// term(offset, channel, lanes) gives the two terms of `lanes` elements: with rows they belong to
-// channels channel, channel+1, ...; with planes all to `channel`.  sums: (2, channels) in double.
+inline constexpr int64_t kFlush = 64;             // terms a lane adds in T before they go to double
+inline constexpr int64_t kChunkElements = 32768;  // elements a chunk: some 10 us
+inline constexpr int64_t kBlockChannels = 256;  // channels an item: few rows can feed many threads
+inline constexpr int64_t kRowsAhead = 8;        // of rows, and of lines of a plane, to ask for
+
+// Two quantities to sum, for a vector of elements.
 template <class T>
 struct Terms {
   Vec<T> first, second;
 };
 
-template <class T, bool rows, class Term>
-LAMINA_INLINE void channel_sums(const kernels::BatchNormShape& s, const Term& term, double* sums) {
-  constexpr int lanes = kLanes<T>;
-  const int64_t channels = s.channels;
-  const int64_t per_outer =
-      rows ? channels : s.inner;  // contiguous elements that one step of `outer` brings a unit
-  const int64_t step =
-      kChunkElements / (per_outer > 0 ? per_outer : 1) + 1;  // steps of `outer` a chunk
-  const int64_t chunks = (s.outer + step - 1) / step;
-  Scratch memory(static_cast<size_t>(chunks * 2 * channels) * sizeof(double));
-  double* partial = memory.as<double>();  // (chunks, 2, channels)
+template <class T, int kVectors>
+class LaneSums {
+ public:
+  static constexpr int kWidth = kVectors * kLanes<T>;
+  double first[kWidth] = {}, second[kWidth] = {};  // complete after flush
 
-  const auto rows_chunk = [&](int64_t chunk, int64_t begin, int64_t end) {
-    double* out = partial + chunk * 2 * channels;
-    for (int64_t c = 0; c < channels; c += lanes) {
-      const int n = static_cast<int>(channels - c < lanes ? channels - c : lanes);
-      double a[lanes] = {}, b[lanes] = {};
-      for (int64_t i = begin; i < end; i += kFlush) {
-        const int64_t stop = i + kFlush < end ? i + kFlush : end;
-        Terms<T> t{};
-        for (int64_t r = i; r < stop; ++r) {
-          const Terms<T> u = term(r * channels + c, c, n);
-          t.first += u.first;
-          t.second += u.second;
-        }
-        for (int k = 0; k < n; ++k) {
-          a[k] += static_cast<double>(t.first[k]);
-          b[k] += static_cast<double>(t.second[k]);
-        }
+  LAMINA_INLINE void add(int v, const Terms<T>& t) {
+    first_[v] += t.first;
+    second_[v] += t.second;
+  }
+  LAMINA_INLINE void flush() {
+    for (int v = 0; v < kVectors; ++v)
+      for (int k = 0; k < kLanes<T>; ++k) {
+        first[v * kLanes<T> + k] += static_cast<double>(first_[v][k]);
+        second[v * kLanes<T> + k] += static_cast<double>(second_[v][k]);
       }
-      for (int k = 0; k < n; ++k) {
-        out[c + k] = a[k];
-        out[channels + c + k] = b[k];
-      }
-    }
-  };
-  const auto planes_chunk = [&](int64_t chunk, int64_t begin, int64_t end, int64_t c) {
-    double a = 0, b = 0;
-    for (int64_t n = begin; n < end; ++n) {
-      const int64_t base = (n * channels + c) * s.inner;
-      for (int64_t i = 0; i < s.inner; i += kFlush * lanes) {
-        const int64_t stop = i + kFlush * lanes < s.inner ? i + kFlush * lanes : s.inner;
-        Terms<T> t{};
-        for (int64_t j = i; j < stop; j += lanes) {
-          const Terms<T> u =
-              term(base + j, c, static_cast<int>(stop - j < lanes ? stop - j : lanes));
-          t.first += u.first;
-          t.second += u.second;
-        }
-        for (int k = 0; k < lanes; ++k) {
-          a += static_cast<double>(t.first[k]);
-          b += static_cast<double>(t.second[k]);
-        }
-      }
-    }
-    partial[chunk * 2 * channels + c] = a;
-    partial[chunk * 2 * channels + channels + c] = b;
-  };
+    for (int v = 0; v < kVectors; ++v) first_[v] = second_[v] = Vec<T>{};
+  }
 
-  parallel_for(rows ? chunks : chunks * channels, 1, [&](int64_t first, int64_t last) {
-    for (int64_t unit = first; unit < last; ++unit) {
-      const int64_t chunk = rows ? unit : unit / channels;
-      const int64_t begin = chunk * step, end = begin + step < s.outer ? begin + step : s.outer;
-      if constexpr (rows)
-        rows_chunk(chunk, begin, end);
-      else
-        planes_chunk(chunk, begin, end, unit % channels);
-    }
-  });
-  for (int64_t i = 0; i < 2 * channels; ++i) {
-    sums[i] = 0;
-    for (int64_t chunk = 0; chunk < chunks; ++chunk) sums[i] += partial[chunk * 2 * channels + i];
+ private:
+  Vec<T> first_[kVectors] = {}, second_[kVectors] = {};
+};
+
+// term(offset, channel, n) gives the two terms of a vector of elements, of which the first n may be
+// read: with rows they belong to channels channel, channel + 1, ...; with planes all to `channel`.
+// ahead(offset): the line there will be read soon.
+template <class T, int kVectors, class Ahead, class Term>
+LAMINA_INLINE void sum_columns(const BatchNormShape& s, int64_t begin, int64_t end, int64_t c,
+                               const Ahead& ahead, const Term& term, double* out) {
+  constexpr int kLane = kLanes<T>;
+  const int64_t C = s.channels, total = s.outer * C;
+  LaneSums<T, kVectors> sums;
+  for (int64_t i = begin; i < end; i += kFlush) {
+    const int64_t stop = i + kFlush < end ? i + kFlush : end;
+    for (int64_t r = i; r < stop; ++r)
+      for (int v = 0; v < kVectors; ++v) {
+        const int64_t at = r * C + c + v * kLane;
+        ahead(at + kRowsAhead * C);
+        // Only one vector can be wider than what is left of the channels, and read into the next
+        // row.
+        const int n = kVectors > 1 || total - at >= kLane ? kLane : static_cast<int>(total - at);
+        sums.add(v, term(at, c + v * kLane, n));
+      }
+    sums.flush();
+  }
+  const int64_t n = C - c < sums.kWidth ? C - c : sums.kWidth;
+  for (int64_t k = 0; k < n; ++k) {
+    out[c + k] = sums.first[k];
+    out[C + c + k] = sums.second[k];
   }
 }
 
-// body(offset, channel, lanes) over all elements: what normalising and its gradient go through.
-template <class T, bool rows, class Body>
-LAMINA_INLINE void for_each_channel_vector(const kernels::BatchNormShape& s, const Body& body) {
-  constexpr int lanes = kLanes<T>;
-  const int64_t length = rows ? s.channels : s.inner, units = rows ? s.outer : s.outer * s.channels;
-  const int64_t grain =
-      length < kChunkElements / 2 ? kChunkElements / 2 / (length > 0 ? length : 1) : 1;
-  parallel_for(units, grain, [&](int64_t begin, int64_t end) {
+// Channels [first, last).
+template <class T, class Ahead, class Term>
+LAMINA_INLINE void sum_rows(const BatchNormShape& s, int64_t begin, int64_t end, int64_t first,
+                            int64_t last, const Ahead& ahead, const Term& term, double* out) {
+  constexpr int kLane = kLanes<T>;
+  int64_t c = first;
+  for (; c + 4 * kLane <= last; c += 4 * kLane)
+    sum_columns<T, 4>(s, begin, end, c, ahead, term, out);
+  for (; c < last; c += kLane) sum_columns<T, 1>(s, begin, end, c, ahead, term, out);
+}
+
+// The planes of channel c of images [begin, end).
+template <class T, class Ahead, class Term>
+LAMINA_INLINE void sum_planes(const BatchNormShape& s, int64_t begin, int64_t end, int64_t c,
+                              const Ahead& ahead, const Term& term, double* out) {
+  constexpr int kLane = kLanes<T>, kVectors = 4;
+  const int64_t next = s.channels * s.inner;
+  LaneSums<T, kVectors> sums;
+  int64_t pending = 0;  // terms a lane has added since the last flush
+  const auto count = [&](int64_t terms) {
+    if ((pending += terms) < kFlush) return;
+    sums.flush();
+    pending = 0;
+  };
+  for (int64_t image = begin; image < end; ++image) {
+    const int64_t base = (image * s.channels + c) * s.inner;
+    int64_t i = 0;
+    for (; i + kVectors * kLane <= s.inner; i += kVectors * kLane) {
+      for (int v = 0; v < kVectors; ++v) {
+        const int64_t at = i + v * kLane, soon = at + kRowsAhead * kLane;
+        ahead(base + (soon < s.inner ? soon : soon - s.inner + next));
+        sums.add(v, term(base + at, c, kLane));
+      }
+      count(1);
+    }
+    for (; i + kLane <= s.inner; i += kLane) {
+      ahead(base + i + next);
+      sums.add(0, term(base + i, c, kLane));
+      count(1);
+    }
+    if (i < s.inner) {
+      const int64_t left = s.outer * next - base - i;
+      const Terms<T> t = term(base + i, c, left < kLane ? static_cast<int>(left) : kLane);
+      const auto inside = first_lanes<T>(static_cast<int>(s.inner - i));
+      sums.add(0, {select(inside, t.first, Vec<T>{}), select(inside, t.second, Vec<T>{})});
+      count(1);
+    }
+  }
+  sums.flush();
+  double first = 0, second = 0;
+  for (int k = 0; k < sums.kWidth; ++k) {
+    first += sums.first[k];
+    second += sums.second[k];
+  }
+  out[c] = first;
+  out[s.channels + c] = second;
+}
+
+// sums: (2, channels).
+template <class T, bool kRows, class Ahead, class Term>
+LAMINA_INLINE void channel_sums(const BatchNormShape& s, const Ahead& ahead, const Term& term,
+                                double* sums) {
+  const int64_t C = s.channels, block = !kRows ? 1 : C < kBlockChannels ? C : kBlockChannels;
+  const int64_t blocks = (C + block - 1) / block;
+  const int64_t step = kChunkElements / (kRows ? block : s.inner) + 1;  // steps of `outer` a chunk
+  const int64_t chunks = (s.outer + step - 1) / step;
+  const Scratch memory(chunks * 2 * C * sizeof(double));
+  double* partial = memory.as<double>();  // (chunks, 2, channels)
+  parallel_for(chunks * blocks, 1, [&](int64_t first, int64_t last) {
+    for (int64_t unit = first; unit < last; ++unit) {
+      const int64_t chunk = unit / blocks, c = unit % blocks * block;
+      const int64_t begin = chunk * step, end = begin + step < s.outer ? begin + step : s.outer;
+      double* out = partial + chunk * 2 * C;
+      if constexpr (kRows)
+        sum_rows<T>(s, begin, end, c, c + block < C ? c + block : C, ahead, term, out);
+      else
+        sum_planes<T>(s, begin, end, c, ahead, term, out);
+    }
+  });
+  for (int64_t i = 0; i < 2 * C; ++i) sums[i] = partial[i];
+  for (int64_t chunk = 1; chunk < chunks; ++chunk)
+    for (int64_t i = 0; i < 2 * C; ++i) sums[i] += partial[chunk * 2 * C + i];
+}
+
+// body(offset, channel, n) over all elements, a vector at a time, of which the first n may be read
+// and written.  A vector may run on past its row or plane: what it writes there is overwritten by
+// the same thread, and of each channel's coefficients a vector more has to be readable.
+template <class T, bool kRows, class Body>
+LAMINA_INLINE void for_each_vector(const BatchNormShape& s, const Body& body) {
+  constexpr int kLane = kLanes<T>;
+  const int64_t length = kRows ? s.channels : s.inner,
+                units = kRows ? s.outer : s.outer * s.channels;
+  parallel_for(units, 1 + kChunkElements / 2 / length, [&](int64_t begin, int64_t end) {
+    const int64_t limit = end * length;
     for (int64_t unit = begin; unit < end; ++unit) {
-      const int64_t base = unit * length, channel = rows ? 0 : unit % s.channels;
-      int64_t i = 0;
-      for (; i + lanes <= length; i += lanes) body(base + i, rows ? i : channel, lanes);
-      if (i < length) body(base + i, rows ? i : channel, static_cast<int>(length - i));
+      const int64_t base = unit * length, channel = kRows ? 0 : unit % s.channels;
+      for (int64_t i = 0; i < length; i += kLane) {
+        const int64_t left = limit - base - i;
+        body(base + i, kRows ? i : channel, left < kLane ? static_cast<int>(left) : kLane);
+      }
     }
   });
 }

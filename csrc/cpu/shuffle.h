@@ -1,5 +1,5 @@
-// Shuffles: even and odd elements of neighbours and back (what stride-2 windows need), and
-// reductions over lanes.
+// Shuffles: even and odd elements of neighbours and back (what stride-2 windows need), reductions
+// over lanes, masks.
 #pragma once
 
 #include "cpu/vec.h"
@@ -33,6 +33,17 @@ LAMINA_INLINE V zip(V a, V b, int half, Lanewise<I...>) {
 template <int kBy, class V, int... I>
 LAMINA_INLINE V rotate(V a, Lanewise<I...>) {
   return __builtin_shufflevector(a, a, ((I + kBy) % static_cast<int>(sizeof...(I)))...);
+}
+
+template <class T, int... I>
+LAMINA_INLINE Vec<T> count_up(Lanewise<I...>) {
+  return Vec<T>{static_cast<T>(I)...};
+}
+
+// A mask of the first n lanes.
+template <class T>
+LAMINA_INLINE auto first_lanes(int n) {
+  return count_up<T>(typename CountLanes<kLanes<T>>::Type{}) < broadcast(static_cast<T>(n));
 }
 
 // op over all lanes, as a tree.

@@ -1,5 +1,5 @@
 // Batch normalisation of x (outer, channels, inner) in that order of memory; channels-last memory
-// has inner = 1. Per-channel arrays are (channels) of x's dtype; weight and bias may be null (ones
+// has inner = 1.  Per-channel arrays are (channels) of x's dtype; weight and bias may be null (ones
 // and zeros).
 #pragma once
 
@@ -27,10 +27,10 @@ struct BatchNormForward {
 struct BatchNormBackward {
   BatchNormShape shape;
   DType dtype;
-  bool relu;              // dy counts where y > 0
+  bool relu;              // dy counts where the forward's y > 0, which is computed from x again
   bool batch_statistics;  // mean and inv_std depend on x (training), or are constants
-  const void *x, *y, *dy, *weight, *mean, *inv_std;
-  void *dx, *dweight, *dbias;
+  const void *x, *dy, *weight, *bias, *mean, *inv_std;
+  void *dx, *dweight, *dbias;  // each may be null
 };
 
 struct BatchNorm {

@@ -49,9 +49,10 @@ BatchNormResult batch_norm(const Array& input, const std::optional<Array>& weigh
   check_channels(running_mean, input, "running_mean");
   check_channels(running_var, input, "running_var");
   check(eps >= 0, "[batch_norm] expected eps of at least 0, got ", eps);
-  const bool batch_statistics = training || !running_mean || !running_var;
+  check(training || (running_mean && running_var),
+        "[batch_norm] expected running_mean and running_var where training is False");
   const int64_t count = input.size(1) ? input.numel() / input.size(1) : 0;
-  check(!batch_statistics || count != 1,
+  check(!training || count != 1,
         "[batch_norm] expected more than 1 value per channel when training, got shape ",
         input.shape());
 
@@ -67,24 +68,15 @@ BatchNormResult batch_norm(const Array& input, const std::optional<Array>& weigh
   if (training)
     for (const auto* a : {&running_mean, &running_var})
       if (*a) begin_write(**a, "batch_norm");
-  const bool uses_running = training || !batch_statistics;
   const auto w = packed(weight), b = packed(bias), m = packed(running_mean),
              v = packed(running_var);
-  const kernels::BatchNormForward args{shape_of(x),
-                                       x.dtype(),
-                                       relu,
-                                       eps,
-                                       momentum,
-                                       x.raw(),
-                                       raw_or_null(w),
-                                       raw_or_null(b),
-                                       uses_running ? raw_or_null(m) : nullptr,
-                                       uses_running ? raw_or_null(v) : nullptr,
-                                       r.mean.raw(),
-                                       r.inv_std.raw(),
-                                       r.y.raw()};
+  const kernels::BatchNormForward args{
+      shape_of(x),    x.dtype(),      relu,           eps,
+      momentum,       x.raw(),        raw_or_null(w), raw_or_null(b),
+      raw_or_null(m), raw_or_null(v), r.mean.raw(),   r.inv_std.raw(),
+      r.y.raw()};
   const auto& kernel = kernels::on<kernels::BatchNorm>(x.device());
-  (batch_statistics ? kernel.train : kernel.eval)(args);
+  (training ? kernel.train : kernel.eval)(args);
   if (training) {
     if (m && m->raw() != running_mean->raw()) copy_to(*running_mean, *m);
     if (v && v->raw() != running_var->raw()) copy_to(*running_var, *v);
@@ -92,29 +84,36 @@ BatchNormResult batch_norm(const Array& input, const std::optional<Array>& weigh
   return r;
 }
 
-BatchNormGradients batch_norm_backward(const Array& input, const std::optional<Array>& y,
-                                       const Array& grad, const std::optional<Array>& weight,
-                                       const Array& mean, const Array& inv_std,
-                                       bool batch_statistics) {
+BatchNormGradients batch_norm_backward(const Array& input, const Array& grad,
+                                       const std::optional<Array>& weight,
+                                       const std::optional<Array>& bias, const Array& mean,
+                                       const Array& inv_std, bool training, bool relu,
+                                       bool needs_dx, bool needs_parameters) {
   check(grad.shape() == input.shape() && grad.dtype() == input.dtype(),
-        "[batch_norm] expected a gradient like the input, got shape ", grad.shape(), " for ",
-        input.shape());
+        "[batch_norm] expected a gradient of shape ", input.shape(), " and ", name(input.dtype()),
+        ", got ", grad.shape(), " and ", name(grad.dtype()));
+  check_channels(weight, input, "weight");
+  check_channels(bias, input, "bias");
+  check_channels(mean, input, "mean");
+  check_channels(inv_std, input, "inv_std");
   const bool rows = is_rows(input);
   const Array x = in_order_of(input, rows), dy = in_order_of(grad, rows);
-  const Array out = y ? in_order_of(*y, rows) : x;
-  const auto w = packed(weight);
-  BatchNormGradients g{Array::empty_like(x, x.dtype()),
-                       Array::empty({x.size(1)}, x.dtype(), x.device()),
-                       Array::empty({x.size(1)}, x.dtype(), x.device())};
+  const auto w = packed(weight), b = packed(bias), m = packed(mean), s = packed(inv_std);
+  BatchNormGradients g;
+  if (needs_dx) g.dx = Array::empty_like(x, x.dtype());
+  if (needs_parameters) {
+    g.dweight = Array::empty({x.size(1)}, x.dtype(), x.device());
+    g.dbias = Array::empty({x.size(1)}, x.dtype(), x.device());
+  }
   if (x.numel() == 0) {
-    fill(g.dweight, Scalar::of(0.0));
-    fill(g.dbias, Scalar::of(0.0));
+    for (const auto* a : {&g.dweight, &g.dbias})
+      if (*a) fill(**a, Scalar::of(0.0));
     return g;
   }
   kernels::on<kernels::BatchNorm>(x.device())
-      .backward({shape_of(x), x.dtype(), y.has_value(), batch_statistics, x.raw(), out.raw(),
-                 dy.raw(), raw_or_null(w), mean.raw(), inv_std.raw(), g.dx.raw(), g.dweight.raw(),
-                 g.dbias.raw()});
+      .backward({shape_of(x), x.dtype(), relu, training, x.raw(), dy.raw(), raw_or_null(w),
+                 raw_or_null(b), m->raw(), s->raw(), raw_or_null(g.dx), raw_or_null(g.dweight),
+                 raw_or_null(g.dbias)});
   return g;
 }
 

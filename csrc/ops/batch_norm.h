@@ -11,8 +11,8 @@ struct BatchNormResult {
   Array y, mean, inv_std;  // the last two are (channels)
 };
 
-// Without running statistics, or in training, the batch's own are used; in training the running
-// ones are updated.
+// In training the batch's own statistics are used and the running ones, where given, updated; else
+// the running ones are used.  With `relu`, y = max(0, y).
 BatchNormResult batch_norm(const Array& x, const std::optional<Array>& weight,
                            const std::optional<Array>& bias,
                            const std::optional<Array>& running_mean,
@@ -20,13 +20,14 @@ BatchNormResult batch_norm(const Array& x, const std::optional<Array>& weight,
                            double eps, bool relu);
 
 struct BatchNormGradients {
-  Array dx, dweight, dbias;
+  std::optional<Array> dx, dweight, dbias;
 };
 
-// `y` is the forward's output where that had a ReLU.
-BatchNormGradients batch_norm_backward(const Array& x, const std::optional<Array>& y,
-                                       const Array& dy, const std::optional<Array>& weight,
-                                       const Array& mean, const Array& inv_std,
-                                       bool batch_statistics);
+// mean, inv_std: as batch_norm gave them; `training` and `relu` as there.
+BatchNormGradients batch_norm_backward(const Array& x, const Array& dy,
+                                       const std::optional<Array>& weight,
+                                       const std::optional<Array>& bias, const Array& mean,
+                                       const Array& inv_std, bool training, bool relu,
+                                       bool needs_dx, bool needs_parameters);
 
 }  // namespace lamina::ops

@@ -25,7 +25,7 @@ def batch_norm(
 
     Args:
         input: (N, C) or (N, C, spatial...), float32 or float64.
-        running_mean: (C,) used in evaluation, updated in place in training; None always takes the batch's.
+        running_mean: (C,) used in evaluation, updated in place in training; may be None in training.
         running_var: (C,) likewise; the update takes the unbiased variance.
         weight: (C,) or None for ones.
         bias: (C,) or None for zeros.
@@ -34,7 +34,8 @@ def batch_norm(
         eps: added to the variance.
 
     Raises:
-        ValueError: if a shape does not fit, or if training has one value a channel.
+        ValueError: if a shape does not fit, if training has one value a channel, or if running statistics are
+            missing in evaluation.
 
     Example:
         >>> x = lamina.tensor([[1.0], [3.0]])
@@ -42,32 +43,47 @@ def batch_norm(
         tensor([[-1.],
                 [ 1.]])
     """
+    return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps, relu=False)
+
+
+def _batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+    relu: bool,
+) -> Tensor:
+    """Batch normalisation, with ``relu`` also ``max(0, y)`` in the same pass."""
     arrays = [None if t is None else t._array for t in (weight, bias, running_mean, running_var)]
-    y, mean, inv_std = _C.batch_norm(input._array, *arrays, training, momentum, eps, False)
+    y, mean, inv_std = _C.batch_norm(input._array, *arrays, training, momentum, eps, relu)
     result = Tensor(y)
     if tracks(input, weight, bias):
-        batch_statistics = training or running_mean is None or running_var is None
-        saved = (input, weight, bias, mean, inv_std, batch_statistics, eps)
+        saved = (input, weight, bias, mean, inv_std, training, eps, relu)
         record(result, _batch_norm_backward, (input, weight, bias), saved)
     return result
 
 
 def _batch_norm_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, ...]:
-    x, weight, _, mean, inv_std, batch_statistics, _ = node.saved
     if mode.enabled:
         return _differentiable_backward(node, grad)
-    w = None if weight is None else weight._array
-    dx, dweight, dbias = _C.batch_norm_backward(
-        x._array, None, grad._array, w, mean, inv_std, batch_statistics
+    x, weight, bias, mean, inv_std, training, _, relu = node.saved
+    w, b = (None if t is None else t._array for t in (weight, bias))
+    parameters = node.needs(1) or node.needs(2)
+    found = _C.batch_norm_backward(
+        x._array, grad._array, w, b, mean, inv_std, training, relu, node.needs(0), parameters
     )
-    return Tensor(dx), Tensor(dweight), Tensor(dbias)
+    return tuple(None if array is None else Tensor(array) for array in found)
 
 
 def _differentiable_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, ...]:
     """The same gradients through differentiable ops: what second derivatives go through."""
-    x, weight, bias, mean, inv_std, batch_statistics, eps = node.saved
+    x, weight, bias, mean, inv_std, training, eps, relu = node.saved
     columns = [-1 if d == 1 else 1 for d in range(x.ndim)]
-    if batch_statistics:
+    if training:
         others = [d for d in range(x.ndim) if d != 1]
         centred = x - x.mean(others, keepdim=True)
         y = centred * ((centred * centred).mean(others, keepdim=True) + eps).rsqrt()
@@ -77,6 +93,8 @@ def _differentiable_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, .
         y = y * weight.reshape(columns)
     if bias is not None:
         y = y + bias.reshape(columns)
+    if relu:
+        y = y.relu()
     wanted = [i for i in range(3) if node.needs(i)]
     inputs = [(x, weight, bias)[i] for i in wanted]
     found = dict(zip(wanted, gradients_of(y, inputs, grad, create_graph=True, allow_unused=True)))

@@ -101,7 +101,7 @@ class _BatchNorm(Module):
             self.running_var,
             self.weight,
             self.bias,
-            self.training,
+            self.training or self.running_mean is None or self.running_var is None,
             momentum,
             self.eps,
         )
