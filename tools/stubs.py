@@ -35,6 +35,8 @@ TYPES = {
     "lamina._C.": "",
     "numpy.ndarray": "np.ndarray[Any, Any]",
 }
+# Arguments that may be None: pybind11 does not say so of pointers.
+NULLABLE = {("linear", 2), ("conv", 2)}
 SIGNATURE = re.compile(r"^(?:\d+\. )?\w*\((?P<arguments>.*)\) -> (?P<result>.*)$")
 
 
@@ -62,7 +64,7 @@ def split(arguments: str) -> list[str]:
     return [p.strip() for p in parts if p.strip()]
 
 
-def signatures(doc: str | None, method: bool) -> Iterator[str]:
+def signatures(doc: str | None, method: bool, function: str = "") -> Iterator[str]:
     """``(arguments) -> result`` for each overload that a docstring of pybind11 lists."""
     for line in (doc or "").splitlines():
         match = SIGNATURE.match(line.strip())
@@ -75,15 +77,16 @@ def signatures(doc: str | None, method: bool) -> Iterator[str]:
             if method and k == 0:
                 arguments.append("self")
             else:
-                arguments.append(
-                    f"{name}: {python_type(kind)}{' = ...' if equals else ''}" if colon else name
-                )
+                kind = python_type(kind)
+                if kind == "Generator" or (function, k) in NULLABLE:
+                    kind += " | None"
+                arguments.append(f"{name}: {kind}{' = ...' if equals else ''}" if colon else name)
         marker = ["/"] if any(a.startswith("arg") for a in arguments) else []
         yield f"({', '.join(arguments + marker)}) -> {python_type(match['result'], result=True)}"
 
 
 def function_stub(name: str, doc: str | None, indent: str = "", method: bool = False) -> list[str]:
-    found = list(signatures(doc, method))
+    found = list(signatures(doc, method, name))
     if not found:
         raise ValueError(f"no signature in the docstring of {name}: {doc!r}")
     overload = [f"{indent}@overload"] if len(found) > 1 else []
@@ -93,7 +96,7 @@ def function_stub(name: str, doc: str | None, indent: str = "", method: bool = F
 def class_stub(cls: type) -> list[str]:
     lines = [f"class {cls.__name__}:"]
     for name, member in vars(cls).items():
-        if isinstance(member, property):
+        if isinstance(member, property) and name != "__doc__":
             result = (
                 next(signatures(member.fget.__doc__, True)).partition(" -> ")[2] if member.fget else "Any"
             )
@@ -120,7 +123,7 @@ def compiled_module(module: ModuleType) -> str:
         elif callable(member):
             body += function_stub(name, member.__doc__)
         else:
-            body.append(f"{name}: {type(member).__name__}")
+            body.append(f"{name}: {python_type(type(member).__name__)}")
     text = "\n".join(body)
     lines = [
         "from collections.abc import Sequence",
@@ -175,7 +178,11 @@ class Qualified(ast.NodeTransformer):
             sys.modules[module], name
         ):  # Tensor has methods named float, int
             module = "builtins"
-        self.modules.add(module)
+        if module.startswith("lamina."):  # by name: functions of lamina.ops hide modules of the same names
+            alias = f"_{module.rpartition('.')[2]}_{name}"
+            self.modules.add(f"from {module} import {name} as {alias}")
+            return ast.Name(alias)
+        self.modules.add(f"import {module}")
         return ast.parse(name if name == module else f"{module}.{name}", mode="eval").body
 
 
@@ -203,7 +210,7 @@ def method_stub(name: str, function: Callable[..., Any], modules: set[str]) -> s
 
 
 def attached_methods() -> str:
-    modules: set[str] = {"typing"}
+    modules: set[str] = {"import typing"}
     lines = []
     for name, member in sorted(vars(Tensor).items()):
         function = member.fget if isinstance(member, property) else member
@@ -214,7 +221,7 @@ def attached_methods() -> str:
         if isinstance(member, property):
             lines.append("    @property")
         lines.append(method_stub(name, function, modules))
-    imports = "".join(f"import {module}\n" for module in sorted(modules))
+    imports = "".join(f"{line}\n" for line in sorted(modules))
     return (
         f"{NOTE}{imports}\nfrom lamina.tensor import Tensor\n\nclass TensorMethods:\n"
         + "\n".join(lines)

@@ -22,10 +22,13 @@ class device:  # noqa: N801 (torch's name)
 
     __slots__ = ("code", "index", "type")
 
+    type: str
+    index: int | None
+    code: int
+
     def __init__(self, type: str | device, index: int | None = None) -> None:
-        if isinstance(type, device):
-            type, index = type.type, type.index
-        kind, colon, number = type.partition(":")
+        name = type if isinstance(type, str) else str(type)
+        kind, colon, number = name.partition(":")
         if kind not in _TYPES or (colon and (not number.isdigit() or index is not None)):
             raise ValueError(f"[device] expected 'cpu' or 'cuda', with ':index' or without, got {type!r}")
         self.type = kind

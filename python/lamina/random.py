@@ -41,7 +41,7 @@ class Generator(_C.Generator):
         super().__init__(False)
         self.device = Device(device)
 
-    def manual_seed(self, seed: int) -> Generator:
+    def manual_seed(self, seed: int) -> Generator:  # type: ignore[override]
         """Starts anew from ``seed``, any integer from -2^63 to 2^64 - 1, and returns the generator."""
         super().manual_seed(_unsigned(seed))
         return self
@@ -54,11 +54,11 @@ class Generator(_C.Generator):
         """The seed that the generator started from."""
         return super().initial_seed()
 
-    def get_state(self) -> Tensor:
+    def get_state(self) -> Tensor:  # type: ignore[override]
         """The state, as a uint8 tensor of 16 bytes: seed and number of calls."""
         return Tensor(_C.from_numpy(np.frombuffer(bytearray(super().get_state()), dtype=np.uint8)))
 
-    def set_state(self, new_state: Tensor) -> None:
+    def set_state(self, new_state: Tensor) -> None:  # type: ignore[override]
         """Goes back to a state that :meth:`get_state` returned.
 
         Raises:

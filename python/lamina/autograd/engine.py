@@ -219,7 +219,7 @@ def _run(
                 grad = _run_hooks(end, [grad])[0]
             if useful is not None:
                 found[end, 0] = grad
-            elif (leaf := end.leaf()) is not None:
+            elif isinstance(end, AccumulateGrad) and (leaf := end.leaf()) is not None:
                 _accumulate(leaf, grad, create_graph, clock)
     finally:
         mode.enabled = previous

@@ -57,7 +57,8 @@ def arange(
     if dtype is None:
         dtype = int64 if whole else get_default_dtype()
     count = math.ceil((end - start) / step)
-    values = start + step * np.arange(count, dtype=np.int64 if whole else np.float64)
+    values: Any = np.arange(count, dtype=np.int64 if whole else np.float64)
+    values = start + step * values
     return _made(values, dtype, device, requires_grad)
 
 
@@ -150,7 +151,8 @@ def meshgrid(*tensors: Tensor | list[Tensor], indexing: str = "ij") -> tuple[Ten
     """
     if indexing not in ("ij", "xy"):
         raise ValueError(f"[meshgrid] expected indexing 'ij' or 'xy', got {indexing!r}")
-    axes = list(tensors[0]) if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else list(tensors)
+    listed: Any = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
+    axes: list[Tensor] = list(listed)
     for t in axes:
         if t.ndim > 1:
             raise ValueError(f"[meshgrid] expected 1-d tensors, got shape {tuple(t.shape)}")

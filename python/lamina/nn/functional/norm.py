@@ -58,8 +58,8 @@ def _batch_norm(
     relu: bool,
 ) -> Tensor:
     """Batch normalisation, with ``relu`` also ``max(0, y)`` in the same pass."""
-    arrays = [None if t is None else t._array for t in (weight, bias, running_mean, running_var)]
-    y, mean, inv_std = _C.batch_norm(input._array, *arrays, training, momentum, eps, relu)
+    w, b, m, v = (None if t is None else t._array for t in (weight, bias, running_mean, running_var))
+    y, mean, inv_std = _C.batch_norm(input._array, w, b, m, v, training, momentum, eps, relu)
     result = Tensor(y)
     if tracks(input, weight, bias):
         saved = (input, weight, bias, mean, inv_std, training, eps, relu)

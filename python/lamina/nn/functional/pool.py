@@ -57,6 +57,7 @@ def _max_pool(x: Tensor, geometry: _C.PoolGeometry, return_indices: bool) -> Ten
     if recorded:
         record(y, _max_pool_backward, (x,), (taps, geometry))
     if return_indices:
+        assert taps is not None
         return y, Tensor(_C.max_pool_indices(taps, geometry))
     return y
 

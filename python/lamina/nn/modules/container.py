@@ -139,7 +139,7 @@ class ModuleList(_Indexed[Module]):
         return self
 
     def __iadd__(self, modules: Iterable[Module]) -> ModuleList:
-        return self.extend(modules)  # type: ignore[no-any-return]
+        return self.extend(modules)
 
 
 class ParameterList(_Indexed[Parameter]):

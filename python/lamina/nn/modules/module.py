@@ -72,6 +72,7 @@ class Module:
     """
 
     training: bool = True
+    _buffer_names: dict[str, bool]
     _hooked: bool = False  # whether a hook was ever registered: calls without hooks stay cheap
 
     def __init__(self) -> None:
@@ -219,7 +220,7 @@ class Module:
             module = getattr(module, name, None)
             if not isinstance(module, Module):
                 raise AttributeError(f"{type(self).__name__} has no submodule {target!r}")
-        return module  # type: ignore[no-any-return]
+        return module
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter at a dotted path."""

@@ -10,7 +10,7 @@ from lamina.ops.join import stack
 from lamina.tensor import Tensor
 
 
-@no_grad()
+@no_grad()  # type: ignore[untyped-decorator]
 def clip_grad_norm_(
     parameters: Tensor | Iterable[Tensor],
     max_norm: float,
@@ -46,7 +46,7 @@ def clip_grad_norm_(
     return total
 
 
-@no_grad()
+@no_grad()  # type: ignore[untyped-decorator]
 def clip_grad_value_(
     parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None
 ) -> None:
