@@ -34,6 +34,8 @@ lint: env-test
 	.venv-test/bin/ruff check .
 	.venv-test/bin/ruff format --check .
 	.venv-test/bin/mypy
+	$(TEST) tools/stubs.py --check
+	$(TEST) tools/check_layering.py
 	git ls-files 'csrc/*.h' 'csrc/*.cpp' | xargs .venv-test/bin/clang-format --dry-run --Werror
 
 symbols: env-test
