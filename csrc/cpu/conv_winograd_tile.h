@@ -2,8 +2,8 @@
 // products where the definition takes 144, on the interpolation points 0, +-1/sqrt(2), +-sqrt(2),
 // infinity, which keep the error of float32 at 1e-6 (Barabasz et al., arXiv 1803.10986):
 //
-//   forward           Y  = A' [ (G w G') * (B' x B) ] A        x 6x6, w 3x3, Y 4x4, * element by
-//   element weight gradient   dw = G' [ sum over tiles of (A dY A') * (B' x B) ] G
+//   forward           Y  = A' [ (G w G') * (B' x B) ] A        x 6x6, w 3x3, Y 4x4, * element by element
+//   weight gradient   dw = G' [ sum over tiles of (A dY A') * (B' x B) ] G
 //
 // A transform handles as many channels at once as a vector holds.
 #pragma once

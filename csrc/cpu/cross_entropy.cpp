@@ -9,7 +9,7 @@
 #include "kernels/cross_entropy.h"
 
 #include "core/parallel.h"
-#include "cpu/vec_exp.h"
+#include "cpu/vec_math.h"
 #include "kernels/registry.h"
 
 namespace lamina::cpu::LAMINA_ISA {
@@ -42,7 +42,7 @@ LAMINA_INLINE T log_sum_exp(const T* x, int64_t n, int64_t stride) {
       for (int j = 0; j < lanes; ++j) part[j] = c + j < n ? x[(c + j) * stride] : lowest;
       v = load(part);
     }
-    sums += exp(v - top);
+    sums += math::exp(v - top);
   }
   T sum = 0;
   for (int j = 0; j < lanes; ++j) sum += sums[j];
@@ -110,12 +110,12 @@ void backward_of(const CrossEntropyParams& p, const T* scores, const int64_t* ta
     int64_t c = 0;
     if (p.inner == 1)
       for (; c + lanes <= p.classes; c += lanes)
-        store(dx + c, exp(load(x + c) - s) * of_probability);
+        store(dx + c, math::exp(load(x + c) - s) * of_probability);
     for (; c < p.classes; c += lanes) {
       const int n = static_cast<int>(p.classes - c < lanes ? p.classes - c : lanes);
       Vec<T> v{};
       for (int j = 0; j < n; ++j) v[j] = x[(c + j) * p.inner];
-      v = exp(v - s) * of_probability;
+      v = math::exp(v - s) * of_probability;
       for (int j = 0; j < n; ++j) dx[(c + j) * p.inner] = v[j];
     }
     if (smooth != 0)

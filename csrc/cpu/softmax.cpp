@@ -6,7 +6,7 @@
 #include "kernels/softmax.h"
 
 #include "core/parallel.h"
-#include "cpu/vec_exp.h"
+#include "cpu/vec_math.h"
 #include "kernels/registry.h"
 
 namespace lamina::cpu::LAMINA_ISA {
@@ -61,7 +61,7 @@ void forward_row(int64_t n, bool log, const T* x, T* y) {
   for (int i = 1; i < kLanes<T>; ++i) peak = top[i] > peak || top[i] != top[i] ? top[i] : peak;
   Vec<T> sums{};
   for_each_vector<T>(n, [&](int64_t i, int lanes) {
-    const Vec<T> e = exp(load_lanes(x + i, lanes, lowest) - peak);
+    const Vec<T> e = math::exp(load_lanes(x + i, lanes, lowest) - peak);
     sums += e;
     if (!log) store_lanes(y + i, e, lanes);
   });
@@ -89,7 +89,7 @@ void backward_row(int64_t n, bool log, const T* y, const T* dy, T* dx) {
   const T sum = sum_of<T>(sums);
   for_each_vector<T>(n, [&](int64_t i, int lanes) {
     const Vec<T> g = load_lanes(dy + i, lanes, T(0)), v = load_lanes(y + i, lanes, T(0));
-    store_lanes(dx + i, log ? g - exp(v) * sum : v * (g - sum), lanes);
+    store_lanes(dx + i, log ? g - math::exp(v) * sum : v * (g - sum), lanes);
   });
 }
 
@@ -101,7 +101,7 @@ void forward_columns(int64_t n, int64_t stride, int lanes, bool log, const T* x,
   for (int64_t k = 0; k < n; ++k) top = maximum(top, load_lanes(x + k * stride, lanes, T(0)));
   Vec<T> sum{};
   for (int64_t k = 0; k < n; ++k) {
-    const Vec<T> e = exp(load_lanes(x + k * stride, lanes, T(0)) - top);
+    const Vec<T> e = math::exp(load_lanes(x + k * stride, lanes, T(0)) - top);
     sum += e;
     if (!log) store_lanes(y + k * stride, e, lanes);
   }
@@ -128,7 +128,7 @@ void backward_columns(int64_t n, int64_t stride, int lanes, bool log, const T* y
   for (int64_t k = 0; k < n; ++k) {
     const Vec<T> g = load_lanes(dy + k * stride, lanes, T(0)),
                  v = load_lanes(y + k * stride, lanes, T(0));
-    store_lanes(dx + k * stride, log ? g - exp(v) * sum : v * (g - sum), lanes);
+    store_lanes(dx + k * stride, log ? g - math::exp(v) * sum : v * (g - sum), lanes);
   }
 }
 

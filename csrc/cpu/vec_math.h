@@ -2,14 +2,11 @@
 // log, erf, sin and cos, 2 for expm1, log1p and log2, 2.5 for tanh and sigmoid. Results below the
 // smallest normal number are 0 and such arguments count as 0, as everywhere in the kernels.
 //
-// exp, expm1   x = n ln2 + r, |r| <= ln2 / 2 (Cody and Waite's two-part ln2); expm1(r) = r + r^2
-// q(r), q a minimax
-//              polynomial (Remez, weighted for the relative error of exp): 2^-28 in float, 2^-57 in
-//              double.
-// log...       x = 2^k m, m in [sqrt(1/2), sqrt(2)): fdlibm's s = f / (2 + f) series (e_log.c;
-// e_logf.c for float). erf          x + x P(x^2) below 1, beyond 1 - exp(Q(x)), Q fitted to log
-// erfc (both Remez). sin, cos     Cody and Waite's reduction by pi/2 to 118 bits, fdlibm's kernel
-// polynomials; |x| <= kMaxAngle.
+// exp, expm1   x = n ln2 + r, |r| <= ln2 / 2 (Cody and Waite's two-part ln2); expm1(r) = r + r^2 q(r), q a minimax
+//              polynomial (Remez, weighted for the relative error of exp): 2^-28 in float, 2^-57 in double.
+// log...       x = 2^k m, m in [sqrt(1/2), sqrt(2)): fdlibm's s = f / (2 + f) series (e_log.c; e_logf.c for float).
+// erf          x + x P(x^2) below 1, beyond 1 - exp(Q(x)), Q fitted to log erfc (both Remez).
+// sin, cos     Cody and Waite's reduction by pi/2 to 118 bits, fdlibm's kernel polynomials; |x| <= kMaxAngle.
 #pragma once
 
 #include <type_traits>
