@@ -43,12 +43,32 @@ random = _importlib.import_module("lamina.random")
 
 # Loaded at first use, so that `import lamina` stays quick.
 _SUBMODULES = ("data", "io", "linalg", "models", "nn", "optim", "viz")
+_FUNCTIONAL = (  # what torch offers in its top namespace too
+    "adaptive_avg_pool1d",
+    "adaptive_max_pool1d",
+    "avg_pool1d",
+    "batch_norm",
+    "celu",
+    "conv1d",
+    "conv2d",
+    "dropout",
+    "embedding",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
+    "prelu",
+    "relu_",
+    "selu",
+    "threshold",
+)
 _FILES = ("load", "load_checkpoint", "save", "save_checkpoint")  # of lamina.io
 
 
 def __getattr__(name: str) -> object:
     if name in _SUBMODULES:
         return _importlib.import_module(f"lamina.{name}")
+    if name in _FUNCTIONAL:
+        return getattr(_importlib.import_module("lamina.nn.functional"), name)
     if name in _FILES:
         return getattr(_importlib.import_module("lamina.io"), name)
     raise AttributeError(f"module 'lamina' has no attribute {name!r}")

@@ -271,7 +271,7 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False, *, out: Tensor | N
 
     Example:
         >>> lamina.logsumexp(lamina.tensor([1000.0, 1000.0]), dim=0)
-        tensor(1000.6931)
+        tensor(1000.6932)
     """
     if not isinstance(input, Tensor):
         not_a_tensor("logsumexp", input)

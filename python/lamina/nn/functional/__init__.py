@@ -10,4 +10,4 @@ from lamina.nn.functional.norm import *  # noqa: F403
 from lamina.nn.functional.pad import *  # noqa: F403
 from lamina.nn.functional.pool import *  # noqa: F403
 from lamina.nn.functional.rectifier import *  # noqa: F403
-from lamina.nn.functional.softmax import *  # noqa: F403
+from lamina.ops.softmax import log_softmax, softmax, softmin

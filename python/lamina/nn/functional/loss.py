@@ -6,8 +6,8 @@ from lamina import _C
 from lamina.autograd.engine import grad as gradient_of
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
-from lamina.nn.functional.softmax import log_softmax
 from lamina.ops.creation import zeros_like
+from lamina.ops.softmax import log_softmax
 from lamina.tensor import Tensor
 
 __all__ = ["cross_entropy", "l1_loss", "mse_loss", "multi_margin_loss", "nll_loss"]

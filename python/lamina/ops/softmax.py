@@ -8,7 +8,7 @@ from lamina.autograd.graph import Node, record, tracks
 from lamina.dtypes import dtype
 from lamina.tensor import Tensor, method
 
-__all__ = ["log_softmax", "softmax", "softmin"]
+__all__ = ["log_softmax", "softmax"]
 
 
 @method()
