@@ -28,9 +28,14 @@ template <class T>
 LAMINA_INLINE T log_sum_exp(const T* x, int64_t n, int64_t stride) {
   constexpr int lanes = kLanes<T>;
   constexpr T lowest = -__builtin_huge_val();
+  Vec<T> tops = broadcast(lowest);
+  int64_t done = 0;
+  if (stride == 1)
+    for (; done + lanes <= n; done += lanes) tops = maximum(tops, load(x + done));
   T top = lowest;
-  for (int64_t c = 0; c < n; ++c)
-    top = x[c * stride] > top || x[c * stride] != x[c * stride] ? x[c * stride] : top;
+  const auto raise = [&](T v) { top = v > top || v != v ? v : top; };
+  for (int j = 0; j < lanes; ++j) raise(tops[j]);
+  for (int64_t c = done; c < n; ++c) raise(x[c * stride]);
   if (top == lowest) return lowest;
   Vec<T> sums{};
   T part[lanes];
