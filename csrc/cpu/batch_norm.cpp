@@ -9,6 +9,7 @@
 #include "kernels/batch_norm.h"
 
 #include "cpu/channel_sums.h"
+#include "cpu/lanes.h"
 #include "kernels/registry.h"
 
 namespace lamina::cpu::LAMINA_ISA {
@@ -16,19 +17,6 @@ namespace {
 
 using kernels::BatchNormBackward;
 using kernels::BatchNormForward;
-
-template <class T>
-LAMINA_INLINE Vec<T> load_lanes(const T* p, int n) {
-  return n == kLanes<T> ? load(p) : load_partial(p, n);
-}
-
-template <class T>
-LAMINA_INLINE void store_lanes(T* p, Vec<T> v, int n) {
-  if (n == kLanes<T>)
-    store(p, v);
-  else
-    store_partial(p, v, n);
-}
 
 // A channel's coefficient for each lane: a vector of neighbours with rows, one value with planes.
 template <bool kRows, class T>

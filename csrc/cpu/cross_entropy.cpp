@@ -9,6 +9,7 @@
 #include "kernels/cross_entropy.h"
 
 #include "core/parallel.h"
+#include "cpu/scalar_math.h"
 #include "cpu/vec_math.h"
 #include "kernels/registry.h"
 
@@ -16,12 +17,6 @@ namespace lamina::cpu::LAMINA_ISA {
 namespace {
 
 using kernels::CrossEntropyParams;
-
-template <class T>
-LAMINA_INLINE T log_of(T x) {
-  if constexpr (sizeof(T) == 4) return __builtin_logf(x);
-  return __builtin_log(x);
-}
 
 // log sum exp of x[0], x[stride], ...; a NaN or +Inf among them shows in the result.
 template <class T>
@@ -51,7 +46,7 @@ LAMINA_INLINE T log_sum_exp(const T* x, int64_t n, int64_t stride) {
   }
   T sum = 0;
   for (int j = 0; j < lanes; ++j) sum += sums[j];
-  return top + log_of(sum);
+  return top + scalar::log(sum);
 }
 
 template <class T>

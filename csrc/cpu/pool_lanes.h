@@ -2,7 +2,7 @@
 // after another.
 #pragma once
 
-#include "cpu/vec.h"
+#include "cpu/lanes.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 
@@ -49,19 +49,6 @@ LAMINA_INLINE void store_taps(I* p, TapVec<T> v, int n = kLanes<T>) {
   } else {
     for (int i = 0; i < n; ++i) p[i] = narrow[i];
   }
-}
-
-template <class T>
-LAMINA_INLINE Vec<T> load_lanes(const T* p, int n) {
-  return n == kLanes<T> ? load(p) : load_partial(p, n);
-}
-
-template <class T>
-LAMINA_INLINE void store_lanes(T* p, Vec<T> v, int n) {
-  if (n == kLanes<T>)
-    store(p, v);
-  else
-    store_partial(p, v, n);
 }
 
 // Asks for n elements ahead of use, which may lie past the end of the array: windows jump from row

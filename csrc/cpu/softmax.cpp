@@ -6,6 +6,8 @@
 #include "kernels/softmax.h"
 
 #include "core/parallel.h"
+#include "cpu/lanes.h"
+#include "cpu/scalar_math.h"
 #include "cpu/vec_math.h"
 #include "kernels/registry.h"
 
@@ -15,25 +17,6 @@ namespace {
 using kernels::SoftmaxShape;
 
 constexpr int64_t kGrain = 8192;  // elements a chunk
-
-template <class T>
-LAMINA_INLINE T log_of(T x) {
-  if constexpr (sizeof(T) == 4) return __builtin_logf(x);
-  return __builtin_log(x);
-}
-
-// Lanes [0, n) of p[0], p[stride], ... are in use; lanes beyond hold `fill`.
-template <class T>
-LAMINA_INLINE Vec<T> load_lanes(const T* p, int n, T fill) {
-  return n == kLanes<T> ? load(p) : load_partial(p, n, fill);
-}
-template <class T>
-LAMINA_INLINE void store_lanes(T* p, Vec<T> v, int n) {
-  if (n == kLanes<T>)
-    store(p, v);
-  else
-    store_partial(p, v, n);
-}
 
 template <class T>
 LAMINA_INLINE T sum_of(Vec<T> v) {
@@ -67,7 +50,7 @@ void forward_row(int64_t n, bool log, const T* x, T* y) {
   });
   const T sum = sum_of<T>(sums);
   if (log) {
-    const T shift = peak + log_of(sum);
+    const T shift = peak + scalar::log(sum);
     for_each_vector<T>(n, [&](int64_t i, int lanes) {
       store_lanes(y + i, load_lanes(x + i, lanes, T(0)) - shift, lanes);
     });
@@ -107,7 +90,7 @@ void forward_columns(int64_t n, int64_t stride, int lanes, bool log, const T* x,
   }
   if (log) {
     Vec<T> shift = top;
-    for (int i = 0; i < kLanes<T>; ++i) shift[i] += log_of<T>(sum[i]);
+    for (int i = 0; i < kLanes<T>; ++i) shift[i] += scalar::log(sum[i]);
     for (int64_t k = 0; k < n; ++k)
       store_lanes(y + k * stride, load_lanes(x + k * stride, lanes, T(0)) - shift, lanes);
   } else {
