@@ -130,7 +130,7 @@ Operands ready(const Operand& o, const Types& types, const Dims& shape, DType& d
   dtype = types.result == DType::boolean ? types.operands : types.compute;
   write_scalar(o.scalar, types.operands, &number, op);
   if (dtype != types.operands) write_scalar(o.scalar, dtype, &number, op);
-  return {&number, Dims::filled(shape.size(), 0)};
+  return {&number, Dims::filled(shape.size(), 0), true};
 }
 
 // The result's memory: `out` or new, in the order of the first operand that has the full shape.
@@ -186,7 +186,7 @@ Array run(Op op, const Operand* const (&operands)[N], const Types& types,
 // Integer division by zero has no result; torch raises too.
 void check_divisor(Binary op, const Operand& b) {
   const bool zero =
-      b.array ? b.array->numel() > 0 && !*reduce(kernels::Reduce::all, *b.array, {}).data<bool>()
+      b.array ? b.array->numel() > 0 && !element<bool>(reduce(kernels::Reduce::all, *b.array, {}))
               : b.scalar.as_double() == 0;
   check<RuntimeError>(!zero, "[", name(op), "] integer division by zero");
 }

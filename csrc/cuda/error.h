@@ -1,0 +1,20 @@
+// Checks of calls of the CUDA runtime.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include "core/cuda.h"
+
+namespace lamina::cuda {
+
+// Throws CudaError, or OutOfMemoryError, with the call, the device and what the runtime says.
+[[noreturn]] void fail(cudaError_t error, const char* call);
+
+inline void check(cudaError_t error, const char* call) {
+  if (error != cudaSuccess) [[unlikely]]
+    fail(error, call);
+}
+
+}  // namespace lamina::cuda
+
+#define LAMINA_CUDA_CHECK(call) ::lamina::cuda::check(call, #call)
