@@ -31,8 +31,11 @@ void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, cudaStre
   if (shared > kUnasked)
     LAMINA_CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                            static_cast<int>(shared)));
-  kernel<<<grid, block, shared, stream> > >(arguments...);
-  LAMINA_CUDA_CHECK(cudaGetLastError());
+  [&](P... values) {
+    void* pointers[] = {&values..., nullptr};
+    LAMINA_CUDA_CHECK(cudaLaunchKernel(reinterpret_cast<const void*>(kernel), grid, block, pointers,
+                                       shared, stream));
+  }(arguments...);
 #endif
 }
 
