@@ -130,7 +130,7 @@ class DeviceMemory {
       error = cudaMalloc(&data, size);
     }
     if (error == cudaErrorMemoryAllocation) out_of_memory(bytes);
-    check(error, "cudaMalloc");
+    check_call(error, "cudaMalloc");
     stats_.reserved += static_cast<int64_t>(size);
     stats_.peak_reserved = std::max(stats_.peak_reserved, stats_.reserved);
     return new Block{static_cast<std::byte*>(data), size, stream, bytes <= kSmall};

@@ -64,11 +64,10 @@ void set_device(int device) {
 }
 
 void check_device(int device) {
-  lamina::check<RuntimeError>(found().unavailable.empty(),
-                              "[cuda] no device: ", found().unavailable);
-  lamina::check<RuntimeError>(device >= 0 && device < device_count(),
-                              "[cuda] expected a device from cuda:0 to cuda:", device_count() - 1,
-                              ", got cuda:", device);
+  check<RuntimeError>(found().unavailable.empty(), "[cuda] no device: ", found().unavailable);
+  check<RuntimeError>(device >= 0 && device < device_count(),
+                      "[cuda] expected a device from cuda:0 to cuda:", device_count() - 1,
+                      ", got cuda:", device);
 }
 
 Properties properties(int device) {
@@ -80,9 +79,8 @@ void activate(int device) {
   if (device == active) return;
   check_device(device);
   const Properties& p = found().devices[static_cast<size_t>(device)];
-  lamina::check<RuntimeError>(p.major >= kLeastMajor, "[cuda] ", p.name, " has compute capability ",
-                              p.major, ".", p.minor, "; kernels here need ", kLeastMajor,
-                              ".0 or later");
+  check<RuntimeError>(p.major >= kLeastMajor, "[cuda] ", p.name, " has compute capability ",
+                      p.major, ".", p.minor, "; kernels here need ", kLeastMajor, ".0 or later");
   LAMINA_CUDA_CHECK(cudaSetDevice(device));
   active = device;
 }

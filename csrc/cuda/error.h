@@ -10,11 +10,11 @@ namespace lamina::cuda {
 // Throws CudaError, or OutOfMemoryError, with the call, the device and what the runtime says.
 [[noreturn]] void fail(cudaError_t error, const char* call);
 
-inline void check(cudaError_t error, const char* call) {
+inline void check_call(cudaError_t error, const char* call) {
   if (error != cudaSuccess) [[unlikely]]
     fail(error, call);
 }
 
 }  // namespace lamina::cuda
 
-#define LAMINA_CUDA_CHECK(call) ::lamina::cuda::check(call, #call)
+#define LAMINA_CUDA_CHECK(call) ::lamina::cuda::check_call(call, #call)

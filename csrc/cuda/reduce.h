@@ -5,11 +5,27 @@
 
 namespace lamina::cuda {
 
+// The value of the lane whose number differs in `bits`, for structs of whole 32-bit words too.
+template <class T>
+__device__ __forceinline__ T shuffle_xor(T value, int bits) {
+  if constexpr (__is_same(T, float) || __is_same(T, double) || __is_same(T, int)) {
+    return __shfl_xor_sync(kAllLanes, value, bits);
+  } else {
+    constexpr int kWords = sizeof(T) / sizeof(unsigned);
+    static_assert(kWords * sizeof(unsigned) == sizeof(T));
+    unsigned words[kWords];
+    __builtin_memcpy(words, &value, sizeof value);
+    for (int i = 0; i < kWords; ++i) words[i] = __shfl_xor_sync(kAllLanes, words[i], bits);
+    __builtin_memcpy(&value, words, sizeof value);
+    return value;
+  }
+}
+
 // combine(a, b) over the lanes of a whole warp; every lane gets the result.
 template <class T, class F>
 __device__ __forceinline__ T warp_reduce(T value, F combine) {
   for (int bits = kWarpSize / 2; bits > 0; bits /= 2)
-    value = combine(value, __shfl_xor_sync(kAllLanes, value, bits));
+    value = combine(value, shuffle_xor(value, bits));
   return value;
 }
 

@@ -16,7 +16,7 @@ cudaEvent_t event_handle(Event event) { return reinterpret_cast<cudaEvent_t>(eve
 
 bool done(cudaError_t status, const char* call) {
   if (status == cudaErrorNotReady) return false;
-  check(status, call);
+  check_call(status, call);
   return true;
 }
 
