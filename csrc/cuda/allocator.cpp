@@ -141,11 +141,11 @@ class DeviceMemory {
     size_t free = 0, total = 0;
     static_cast<void>(cudaMemGetInfo(&free, &total));
     const auto megabytes = [](auto n) { return static_cast<double>(n) / 1e6; };
-    lamina::fail<OutOfMemoryError>("[cuda] out of memory on cuda:", device_, ": wanted ",
-                                   megabytes(bytes), " MB more, has ", megabytes(stats_.allocated),
-                                   " MB in use and ", megabytes(stats_.reserved - stats_.allocated),
-                                   " MB cached; the device has ", megabytes(free), " MB free of ",
-                                   megabytes(total), " MB");
+    fail<OutOfMemoryError>("[cuda] out of memory on cuda:", device_, ": wanted ", megabytes(bytes),
+                           " MB more, has ", megabytes(stats_.allocated), " MB in use and ",
+                           megabytes(stats_.reserved - stats_.allocated),
+                           " MB cached; the device has ", megabytes(free), " MB free of ",
+                           megabytes(total), " MB");
   }
 
   static bool worth_splitting(const Block& block, size_t bytes) {

@@ -89,7 +89,7 @@ int active_device() { return active; }
 
 cudaStream_t stream() { return reinterpret_cast<cudaStream_t>(current_stream(active)); }
 
-void fail(cudaError_t error, const char* call) {
+void fail_call(cudaError_t error, const char* call) {
   const std::string_view text = call;
   std::string where;
   if (active >= 0 && active < device_count())

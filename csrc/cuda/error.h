@@ -8,11 +8,11 @@
 namespace lamina::cuda {
 
 // Throws CudaError, or OutOfMemoryError, with the call, the device and what the runtime says.
-[[noreturn]] void fail(cudaError_t error, const char* call);
+[[noreturn]] void fail_call(cudaError_t error, const char* call);
 
 inline void check_call(cudaError_t error, const char* call) {
   if (error != cudaSuccess) [[unlikely]]
-    fail(error, call);
+    fail_call(error, call);
 }
 
 }  // namespace lamina::cuda

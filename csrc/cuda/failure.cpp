@@ -36,8 +36,8 @@ void raise_failure(int device) {
   if (!record || !*static_cast<volatile int*>(&record->ready)) return;
   const Failure seen = *record;
   *record = Failure{};
-  lamina::fail<IndexError>("[", seen.op, "] expected values from ", seen.low, " to ", seen.high - 1,
-                           ", got ", seen.value, " (found on cuda:", device, ")");
+  fail<IndexError>("[", seen.op, "] expected values from ", seen.low, " to ", seen.high - 1,
+                   ", got ", seen.value, " (found on cuda:", device, ")");
 }
 
 }  // namespace lamina::cuda

@@ -11,9 +11,9 @@ inline constexpr int kOpName = 32;
 
 // One a device, in host memory that the device sees.
 struct Failure {
-  int set;    // 1 once a thread has claimed it
-  int ready;  // 1 once the rest is written
-  char op[24];
+  int claimed;  // 1 once a thread has it
+  int ready;    // 1 once the rest is written
+  char op[kOpName];
   int64_t value, low, high;  // `value` should have been in [low, high)
 };
 
