@@ -21,10 +21,20 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TARGETS = ("80", "90a")
 SPILL_BUDGET = 64
-FLAGS = ["-std=c++20", "-O3", "-ftz=true", "--expt-relaxed-constexpr", "-Xptxas=-v", "-Xcompiler=-fPIC", "-Werror=all-warnings"]
+FLAGS = [
+    "-std=c++20",
+    "-O3",
+    "-ftz=true",
+    "--expt-relaxed-constexpr",
+    "-Xptxas=-v",
+    "-Xcompiler=-fPIC",
+    "-Werror=all-warnings",
+]
 EXACT = ("random", "sampling")  # as in cmake/cuda.cmake
 
-KERNEL = re.compile(r"Function properties for (\S+)\n.*?(\d+) bytes spill stores.*?\n.*?Used (\d+) registers", re.DOTALL)
+KERNEL = re.compile(
+    r"Function properties for (\S+)\n.*?(\d+) bytes spill stores.*?\n.*?Used (\d+) registers", re.DOTALL
+)
 
 
 def compile_file(nvcc: str, path: Path) -> tuple[bool, str]:
@@ -42,7 +52,9 @@ def compile_file(nvcc: str, path: Path) -> tuple[bool, str]:
     if run.returncode:
         lines = [line for line in (run.stdout + run.stderr).splitlines() if "ptxas info" not in line]
         return False, f"{path.name}: does not compile\n" + "\n".join(lines[:40])
-    kernels = [(int(spilled), int(registers), name) for name, spilled, registers in KERNEL.findall(run.stderr)]
+    kernels = [
+        (int(spilled), int(registers), name) for name, spilled, registers in KERNEL.findall(run.stderr)
+    ]
     if not kernels:
         return True, f"{path.name}: no kernels, {took:.0f} s"
     spilled, _, worst = max(kernels)
