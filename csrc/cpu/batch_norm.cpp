@@ -18,35 +18,6 @@ namespace {
 using kernels::BatchNormBackward;
 using kernels::BatchNormForward;
 
-// A channel's coefficient for each lane: a vector of neighbours with rows, one value with planes.
-template <bool kRows, class T>
-LAMINA_INLINE Vec<T> of_channel(const T* values, int64_t channel) {
-  if constexpr (kRows) return load(values + channel);
-  return broadcast(values[channel]);
-}
-
-// Arrays over the channels, in scratch memory, readable for a vector more.
-template <class T, int kCount>
-struct Coefficients {
-  const Scratch held;
-  T* of[kCount];
-
-  LAMINA_INLINE explicit Coefficients(int64_t channels)
-      : held(kCount * (channels + kLanes<T>)*sizeof(T)) {
-    T* next = held.as<T>();
-    for (int i = 0; i < kCount; ++i) {
-      of[i] = next;
-      for (int k = 0; k < kLanes<T>; ++k) next[channels + k] = T(0);
-      next += channels + kLanes<T>;
-    }
-  }
-};
-
-template <class T>
-LAMINA_INLINE T channel_or(const void* values, int64_t c, T otherwise) {
-  return values ? static_cast<const T*>(values)[c] : otherwise;
-}
-
 // (x - mean) * scale + bias: what is normalised, and by what the backward pass finds ReLU's mask
 // again.
 template <class T>

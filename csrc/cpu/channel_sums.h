@@ -9,8 +9,7 @@
 
 #include "core/memory.h"
 #include "core/parallel.h"
-#include "cpu/shuffle.h"
-#include "cpu/vec.h"
+#include "cpu/row_sums.h"
 #include "kernels/batch_norm.h"
 
 namespace lamina::cpu::LAMINA_ISA {
@@ -22,11 +21,34 @@ inline constexpr int64_t kChunkElements = 32768;  // elements a chunk: some 10 u
 inline constexpr int64_t kBlockChannels = 256;  // channels an item: few rows can feed many threads
 inline constexpr int64_t kRowsAhead = 8;        // of rows, and of lines of a plane, to ask for
 
-// Two quantities to sum, for a vector of elements.
-template <class T>
-struct Terms {
-  Vec<T> first, second;
+// A channel's coefficient for each lane: a vector of neighbours with rows, one value with planes.
+template <bool kRows, class T>
+LAMINA_INLINE Vec<T> of_channel(const T* values, int64_t channel) {
+  if constexpr (kRows) return load(values + channel);
+  return broadcast(values[channel]);
+}
+
+// Arrays over the channels, in scratch memory, readable for a vector more.
+template <class T, int kCount>
+struct Coefficients {
+  const Scratch held;
+  T* of[kCount];
+
+  LAMINA_INLINE explicit Coefficients(int64_t channels)
+      : held(kCount * (channels + kLanes<T>)*sizeof(T)) {
+    T* next = held.as<T>();
+    for (int i = 0; i < kCount; ++i) {
+      of[i] = next;
+      for (int k = 0; k < kLanes<T>; ++k) next[channels + k] = T(0);
+      next += channels + kLanes<T>;
+    }
+  }
 };
+
+template <class T>
+LAMINA_INLINE T channel_or(const void* values, int64_t c, T otherwise) {
+  return values ? static_cast<const T*>(values)[c] : otherwise;
+}
 
 template <class T, int kVectors>
 class LaneSums {
@@ -50,6 +72,16 @@ class LaneSums {
  private:
   Vec<T> first_[kVectors] = {}, second_[kVectors] = {};
 };
+
+// The sum of kCount values as a tree; overwrites them.
+template <int kCount>
+LAMINA_INLINE double sum_tree(double* values) {
+  if constexpr (kCount > 1) {
+    for (int k = 0; k < kCount / 2; ++k) values[k] += values[k + kCount / 2];
+    return sum_tree<kCount / 2>(values);
+  }
+  return values[0];
+}
 
 // term(offset, channel, n) gives the two terms of a vector of elements, of which the first n may be
 // read: with rows they belong to channels channel, channel + 1, ...; with planes all to `channel`.
@@ -129,13 +161,8 @@ LAMINA_INLINE void sum_planes(const BatchNormShape& s, int64_t begin, int64_t en
     }
   }
   sums.flush();
-  double first = 0, second = 0;
-  for (int k = 0; k < sums.kWidth; ++k) {
-    first += sums.first[k];
-    second += sums.second[k];
-  }
-  out[c] = first;
-  out[s.channels + c] = second;
+  out[c] = sum_tree<sums.kWidth>(sums.first);
+  out[s.channels + c] = sum_tree<sums.kWidth>(sums.second);
 }
 
 // sums: (2, channels).

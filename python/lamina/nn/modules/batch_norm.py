@@ -14,8 +14,8 @@ from lamina.tensor import Tensor
 __all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"]
 
 
-class _BatchNorm(Module):
-    """What batch normalisation of every rank shares.
+class _ChannelNorm(Module):
+    """A norm with parameters and running statistics a channel: what batch and instance normalisation share.
 
     Args:
         num_features: channels, C.
@@ -35,7 +35,6 @@ class _BatchNorm(Module):
         num_batches_tracked: 0-d int64 buffer.
     """
 
-    ranks: tuple[int, ...]
     weight: Parameter | None
     bias: Parameter | None
     running_mean: Tensor | None
@@ -86,6 +85,18 @@ class _BatchNorm(Module):
         if self.bias is not None:
             self.bias.data.fill_(0)
 
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+        )
+
+
+class _BatchNorm(_ChannelNorm):
+    """Batch normalisation of inputs of the ranks that a subclass names."""
+
+    ranks: tuple[int, ...]
+
     def forward(self, input: Tensor) -> Tensor:
         if input.ndim not in self.ranks:
             expected = " or ".join(f"{rank}-d" for rank in self.ranks)
@@ -104,12 +115,6 @@ class _BatchNorm(Module):
             self.training or self.running_mean is None or self.running_var is None,
             momentum,
             self.eps,
-        )
-
-    def extra_repr(self) -> str:
-        return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
         )
 
 

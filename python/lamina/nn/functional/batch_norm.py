@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from lamina import _C
-from lamina.autograd.engine import grad as gradients_of
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
+from lamina.nn.functional._rederive import rederive
 from lamina.tensor import Tensor
 
 __all__ = ["batch_norm"]
@@ -95,7 +95,4 @@ def _differentiable_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, .
         y = y + bias.reshape(columns)
     if relu:
         y = y.relu()
-    wanted = [i for i in range(3) if node.needs(i)]
-    inputs = [(x, weight, bias)[i] for i in wanted]
-    found = dict(zip(wanted, gradients_of(y, inputs, grad, create_graph=True, allow_unused=True)))
-    return tuple(found.get(i) for i in range(3))
+    return rederive(node, y, (x, weight, bias), grad)
