@@ -48,7 +48,7 @@ void normalize(const BatchNormForward& a) {
   const Affine<T> affine(a.shape.channels, a.mean, a.inv_std, a.weight, a.bias);
   const T* x = static_cast<const T*>(a.x);
   T* y = static_cast<T*>(a.y);
-  for_each_vector<T, kRows>(a.shape, [&](int64_t at, int64_t c, int n) {
+  for_each_vector_of<T, kRows>(a.shape, [&](int64_t at, int64_t c, int n) {
     const Vec<T> d = affine.template centred<kRows>(load_lanes(x + at, n), c);
     Vec<T> v = affine.template apply<kRows>(d, c);
     if constexpr (kRelu) v = select(v < Vec<T>{}, Vec<T>{}, v);  // NaN stays
@@ -133,7 +133,7 @@ void input_gradient(const BatchNormBackward& a, const Affine<T>& affine, const d
   }
   const T *x = static_cast<const T*>(a.x), *dy = static_cast<const T*>(a.dy);
   T* dx = static_cast<T*>(a.dx);
-  for_each_vector<T, kRows>(a.shape, [&](int64_t at, int64_t c, int n) {
+  for_each_vector_of<T, kRows>(a.shape, [&](int64_t at, int64_t c, int n) {
     Vec<T> g = load_lanes(dy + at, n), d{};
     if constexpr (kRelu || kBatch) d = affine.template centred<kRows>(load_lanes(x + at, n), c);
     if constexpr (kRelu) g = select(affine.template apply<kRows>(d, c) <= Vec<T>{}, Vec<T>{}, g);

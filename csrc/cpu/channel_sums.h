@@ -195,18 +195,14 @@ LAMINA_INLINE void channel_sums(const BatchNormShape& s, const Ahead& ahead, con
 // and written.  A vector may run on past its row or plane: what it writes there is overwritten by
 // the same thread, and of each channel's coefficients a vector more has to be readable.
 template <class T, bool kRows, class Body>
-LAMINA_INLINE void for_each_vector(const BatchNormShape& s, const Body& body) {
-  constexpr int kLane = kLanes<T>;
+LAMINA_INLINE void for_each_vector_of(const BatchNormShape& s, const Body& body) {
   const int64_t length = kRows ? s.channels : s.inner,
                 units = kRows ? s.outer : s.outer * s.channels;
   parallel_for(units, 1 + kChunkElements / 2 / length, [&](int64_t begin, int64_t end) {
-    const int64_t limit = end * length;
     for (int64_t unit = begin; unit < end; ++unit) {
       const int64_t base = unit * length, channel = kRows ? 0 : unit % s.channels;
-      for (int64_t i = 0; i < length; i += kLane) {
-        const int64_t left = limit - base - i;
-        body(base + i, kRows ? i : channel, left < kLane ? static_cast<int>(left) : kLane);
-      }
+      for_each_vector<T>(0, length, end * length - base,
+                         [&](int64_t i, int n) { body(base + i, kRows ? i : channel, n); });
     }
   });
 }

@@ -55,22 +55,17 @@ LAMINA_INLINE void for_each_unit(const GroupNormShape& s, const Body& body) {
 // run on past its row or plane, where the same unit overwrites what it writes.
 template <class T, bool kRows, class Body>
 LAMINA_INLINE void for_each_vector_of(const GroupNormShape& s, const Unit& u, const Body& body) {
-  constexpr int64_t kLane = kLanes<T>;
   const int64_t all = all_channels(s), image = u.image * all * s.inner;
-  const auto lanes = [](int64_t left) { return static_cast<int>(left < kLane ? left : kLane); };
   if constexpr (kRows) {
     const bool whole = u.last - u.first == all;
-    for (int64_t row = image; row < image + all * s.inner; row += all) {
-      const int64_t end = whole ? image + all * s.inner : row + u.last;
-      for (int64_t c = u.first; c < u.last; c += kLane) body(row + c, c, lanes(end - row - c));
-    }
+    for (int64_t row = image; row < image + all * s.inner; row += all)
+      for_each_vector<T>(u.first, u.last, whole ? image + all * s.inner - row : u.last,
+                         [&](int64_t c, int n) { body(row + c, c, n); });
   } else {
-    const int64_t end = image + u.last * s.inner;
+    const int64_t end = u.last * s.inner;
     for (int64_t c = u.first; c < u.last; ++c)
-      for (int64_t i = 0; i < s.inner; i += kLane) {
-        const int64_t at = image + c * s.inner + i;
-        body(at, c, lanes(end - at));
-      }
+      for_each_vector<T>(c * s.inner, (c + 1) * s.inner, end,
+                         [&](int64_t i, int n) { body(image + i, c, n); });
   }
 }
 

@@ -72,11 +72,10 @@ void forward_of(const LayerNormForward& a) {
       const T scale =
           static_cast<T>(1 / __builtin_sqrt(variance(m, static_cast<double>(n)) + a.eps));
       static_cast<T*>(a.inv_std)[r] = scale;
-      for (int64_t i = 0; i < n; i += kLanes<T>) {
-        const int lanes = static_cast<int>(left - i < kLanes<T> ? left - i : kLanes<T>);
+      for_each_vector<T>(0, n, left, [&](int64_t i, int lanes) {
         const Vec<T> d = (load_lanes(x + i, lanes) - mean) * scale;
         store_lanes(y + i, d * weight.at(i) + bias.at(i), lanes);
-      }
+      });
     }
   });
 }
@@ -114,8 +113,7 @@ LAMINA_INLINE void backward_rows(const LayerNormBackward& a, const Parameter<T>&
   for (int k = 0; k < kCount; ++k) row[k] = row_gradient<T, kCentred>(a, weight, r + k);
   const T *x = static_cast<const T*>(a.x) + r * n, *dy = static_cast<const T*>(a.dy) + r * n;
   T* dx = a.dx ? static_cast<T*>(a.dx) + r * n : nullptr;
-  for (int64_t i = 0; i < n; i += kLanes<T>) {
-    const int lanes = static_cast<int>(n - i < kLanes<T> ? n - i : kLanes<T>);
+  for_each_vector<T>(0, n, n, [&](int64_t i, int lanes) {
     const Vec<T> w = weight.at(i);
     Vec<T> dweight{}, dbias{};
     for (int k = 0; k < kCount; ++k) {
@@ -127,10 +125,10 @@ LAMINA_INLINE void backward_rows(const LayerNormBackward& a, const Parameter<T>&
         store_lanes(dx + k * n + i, g * w * row[k].inv_std + (d * row[k].slope + row[k].constant),
                     lanes);
     }
-    if (!sums) continue;
+    if (!sums) return;
     store(sums + i, load(sums + i) + dweight);
     store(sums + stride + i, load(sums + stride + i) + dbias);
-  }
+  });
 }
 
 template <class T>
