@@ -73,18 +73,9 @@ class LaneSums {
   Vec<T> first_[kVectors] = {}, second_[kVectors] = {};
 };
 
-// The sum of kCount values as a tree; overwrites them.
-template <int kCount>
-LAMINA_INLINE double sum_tree(double* values) {
-  if constexpr (kCount > 1) {
-    for (int k = 0; k < kCount / 2; ++k) values[k] += values[k + kCount / 2];
-    return sum_tree<kCount / 2>(values);
-  }
-  return values[0];
-}
-
-// term(offset, channel, n) gives the two terms of a vector of elements, of which the first n may be
-// read: with rows they belong to channels channel, channel + 1, ...; with planes all to `channel`.
+// term(offset, channel, n, own) gives the two terms of a vector of elements, of which the first n
+// may be read and the first `own` are this call's alone: with rows they belong to channels channel,
+// channel + 1, ...; with planes all to `channel`.
 // ahead(offset): the line there will be read soon.
 template <class T, int kVectors, class Ahead, class Term>
 LAMINA_INLINE void sum_columns(const BatchNormShape& s, int64_t begin, int64_t end, int64_t c,
@@ -101,7 +92,8 @@ LAMINA_INLINE void sum_columns(const BatchNormShape& s, int64_t begin, int64_t e
         // Only one vector can be wider than what is left of the channels, and read into the next
         // row.
         const int n = kVectors > 1 || total - at >= kLane ? kLane : static_cast<int>(total - at);
-        sums.add(v, term(at, c + v * kLane, n));
+        const int own = kVectors > 1 || C - c >= kLane ? kLane : static_cast<int>(C - c);
+        sums.add(v, term(at, c + v * kLane, n, own));
       }
     sums.flush();
   }
@@ -123,46 +115,67 @@ LAMINA_INLINE void sum_rows(const BatchNormShape& s, int64_t begin, int64_t end,
   for (; c < last; c += kLane) sum_columns<T, 1>(s, begin, end, c, ahead, term, out);
 }
 
+// Sums in four vectors of T that go to double as one: what a plane needs, whose lanes all count for one channel.
+template <class T>
+class PlaneSums {
+ public:
+  double first = 0, second = 0;  // complete after flush
+
+  LAMINA_INLINE void add(int v, const Terms<T>& t) {
+    first_[v] += t.first;
+    second_[v] += t.second;
+  }
+  LAMINA_INLINE void count() {  // after at most one term a lane
+    if (++pending_ == kFlush) flush();
+  }
+  LAMINA_INLINE void flush() {
+    first += static_cast<double>(sum_lanes<T>((first_[0] + first_[1]) + (first_[2] + first_[3])));
+    second +=
+        static_cast<double>(sum_lanes<T>((second_[0] + second_[1]) + (second_[2] + second_[3])));
+    for (int v = 0; v < 4; ++v) first_[v] = second_[v] = Vec<T>{};
+    pending_ = 0;
+  }
+
+ private:
+  Vec<T> first_[4] = {}, second_[4] = {};
+  int64_t pending_ = 0;
+};
+
 // The planes of channel c of images [begin, end).
 template <class T, class Ahead, class Term>
 LAMINA_INLINE void sum_planes(const BatchNormShape& s, int64_t begin, int64_t end, int64_t c,
                               const Ahead& ahead, const Term& term, double* out) {
-  constexpr int kLane = kLanes<T>, kVectors = 4;
+  constexpr int kLane = kLanes<T>;
   const int64_t next = s.channels * s.inner;
-  LaneSums<T, kVectors> sums;
-  int64_t pending = 0;  // terms a lane has added since the last flush
-  const auto count = [&](int64_t terms) {
-    if ((pending += terms) < kFlush) return;
-    sums.flush();
-    pending = 0;
-  };
+  PlaneSums<T> sums;
   for (int64_t image = begin; image < end; ++image) {
     const int64_t base = (image * s.channels + c) * s.inner;
     int64_t i = 0;
-    for (; i + kVectors * kLane <= s.inner; i += kVectors * kLane) {
-      for (int v = 0; v < kVectors; ++v) {
+    for (; i + 4 * kLane <= s.inner; i += 4 * kLane) {
+      for (int v = 0; v < 4; ++v) {
         const int64_t at = i + v * kLane, soon = at + kRowsAhead * kLane;
         ahead(base + (soon < s.inner ? soon : soon - s.inner + next));
-        sums.add(v, term(base + at, c, kLane));
+        sums.add(v, term(base + at, c, kLane, kLane));
       }
-      count(1);
+      sums.count();
     }
     for (; i + kLane <= s.inner; i += kLane) {
       ahead(base + i + next);
-      sums.add(0, term(base + i, c, kLane));
-      count(1);
+      sums.add(0, term(base + i, c, kLane, kLane));
     }
     if (i < s.inner) {
       const int64_t left = s.outer * next - base - i;
-      const Terms<T> t = term(base + i, c, left < kLane ? static_cast<int>(left) : kLane);
-      const auto inside = first_lanes<T>(static_cast<int>(s.inner - i));
-      sums.add(0, {select(inside, t.first, Vec<T>{}), select(inside, t.second, Vec<T>{})});
-      count(1);
+      const int n = left < kLane ? static_cast<int>(left) : kLane,
+                own = static_cast<int>(s.inner - i);
+      const Terms<T> t = term(base + i, c, n, own);
+      const auto inside = first_lanes<T>(own);
+      sums.add(3, {select(inside, t.first, Vec<T>{}), select(inside, t.second, Vec<T>{})});
     }
+    sums.count();
   }
   sums.flush();
-  out[c] = sum_tree<sums.kWidth>(sums.first);
-  out[s.channels + c] = sum_tree<sums.kWidth>(sums.second);
+  out[c] = sums.first;
+  out[s.channels + c] = sums.second;
 }
 
 // sums: (2, channels).

@@ -82,7 +82,7 @@ LAMINA_INLINE void sum_unit(const GroupNormShape& s, const Unit& u, const T* val
     sum_rows<T>(
         BatchNormShape{s.inner, all, 1}, 0, s.inner, u.first, u.last,
         [&](int64_t at) { ahead(image + at); },
-        [&](int64_t at, int64_t c, int n) { return term(image + at, c, n); }, sums);
+        [&](int64_t at, int64_t c, int n, int own) { return term(image + at, c, n, own); }, sums);
   } else {
     for (int64_t c = u.first; c < u.last; ++c)
       sum_planes<T>(BatchNormShape{s.images, all, s.inner}, u.image, u.image + 1, c, ahead, term,
@@ -108,16 +108,23 @@ LAMINA_INLINE void unit_moments(const GroupNormForward& a, const Unit& u, Moment
   double* sum = memory.as<double>();
   sum_unit<T, true>(
       s, u, x, x,
-      [&](int64_t at, int64_t c, int n) -> Terms<T> {
+      [&](int64_t at, int64_t c, int n, int) -> Terms<T> {
         const Vec<T> d = load_lanes(x + at, n) - of_channel<true>(pivot.of[0], c);
         return {d, d * d};
       },
       sum);
-  for (int64_t c = u.first; c < u.last; ++c) {
-    const double count = static_cast<double>(s.inner), shift = sum[c] / count;
-    join(moments[c / D], static_cast<double>(c % D * s.inner),
-         {static_cast<double>(pivot.of[0][c]) + shift, sum[all + c] - count * shift * shift},
-         count);
+  const double count = static_cast<double>(s.inner);
+  for (int64_t g = u.first / D; g < u.last / D; ++g) {
+    double mean = 0, squares = 0;
+    for (int64_t c = g * D; c < (g + 1) * D; ++c) {
+      const double shift = sum[c] / count;
+      squares += sum[all + c] - sum[c] * shift;
+      mean += sum[c] = static_cast<double>(pivot.of[0][c]) + shift;  // the channel's mean
+    }
+    mean /= static_cast<double>(D);
+    for (int64_t c = g * D; c < (g + 1) * D; ++c)
+      squares += count * (sum[c] - mean) * (sum[c] - mean);
+    moments[g] = {mean, squares};
   }
 }
 
@@ -130,7 +137,6 @@ void forward_of(const GroupNormForward& a) {
   for_each_unit<T, kRows>(s, [&](const Unit& u) {
     const Scratch memory(s.groups * sizeof(Moments));
     Moments* moments = memory.as<Moments>();
-    for (int64_t g = u.first / D; g < u.last / D; ++g) moments[g] = {};
     unit_moments<T, kRows>(a, u, moments);
     const Coefficients<T, 3> by(all);  // mean, scale, bias
     for (int64_t c = u.first; c < u.last; ++c) {
@@ -163,7 +169,7 @@ void backward_unit(const GroupNormBackward& a, const Unit& u, double* sums) {
     by.of[0][c] = static_cast<const T*>(a.mean)[u.image * s.groups + c / D];
   sum_unit<T, kRows>(
       s, u, x, dy,
-      [&](int64_t at, int64_t c, int n) -> Terms<T> {
+      [&](int64_t at, int64_t c, int n, int) -> Terms<T> {
         const Vec<T> g = load_lanes(dy + at, n);
         return {g, g * (load_lanes(x + at, n) - of_channel<kRows>(by.of[0], c))};
       },

@@ -24,7 +24,7 @@ BatchNormResult batch_norm(const Array& input, const std::optional<Array>& weigh
                            const std::optional<Array>& bias,
                            const std::optional<Array>& running_mean,
                            const std::optional<Array>& running_var, bool training, double momentum,
-                           double eps, bool relu) {
+                           double eps, bool relu, const std::optional<Array>& residual) {
   check_real(input, "batch_norm");
   check(input.rank() >= 2 && input.rank() <= 5,
         "[batch_norm] expected 2 to 5 dimensions (N, C, ...), got shape ", input.shape());
@@ -32,7 +32,12 @@ BatchNormResult batch_norm(const Array& input, const std::optional<Array>& weigh
   check_channels(bias, input, "bias");
   check_channels(running_mean, input, "running_mean");
   check_channels(running_var, input, "running_var");
-  check(eps >= 0, "[batch_norm] expected eps of at least 0, got ", eps);
+  check(training ? eps > 0 : eps >= 0, "[batch_norm] expected eps ",
+        training ? "above 0 when training" : "of at least 0", ", got ", eps);
+  if (residual) {
+    check(relu, "[batch_norm] expected relu with a residual");
+    check_parameter(residual, input.shape(), input, "batch_norm", "a residual");
+  }
   check(training || (running_mean && running_var),
         "[batch_norm] expected running_mean and running_var where training is False");
   const int64_t count = input.size(1) ? input.numel() / input.size(1) : 0;
@@ -54,11 +59,21 @@ BatchNormResult batch_norm(const Array& input, const std::optional<Array>& weigh
       if (*a) begin_write(**a, "batch_norm");
   const auto w = packed(weight), b = packed(bias), m = packed(running_mean),
              v = packed(running_var);
-  const kernels::BatchNormForward args{
-      shape_of(x),    x.dtype(),      relu,           eps,
-      momentum,       x.raw(),        raw_or_null(w), raw_or_null(b),
-      raw_or_null(m), raw_or_null(v), r.mean.raw(),   r.inv_std.raw(),
-      r.y.raw()};
+  const auto added = in_order(residual, channels_are_rows(input));
+  const kernels::BatchNormForward args{shape_of(x),
+                                       x.dtype(),
+                                       relu,
+                                       raw_or_null(added),
+                                       eps,
+                                       momentum,
+                                       x.raw(),
+                                       raw_or_null(w),
+                                       raw_or_null(b),
+                                       raw_or_null(m),
+                                       raw_or_null(v),
+                                       r.mean.raw(),
+                                       r.inv_std.raw(),
+                                       r.y.raw()};
   const auto& kernel = kernels::on<kernels::BatchNorm>(x.device());
   (training ? kernel.train : kernel.eval)(args);
   if (training) {
@@ -69,6 +84,7 @@ BatchNormResult batch_norm(const Array& input, const std::optional<Array>& weigh
 }
 
 BatchNormGradients batch_norm_backward(const Array& input, const Array& grad,
+                                       const std::optional<Array>& y,
                                        const std::optional<Array>& weight,
                                        const std::optional<Array>& bias, const Array& mean,
                                        const Array& inv_std, bool training, bool relu,
@@ -76,12 +92,15 @@ BatchNormGradients batch_norm_backward(const Array& input, const Array& grad,
   check_gradient(grad, input, "batch_norm");
   check_channels(weight, input, "weight");
   check_channels(bias, input, "bias");
+  if (y) check_parameter(y, input.shape(), input, "batch_norm", "an output");
   check_channels(mean, input, "mean");
   check_channels(inv_std, input, "inv_std");
   const bool rows = channels_are_rows(input);
   const Array x = in_order(input, rows), dy = in_order(grad, rows);
   const auto w = packed(weight), b = packed(bias), m = packed(mean), s = packed(inv_std);
+  const auto out = in_order(y, rows);
   BatchNormGradients g;
+  if (y) g.dresidual = Array::empty_like(x, x.dtype());
   if (needs_dx) g.dx = Array::empty_like(x, x.dtype());
   if (needs_parameters) {
     g.dweight = Array::empty({x.size(1)}, x.dtype(), x.device());
@@ -94,8 +113,8 @@ BatchNormGradients batch_norm_backward(const Array& input, const Array& grad,
   }
   kernels::on<kernels::BatchNorm>(x.device())
       .backward({shape_of(x), x.dtype(), relu, training, x.raw(), dy.raw(), raw_or_null(w),
-                 raw_or_null(b), m->raw(), s->raw(), raw_or_null(g.dx), raw_or_null(g.dweight),
-                 raw_or_null(g.dbias)});
+                 raw_or_null(b), m->raw(), s->raw(), raw_or_null(out), raw_or_null(g.dresidual),
+                 raw_or_null(g.dx), raw_or_null(g.dweight), raw_or_null(g.dbias)});
   return g;
 }
 

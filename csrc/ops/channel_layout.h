@@ -17,6 +17,10 @@ inline Array in_order(const Array& a, bool rows) {
   return rows && a.rank() > 2 ? channels_last(a) : contiguous(a);
 }
 
+inline std::optional<Array> in_order(const std::optional<Array>& a, bool rows) {
+  return a ? std::optional(in_order(*a, rows)) : a;
+}
+
 // x as (outer, channels, inner) in its order of memory.
 struct ChannelShape {
   int64_t outer, channels, inner;
