@@ -98,6 +98,14 @@ class _BatchNorm(_ChannelNorm):
     ranks: tuple[int, ...]
 
     def forward(self, input: Tensor) -> Tensor:
+        return F.batch_norm(input, *self._arguments(input))
+
+    def forward_relu(self, input: Tensor, residual: Tensor | None = None) -> Tensor:
+        """``relu(self(input) + residual)`` in one pass: what a ReLU after this module runs as."""
+        return F.batch_norm_relu(input, *self._arguments(input), residual)
+
+    def _arguments(self, input: Tensor) -> tuple[Any, ...]:
+        """What F.batch_norm takes after the input; counts a batch of training."""
         if input.ndim not in self.ranks:
             expected = " or ".join(f"{rank}-d" for rank in self.ranks)
             raise ValueError(f"[batch_norm] expected a {expected} input, got shape {tuple(input.shape)}")
@@ -106,16 +114,9 @@ class _BatchNorm(_ChannelNorm):
             self.num_batches_tracked.add_(1)
             if self.momentum is None:
                 momentum = 1.0 / self.num_batches_tracked.item()
-        return F.batch_norm(
-            input,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            self.training or self.running_mean is None or self.running_var is None,
-            momentum,
-            self.eps,
-        )
+        training = self.training or self.running_mean is None or self.running_var is None
+        mean, var = self.running_mean, self.running_var
+        return mean, var, self.weight, self.bias, training, momentum, self.eps
 
 
 class BatchNorm1d(_BatchNorm):
