@@ -12,6 +12,7 @@ import lamina
 from lamina import nn
 from lamina.autograd import gradgradcheck
 from lamina.models.resnet import BasicBlock
+from lamina.nn import functional as F
 from lamina.nn.fusion import groups, no_fusion, run
 
 
@@ -139,3 +140,184 @@ def test_replaced_parts_of_a_block_run() -> None:
     x = lamina.rand(2, 3, 5, 5)
     want = block.relu(block.bn2(block.conv2(block.relu(block.conv1(x)))) + x)
     np.testing.assert_allclose(block(x).detach().numpy(), want.detach().numpy(), rtol=1e-5, atol=1e-6)
+
+
+def randomise(net: nn.Module) -> nn.Module:
+    """Parameters and running statistics that a folding must take into account."""
+    generator = np.random.default_rng(1)
+    with lamina.no_grad():
+        for name, t in net.state_dict().items():
+            if t.dtype.is_floating_point:
+                draw = generator.standard_normal(t.shape)
+                t.copy_(lamina.from_numpy(np.abs(draw) + 0.5 if name.endswith("var") else draw))
+    return net.eval()
+
+
+def infer(net: nn.Module, x: lamina.Tensor) -> np.ndarray:
+    with lamina.inference_mode():
+        return net(x).numpy()
+
+
+def plainly(net: nn.Module, x: lamina.Tensor) -> np.ndarray:
+    with lamina.no_grad():
+        return net(x).numpy()
+
+
+CONVOLUTIONS: list[tuple[int, int, dict[str, Any]]] = [
+    (3, 24, {}),
+    (3, 5, {"stride": 2, "padding": 1}),
+    (32, 48, {"padding": "same"}),  # Winograd in float32
+    (16, 16, {"groups": 16, "padding": 1}),  # depthwise
+    (16, 32, {"groups": 4, "bias": False}),
+    (300, 40, {}),  # several slices of channels
+    (4, 20, {"padding": 1, "padding_mode": "reflect", "dilation": 2}),
+]
+
+
+@pytest.mark.parametrize("dtype", [lamina.float32, lamina.float64])
+@pytest.mark.parametrize("layers", ["conv relu", "conv norm", "conv norm relu"])
+@pytest.mark.parametrize("inputs, outputs, options", CONVOLUTIONS)
+def test_convolutions_fold(inputs: int, outputs: int, options: Any, layers: str, dtype: Any) -> None:
+    row = [nn.Conv2d(inputs, outputs, 3, **options), nn.BatchNorm2d(outputs), nn.ReLU()]
+    net = nn.Sequential(*[m for m, name in zip(row, ("conv", "norm", "relu")) if name in layers])
+    net = randomise(net).to(dtype)
+    assert [len(group) for group in groups(net, inference=True)] == [len(net)]
+    x = lamina.randn(2, inputs, 13, 12, dtype=dtype)
+    want = plainly(net, x)
+    scale = np.abs(want).max()
+    bound = 1e-12 if dtype is lamina.float64 else 2e-5
+    np.testing.assert_allclose(infer(net, x) / scale, want / scale, atol=bound)
+
+
+@pytest.mark.parametrize("algorithm", ["reference", "implicit", "winograd"])
+@pytest.mark.parametrize("channels", [5, 32])
+@pytest.mark.parametrize("layout", ["planes", "channels last"])
+def test_a_residual_joins_the_convolution(algorithm: str, channels: int, layout: str) -> None:
+    row = randomise(nn.Sequential(nn.Conv2d(8, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU()))
+    x, residual = lamina.randn(2, 8, 10, 10), lamina.randn(2, channels, 10, 10) * 10
+    if layout == "channels last":
+        residual = residual.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+    with lamina.inference_mode(), F.conv_algorithm(algorithm):
+        got = run(list(row), x, residual)
+    want = row[2](row[1](row[0](x)) + residual)
+    np.testing.assert_allclose(got.numpy(), want.detach().numpy(), rtol=1e-4, atol=1e-3)
+    assert (got.numpy() == 0).any()
+
+
+def test_linear_layers_fold() -> None:
+    net = randomise(nn.Sequential(nn.Linear(7, 5), nn.BatchNorm1d(5), nn.ReLU())).double()
+    x = lamina.randn(4, 7, dtype=lamina.float64)
+    assert [len(group) for group in groups(net, inference=True)] == [3]
+    np.testing.assert_allclose(infer(net, x), plainly(net, x), rtol=1e-12, atol=1e-13)
+    deep = lamina.randn(4, 5, 7, dtype=lamina.float64)  # the norm's channels are not the layer's
+    np.testing.assert_array_equal(infer(net, deep), plainly(net, deep))
+
+
+def small_net() -> nn.Sequential:
+    net = nn.Sequential(nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU())
+    randomise(net)
+    return net
+
+
+CHANGES: dict[str, Callable[[nn.Sequential], Any]] = {
+    "weight": lambda net: net[0].weight.mul_(2),
+    "bias": lambda net: net[0].bias.add_(1),
+    "gamma": lambda net: net[1].weight[2:5].fill_(3),
+    "beta": lambda net: net[1].bias.zero_(),
+    "mean": lambda net: net[1].running_mean.add_(1),
+    "var": lambda net: net[1].running_var.mul_(4),
+    "reset": lambda net: net[1].reset_running_stats(),
+    "eps": lambda net: setattr(net[1], "eps", 0.5),
+    "data": lambda net: setattr(net[0].weight, "data", net[0].weight.data * 3),
+    "parameter": lambda net: setattr(net[0], "weight", nn.Parameter(net[0].weight * 3)),
+    "no bias": lambda net: setattr(net[0], "bias", None),
+    "state": lambda net: net.load_state_dict({k: v * 0.5 for k, v in net.state_dict().items()}),
+    "assigned": lambda net: net.load_state_dict(
+        {k: v * 0.5 for k, v in net.state_dict().items()}, assign=True
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_folds_anew(change: str) -> None:
+    net, x = small_net(), lamina.randn(2, 3, 6, 6)
+    before = infer(net, x)
+    np.testing.assert_array_equal(infer(net, x), before)
+    with lamina.no_grad():
+        CHANGES[change](net)
+    after = infer(net, x)
+    np.testing.assert_allclose(after, plainly(net, x), rtol=1e-4, atol=1e-4)
+    assert np.abs(after - before).max() > 1e-2
+
+
+def test_a_step_of_training_folds_anew() -> None:
+    net, x = small_net(), lamina.randn(4, 3, 6, 6)
+    optimizer = lamina.optim.SGD(net.parameters(), lr=0.1)
+    before = infer(net, x)
+    net.train()(x).sum().backward()
+    optimizer.step()
+    net.eval()
+    after = infer(net, x)
+    np.testing.assert_allclose(after, plainly(net, x), rtol=1e-4, atol=1e-4)
+    assert np.abs(after - before).max() > 1e-3
+
+
+def test_folding_is_kept_and_goes_with_its_module() -> None:
+    import gc
+
+    from lamina.nn import folding
+
+    gc.collect()
+    kept = len(folding._kept)
+    net, x = small_net(), lamina.randn(2, 3, 6, 6)
+    infer(net, x)
+    first = folding.folded(net[0], net[1])
+    assert folding.folded(net[0], net[1]) is first
+    assert len(folding._kept) == kept + 1
+    del net, first
+    gc.collect()
+    assert len(folding._kept) == kept
+
+
+def test_training_mode_is_unaffected_by_inference_mode() -> None:
+    """In training mode the batch's statistics count and the running ones move, whatever is recorded."""
+    net, twin, x = small_net().train(), small_net().train(), lamina.randn(2, 3, 6, 6)
+    assert [len(group) for group in groups(net, inference=True)] == [1, 2]
+    np.testing.assert_array_equal(infer(net, x), plainly(twin, x))
+    for key, value in twin.state_dict().items():
+        np.testing.assert_array_equal(net.state_dict()[key].numpy(), value.numpy())
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        (nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4, track_running_stats=False)),
+        (nn.Conv2d(3, 4, 1), nn.BatchNorm2d(5)),
+        (nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4).double()),
+        (nn.Conv2d(3, 4, 1), nn.BatchNorm1d(4)),
+        (nn.Conv2d(3, 4, 1), Half(4)),
+        (nn.ReLU(), nn.BatchNorm2d(4)),
+    ],
+)
+def test_what_does_not_fold(row: tuple[nn.Module, ...]) -> None:
+    for module in row:
+        module.eval()
+    assert [len(group) for group in groups(row, inference=True)] == [1, 1]
+
+
+def test_networks_infer_the_same() -> None:
+    lamina.manual_seed(0)
+    net = lamina.models.resnet18(num_classes=10, small_images=True)
+    net.train()(lamina.randn(4, 3, 16, 16))  # running statistics of their own
+    net.eval()
+    x = lamina.randn(2, 3, 16, 16)
+    want = plainly(net, x)
+    np.testing.assert_allclose(infer(net, x), want, rtol=1e-3, atol=1e-4 * np.abs(want).max())
+
+
+def test_unbatched_images_raise_as_ever() -> None:
+    with pytest.raises(ValueError, match="expected a 4-d input"):
+        infer(small_net(), lamina.randn(3, 6, 6))
+    with lamina.inference_mode():
+        assert lamina.is_inference_mode_enabled()
+    assert not lamina.is_inference_mode_enabled()

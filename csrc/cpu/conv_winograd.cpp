@@ -53,6 +53,7 @@ struct WinogradSum {
   Tiles tiles;
   int64_t offset_h, offset_w;
   WinogradWeights weights;
+  Epilogue<float> epilogue;
   const float *bias, *zeros;  // bias in whole panels; zeros for the channels of x and a panel
 
   int64_t panels() const { return ceil_div(y.c, kPanel<float>); }
@@ -94,7 +95,7 @@ void pass_over_tiles(const WinogradSum& s) {
       multiply_positions(v, v_stride, block_stride, blocks, count,
                          u + panel * kPositions * u_stride, u_stride, s.vectors(panel), m, m_stride,
                          s.zeros, false);
-      transform_outputs(m, m_stride, s.tiles, begin, count, panel, s.bias, s.y);
+      transform_outputs(m, m_stride, s.tiles, begin, count, panel, s.bias, s.y, s.epilogue);
     }
   });
 }
@@ -132,7 +133,7 @@ void pass_over_panels(const WinogradSum& s) {
           multiply_positions(v + b * block_stride, v_stride, block_stride, {1, kBlock, channels},
                              count, u, u_stride, s.vectors(panel), m, m_stride, s.zeros, b > 0);
         }
-        transform_outputs(m, m_stride, s.tiles, first, count, panel, s.bias, s.y);
+        transform_outputs(m, m_stride, s.tiles, first, count, panel, s.bias, s.y, s.epilogue);
       }
     });
   }
@@ -176,19 +177,21 @@ void copy_from(const ConvTensor& a, const Pixels<float*>& to) {
   });
 }
 
-void copy_to(const Pixels<float*>& from, const ConvTensor& a) {
+void copy_to(const Pixels<float*>& from, const ConvTensor& a, const Epilogue<float>& epilogue) {
   parallel_for(from.n, 1, [&](int64_t n, int64_t) {
     for (int64_t h = 0; h < from.h; ++h)
       for (int64_t c = 0; c < from.c; ++c)
-        for (int64_t w = 0; w < from.w; ++w)
-          static_cast<float*>(
-              a.data)[n * a.stride[0] + c * a.stride[1] + h * a.stride[3] + w * a.stride[4]] =
-              from.data[n * from.n_stride + h * from.h_stride + w * from.w_stride + c];
+        for (int64_t w = 0; w < from.w; ++w) {
+          float* y = static_cast<float*>(a.data) + n * a.stride[0] + c * a.stride[1] +
+                     h * a.stride[3] + w * a.stride[4];
+          *y = epilogue.apply(
+              from.data[n * from.n_stride + h * from.h_stride + w * from.w_stride + c], y);
+        }
   });
 }
 
 void run(const ConvTensor& x, const ConvTensor& y, const TapSum& sum,
-         const WinogradWeights& weights, const float* bias) {
+         const WinogradWeights& weights, const float* bias, const Epilogue<float>& epilogue = {}) {
   const ChannelsLast in(x, sum.n, sum.c, sum.in[1], sum.in[2]),
       out(y, sum.n, sum.k, sum.grid[1], sum.grid[2]);
   if (in.copied()) copy_from(x, in.pixels);
@@ -198,6 +201,7 @@ void run(const ConvTensor& x, const ConvTensor& y, const TapSum& sum,
                 sum.axis[1].offset,
                 sum.axis[2].offset,
                 weights,
+                out.copied() ? Epilogue<float>{} : epilogue,
                 nullptr,
                 nullptr};
   const int64_t outputs = s.panels() * kPanel<float>,
@@ -212,14 +216,15 @@ void run(const ConvTensor& x, const ConvTensor& y, const TapSum& sum,
     pass_over_tiles(s);
   else
     pass_over_panels(s);
-  if (out.copied()) copy_to(out.pixels, y);
+  if (out.copied()) copy_to(out.pixels, y, epilogue);
 }
 
-void fprop(const ConvShape& s, DType, const ConvTensor& x, const void* w, const void* bias,
-           const ConvTensor& y) {
+void fprop(const ConvShape& s, DType, const ConvTensor& x, const void* w,
+           const kernels::ConvEpilogue& epilogue, const ConvTensor& y) {
   const WinogradWeights weights{static_cast<const float*>(w), s.k,           s.c,
                                 s.c * kWinogradTaps,          kWinogradTaps, false};
-  run(x, y, fprop_sum(s, x, y), weights, static_cast<const float*>(bias));
+  run(x, y, fprop_sum(s, x, y), weights, static_cast<const float*>(epilogue.bias),
+      {epilogue, y.data});
 }
 
 void dgrad(const ConvShape& s, DType, const ConvTensor& dy, const void* w, const ConvTensor& dx) {

@@ -195,8 +195,8 @@ inline void multiply_positions(const float* v, int64_t v_stride, int64_t block_s
 __attribute__((noinline)) inline void transform_outputs(const float* m, int64_t stride,
                                                         const Tiles& tiles, int64_t first,
                                                         int64_t count, int64_t panel,
-                                                        const float* bias,
-                                                        const Pixels<float*>& y) {
+                                                        const float* bias, const Pixels<float*>& y,
+                                                        const Epilogue<float>& epilogue) {
   constexpr int n = kLanes<float>;
   for (int64_t t = 0; t < count; ++t) {
     const Tiles::Place at = tiles.at(first + t),
@@ -219,10 +219,8 @@ __attribute__((noinline)) inline void transform_outputs(const float* m, int64_t 
             if (i >= rows || j >= columns) return;
             float* pixel = to + i * y.h_stride + j * y.w_stride;
             __builtin_prefetch(pixel + ahead, 1);
-            if (left >= n)
-              store(pixel, value + b);
-            else
-              store_partial(pixel, value + b, static_cast<int>(left));
+            const int lanes = left < n ? static_cast<int>(left) : n;
+            store_lanes(pixel, epilogue.apply(value + b, pixel, lanes), lanes);
           });
     }
   }

@@ -104,7 +104,9 @@ class _BatchNorm(_ChannelNorm):
         """``relu(self(input) + residual)`` in one pass: what a ReLU after this module runs as."""
         return F.batch_norm_relu(input, *self._arguments(input), residual)
 
-    def _arguments(self, input: Tensor) -> tuple[Any, ...]:
+    def _arguments(
+        self, input: Tensor
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None, bool, float, float]:
         """What F.batch_norm takes after the input; counts a batch of training."""
         if input.ndim not in self.ranks:
             expected = " or ".join(f"{rank}-d" for rank in self.ranks)
