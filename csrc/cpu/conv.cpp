@@ -8,6 +8,7 @@ namespace lamina::cpu::LAMINA_ISA {
 namespace {
 
 using kernels::ConvAlgorithm;
+using kernels::ConvEpilogue;
 using kernels::ConvPass;
 using kernels::ConvShape;
 using kernels::ConvTensor;
@@ -40,8 +41,8 @@ bool offers(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s, DType dt
 }
 
 void fprop(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvTensor& x,
-           const void* w, const void* bias, const ConvTensor& y) {
-  choose(algorithm, ConvPass::fprop, s, dtype).fprop(s, dtype, x, w, bias, y);
+           const void* w, const ConvEpilogue& epilogue, const ConvTensor& y) {
+  choose(algorithm, ConvPass::fprop, s, dtype).fprop(s, dtype, x, w, epilogue, y);
 }
 
 void dgrad(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvTensor& dy,

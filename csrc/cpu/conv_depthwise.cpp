@@ -68,27 +68,29 @@ LAMINA_INLINE void for_each_row(const TapSum& s, const Box& box, const ImageBox<
 template <class T>
 LAMINA_INLINE void store_depthwise(T* out, int64_t stride_pixel, int64_t stride_channel,
                                    const Vec<T> (&sum)[kDepthwisePixels], int64_t pixels,
-                                   int64_t lanes) {
+                                   int64_t lanes, const Epilogue<T>& epilogue) {
   constexpr int P = kDepthwisePixels, n = kLanes<T>;
   if (stride_channel == 1 && lanes >= n) {
     LAMINA_UNROLL
     for (int j = 0; j < P; ++j)
-      if (j < pixels) store(out + j * stride_pixel, sum[j]);
+      if (j < pixels) store(out + j * stride_pixel, epilogue.apply(sum[j], out + j * stride_pixel));
     return;
   }
   alignas(64) T spilled[P][n];
   LAMINA_UNROLL
   for (int j = 0; j < P; ++j) store(spilled[j], sum[j]);
   for (int64_t j = 0; j < pixels; ++j)
-    for (int64_t l = 0; l < lanes && l < n; ++l)
-      out[j * stride_pixel + l * stride_channel] = spilled[j][l];
+    for (int64_t l = 0; l < lanes && l < n; ++l) {
+      T* y = out + j * stride_pixel + l * stride_channel;
+      *y = epilogue.apply(spilled[j][l], y);
+    }
 }
 
 // A box of y = bias + sum over taps of x * w for one block; w [tap][width] and bias [width] are the
 // block's.
 template <class T>
 void depthwise_box(const TapSum& s, const Box& box, const ChannelBlocks& blocks, int64_t block,
-                   const T* x, const T* w, const T* bias, T* y) {
+                   const T* x, const T* w, const T* bias, T* y, const Epilogue<T>& epilogue) {
   constexpr int P = kDepthwisePixels, n = kLanes<T>;
   const ImageBox<T> image =
       input_box(s, box, block_begin(x, s.x_stride, blocks, block), only(blocks, block));
@@ -122,7 +124,7 @@ void depthwise_box(const TapSum& s, const Box& box, const ChannelBlocks& blocks,
         else
           depthwise_tile<T, false>(taps, from + o * pixel + c, pixel, w + c, width, sum);
         store_depthwise(to + o * s.y_stride[4] + c * s.y_stride[1], s.y_stride[4], s.y_stride[1],
-                        sum, box.size[3] - o, channels - c);
+                        sum, box.size[3] - o, channels - c, epilogue);
       }
   });
 }
@@ -130,7 +132,7 @@ void depthwise_box(const TapSum& s, const Box& box, const ChannelBlocks& blocks,
 // One sum over taps; w is (c, taps of the kernel).
 template <class T>
 void depthwise_sum(const TapSum& s, const ConvShape& shape, const T* x, const T* w, const T* bias,
-                   T* y) {
+                   T* y, const Epilogue<T>& epilogue = {}) {
   const ChannelBlocks blocks = vector_blocks<T>(shape.c);
   const int64_t width = blocks.width, padded = blocks.blocks * width, taps = s.taps();
   const int64_t kernel_taps = shape.kernel[0] * shape.kernel[1] * shape.kernel[2];
@@ -149,17 +151,18 @@ void depthwise_sum(const TapSum& s, const ConvShape& shape, const T* x, const T*
     for (int64_t i = begin; i < end; ++i) {
       const int64_t block = i % blocks.blocks;
       depthwise_box(s, cut.at(i / blocks.blocks), blocks, block, x, packed + block * taps * width,
-                    padded_bias + block * width, y);
+                    padded_bias + block * width, y, epilogue);
     }
   });
 }
 
-void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w, const void* bias,
-           const ConvTensor& y) {
+void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
+           const kernels::ConvEpilogue& epilogue, const ConvTensor& y) {
   visit_real(dtype, [&](auto of) {
     using T = decltype(of);
     depthwise_sum(fprop_sum(s, x, y), s, static_cast<const T*>(x.data), static_cast<const T*>(w),
-                  static_cast<const T*>(bias), static_cast<T*>(y.data));
+                  static_cast<const T*>(epilogue.bias), static_cast<T*>(y.data),
+                  Epilogue<T>(epilogue, y.data));
   });
 }
 

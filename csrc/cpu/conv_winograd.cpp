@@ -52,6 +52,7 @@ struct WinogradSum {
   Tiles tiles;
   int64_t offset_h, offset_w;
   WinogradWeights weights;
+  Epilogue<float> epilogue;
   const float *bias, *zeros;  // bias in whole panels; zeros for the channels of x and a panel
 
   int64_t panels() const { return ceil_div(y.c, kPanel<float>); }
@@ -93,7 +94,8 @@ void pass_over_tiles(const WinogradSum& s, Finite& finite) {
       multiply_positions(s.tiles, begin, count, v, v_stride, block_stride, blocks,
                          u + panel * kPositions * u_stride, u_stride, s.vectors(panel), m, m_stride,
                          s.zeros, false);
-      finite.note(transform_outputs(m, m_stride, s.tiles, begin, count, panel, s.bias, s.y));
+      finite.note(
+          transform_outputs(m, m_stride, s.tiles, begin, count, panel, s.bias, s.y, s.epilogue));
     }
   });
 }
@@ -132,7 +134,8 @@ void pass_over_panels(const WinogradSum& s, Finite& finite) {
                              {1, kBlock, channels}, u, u_stride, s.vectors(panel), m, m_stride,
                              s.zeros, b > 0);
         }
-        finite.note(transform_outputs(m, m_stride, s.tiles, first, count, panel, s.bias, s.y));
+        finite.note(
+            transform_outputs(m, m_stride, s.tiles, first, count, panel, s.bias, s.y, s.epilogue));
       }
     });
   }
@@ -176,20 +179,22 @@ void copy_from(const ConvTensor& a, const Pixels<float*>& to) {
   });
 }
 
-void copy_to(const Pixels<float*>& from, const ConvTensor& a) {
+void copy_to(const Pixels<float*>& from, const ConvTensor& a, const Epilogue<float>& epilogue) {
   parallel_for(from.n, 1, [&](int64_t n, int64_t) {
     for (int64_t h = 0; h < from.h; ++h)
       for (int64_t c = 0; c < from.c; ++c)
-        for (int64_t w = 0; w < from.w; ++w)
-          static_cast<float*>(
-              a.data)[n * a.stride[0] + c * a.stride[1] + h * a.stride[3] + w * a.stride[4]] =
-              from.data[n * from.n_stride + h * from.h_stride + w * from.w_stride + c];
+        for (int64_t w = 0; w < from.w; ++w) {
+          float* y = static_cast<float*>(a.data) + n * a.stride[0] + c * a.stride[1] +
+                     h * a.stride[3] + w * a.stride[4];
+          *y = epilogue.apply(
+              from.data[n * from.n_stride + h * from.h_stride + w * from.w_stride + c], y);
+        }
   });
 }
 
 // False where the result is not finite and must be computed otherwise.
 bool run(const ConvTensor& x, const ConvTensor& y, const TapSum& sum,
-         const WinogradWeights& weights, const float* bias) {
+         const WinogradWeights& weights, const float* bias, const Epilogue<float>& epilogue = {}) {
   const ChannelsLast in(x, sum.n, sum.c, sum.in[1], sum.in[2]),
       out(y, sum.n, sum.k, sum.grid[1], sum.grid[2]);
   if (in.copied()) copy_from(x, in.pixels);
@@ -200,6 +205,7 @@ bool run(const ConvTensor& x, const ConvTensor& y, const TapSum& sum,
       sum.axis[1].offset,
       sum.axis[2].offset,
       weights,
+      out.copied() ? Epilogue<float>{} : epilogue,
       nullptr,
       nullptr};
   const int64_t outputs = s.panels() * kPanel<float>,
@@ -215,16 +221,17 @@ bool run(const ConvTensor& x, const ConvTensor& y, const TapSum& sum,
     pass_over_tiles(s, finite);
   else
     pass_over_panels(s, finite);
-  if (out.copied()) copy_to(out.pixels, y);
+  if (out.copied()) copy_to(out.pixels, y, epilogue);
   return finite.all();
 }
 
-void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w, const void* bias,
-           const ConvTensor& y) {
+void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
+           const kernels::ConvEpilogue& epilogue, const ConvTensor& y) {
   const WinogradWeights weights{static_cast<const float*>(w), s.k,           s.c,
                                 s.c * kWinogradTaps,          kWinogradTaps, false};
-  if (!run(x, y, fprop_sum(s, x, y), weights, static_cast<const float*>(bias)))
-    implicit_conv.fprop(s, dtype, x, w, bias, y);
+  if (!run(x, y, fprop_sum(s, x, y), weights, static_cast<const float*>(epilogue.bias),
+           {epilogue, y.data}))
+    implicit_conv.fprop(s, dtype, x, w, epilogue, y);
 }
 
 void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,

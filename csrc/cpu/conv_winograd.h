@@ -209,8 +209,8 @@ class Finite {
 __attribute__((noinline)) inline Lanes transform_outputs(const float* m, int64_t stride,
                                                          const Tiles& tiles, int64_t first,
                                                          int64_t count, int64_t panel,
-                                                         const float* bias,
-                                                         const Pixels<float*>& y) {
+                                                         const float* bias, const Pixels<float*>& y,
+                                                         const Epilogue<float>& epilogue) {
   constexpr int n = kLanes<float>;
   const int64_t h_stride = tiles.h.step * y.h_stride, w_stride = tiles.w.step * y.w_stride;
   Lanes doubt{};
@@ -235,14 +235,14 @@ __attribute__((noinline)) inline Lanes transform_outputs(const float* m, int64_t
             if (i >= rows || j >= columns) return;
             float* pixel = to + i * h_stride + j * w_stride;
             __builtin_prefetch(pixel + ahead, 1);
+            const int lanes = left < n ? static_cast<int>(left) : n;
             value += b;
-            if (left >= n) {
-              store(pixel, value);
-            } else {
-              store_partial(pixel, value, static_cast<int>(left));
-              value = load_partial(pixel, static_cast<int>(left));
+            if (lanes < n) {  // what is in the other lanes is nobody's
+              store_partial(pixel, value, lanes);
+              value = load_partial(pixel, lanes);
             }
             doubt += value * 0.0f;
+            store_lanes(pixel, epilogue.apply(value, pixel, lanes), lanes);
           });
     }
   }

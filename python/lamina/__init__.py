@@ -3,7 +3,14 @@
 import importlib as _importlib
 
 from lamina import autograd
-from lamina.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from lamina.autograd import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from lamina.config import get_num_threads, set_num_threads, show_config
 from lamina.devices import device
 from lamina.dtypes import (

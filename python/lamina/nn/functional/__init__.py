@@ -1,12 +1,15 @@
 """The functions of torch.nn.functional, one file a family."""
 
 from lamina.nn.functional.activation import *  # noqa: F403
+from lamina.nn.functional.batch_norm import *  # noqa: F403
 from lamina.nn.functional.conv import *  # noqa: F403
 from lamina.nn.functional.dropout import *  # noqa: F403
 from lamina.nn.functional.embedding import *  # noqa: F403
+from lamina.nn.functional.group_norm import *  # noqa: F403
+from lamina.nn.functional.layer_norm import *  # noqa: F403
 from lamina.nn.functional.linear import *  # noqa: F403
+from lamina.nn.functional.local_response_norm import *  # noqa: F403
 from lamina.nn.functional.loss import *  # noqa: F403
-from lamina.nn.functional.norm import *  # noqa: F403
 from lamina.nn.functional.pad import *  # noqa: F403
 from lamina.nn.functional.pool import *  # noqa: F403
 from lamina.nn.functional.rectifier import *  # noqa: F403

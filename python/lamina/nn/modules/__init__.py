@@ -1,12 +1,16 @@
 """Modules, one file a family."""
 
 from lamina.nn.modules.activation import *  # noqa: F403
-from lamina.nn.modules.batchnorm import *  # noqa: F403
+from lamina.nn.modules.batch_norm import *  # noqa: F403
 from lamina.nn.modules.container import *  # noqa: F403
 from lamina.nn.modules.conv import *  # noqa: F403
 from lamina.nn.modules.dropout import *  # noqa: F403
 from lamina.nn.modules.embedding import *  # noqa: F403
+from lamina.nn.modules.group_norm import *  # noqa: F403
+from lamina.nn.modules.instance_norm import *  # noqa: F403
+from lamina.nn.modules.layer_norm import *  # noqa: F403
 from lamina.nn.modules.linear import *  # noqa: F403
+from lamina.nn.modules.local_response_norm import *  # noqa: F403
 from lamina.nn.modules.loss import *  # noqa: F403
 from lamina.nn.modules.module import *  # noqa: F403
 from lamina.nn.modules.pool import *  # noqa: F403
