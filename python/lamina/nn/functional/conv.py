@@ -13,7 +13,7 @@ from lamina.tensor import Tensor
 __all__ = ["conv1d", "conv2d", "conv_algorithm"]
 
 # In the order of kernels::ConvAlgorithm.
-ALGORITHMS = ("automatic", "reference", "implicit", "depthwise", "winograd")
+ALGORITHMS = ("automatic", "reference", "implicit", "depthwise", "winograd", "fft")
 
 # (stride, padding before, padding after, dilation, groups, algorithm), as the bindings take it
 Geometry = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...], int, int]
