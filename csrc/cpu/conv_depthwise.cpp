@@ -163,14 +163,14 @@ void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w, 
   });
 }
 
-void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
+void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w, const void* bias,
            const ConvTensor& dx) {
   visit_real(dtype, [&](auto of) {
     using T = decltype(of);
     for (int64_t residue = 0; residue < residues(s); ++residue) {
       const TapSum sum = dgrad_sum(s, dy, dx, residue);
       depthwise_sum(sum, s, static_cast<const T*>(dy.data), static_cast<const T*>(w),
-                    static_cast<const T*>(nullptr), static_cast<T*>(dx.data) + sum.y_offset);
+                    static_cast<const T*>(bias), static_cast<T*>(dx.data) + sum.y_offset);
     }
   });
 }

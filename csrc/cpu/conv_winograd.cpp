@@ -222,10 +222,11 @@ void fprop(const ConvShape& s, DType, const ConvTensor& x, const void* w, const 
   run(x, y, fprop_sum(s, x, y), weights, static_cast<const float*>(bias));
 }
 
-void dgrad(const ConvShape& s, DType, const ConvTensor& dy, const void* w, const ConvTensor& dx) {
+void dgrad(const ConvShape& s, DType, const ConvTensor& dy, const void* w, const void* bias,
+           const ConvTensor& dx) {
   const WinogradWeights weights{static_cast<const float*>(w), s.c, s.k, kWinogradTaps,
                                 s.c * kWinogradTaps,          true};
-  run(dy, dx, dgrad_sum(s, dy, dx, 0), weights, nullptr);
+  run(dy, dx, dgrad_sum(s, dy, dx, 0), weights, static_cast<const float*>(bias));
 }
 
 void wgrad(const ConvShape& s, DType, const ConvTensor& x, const ConvTensor& dy, void* dw) {

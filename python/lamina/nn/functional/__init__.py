@@ -2,6 +2,7 @@
 
 from lamina.nn.functional.activation import *  # noqa: F403
 from lamina.nn.functional.conv import *  # noqa: F403
+from lamina.nn.functional.conv_transpose import *  # noqa: F403
 from lamina.nn.functional.dropout import *  # noqa: F403
 from lamina.nn.functional.embedding import *  # noqa: F403
 from lamina.nn.functional.linear import *  # noqa: F403

@@ -4,6 +4,7 @@ from lamina.nn.modules.activation import *  # noqa: F403
 from lamina.nn.modules.batchnorm import *  # noqa: F403
 from lamina.nn.modules.container import *  # noqa: F403
 from lamina.nn.modules.conv import *  # noqa: F403
+from lamina.nn.modules.conv_transpose import *  # noqa: F403
 from lamina.nn.modules.dropout import *  # noqa: F403
 from lamina.nn.modules.embedding import *  # noqa: F403
 from lamina.nn.modules.linear import *  # noqa: F403
