@@ -6,6 +6,7 @@
 #include "kernels/cross_entropy.h"
 #include "kernels/dropout.h"
 #include "kernels/elementwise.h"
+#include "kernels/fractional_pool.h"
 #include "kernels/indexing.h"
 #include "kernels/matmul.h"
 #include "kernels/optimizer.h"
@@ -17,3 +18,4 @@
 #include "kernels/scan.h"
 #include "kernels/softmax.h"
 #include "kernels/sort.h"
+#include "kernels/unfold.h"

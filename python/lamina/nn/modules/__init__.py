@@ -7,7 +7,11 @@ from lamina.nn.modules.conv import *  # noqa: F403
 from lamina.nn.modules.conv_transpose import *  # noqa: F403
 from lamina.nn.modules.dropout import *  # noqa: F403
 from lamina.nn.modules.embedding import *  # noqa: F403
+from lamina.nn.modules.fractional_pool import *  # noqa: F403
 from lamina.nn.modules.linear import *  # noqa: F403
 from lamina.nn.modules.loss import *  # noqa: F403
+from lamina.nn.modules.lp_pool import *  # noqa: F403
 from lamina.nn.modules.module import *  # noqa: F403
 from lamina.nn.modules.pool import *  # noqa: F403
+from lamina.nn.modules.unfold import *  # noqa: F403
+from lamina.nn.modules.unpool import *  # noqa: F403

@@ -76,7 +76,7 @@ class _ConvTransposeNd(_ConvNd):
                 wanted,
                 input.shape[-rank:],
                 self.stride,
-                self.padding,  # type: ignore[arg-type]
+                self.padding,
                 self.dilation,
                 self.kernel_size,
                 strict=True,
