@@ -48,8 +48,8 @@ void fprop(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvT
 }
 
 void dgrad(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvTensor& dy,
-           const void* w, const ConvTensor& dx) {
-  choose(algorithm, ConvPass::dgrad, s, dtype).dgrad(s, dtype, dy, w, dx);
+           const void* w, const void* bias, const ConvTensor& dx) {
+  choose(algorithm, ConvPass::dgrad, s, dtype).dgrad(s, dtype, dy, w, bias, dx);
 }
 
 void wgrad(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvTensor& x,

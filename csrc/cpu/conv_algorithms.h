@@ -13,7 +13,7 @@ struct ConvRoutines {
   void (*fprop)(const kernels::ConvShape& shape, DType dtype, const kernels::ConvTensor& x,
                 const void* w, const kernels::ConvEpilogue& epilogue, const kernels::ConvTensor& y);
   void (*dgrad)(const kernels::ConvShape& shape, DType dtype, const kernels::ConvTensor& dy,
-                const void* w, const kernels::ConvTensor& dx);
+                const void* w, const void* bias, const kernels::ConvTensor& dx);
   void (*wgrad)(const kernels::ConvShape& shape, DType dtype, const kernels::ConvTensor& x,
                 const kernels::ConvTensor& dy, void* dw);
 };

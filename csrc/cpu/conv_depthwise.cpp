@@ -216,7 +216,7 @@ void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
   });
 }
 
-void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
+void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w, const void* bias,
            const ConvTensor& dx) {
   visit_real(dtype, [&](auto of) {
     using T = decltype(of);
@@ -225,7 +225,7 @@ void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
     TapSum* sum = sums.as<TapSum>();
     for (int64_t i = 0; i < count; ++i) sum[i] = dgrad_sum(s, dy, dx, i);
     run_lane_sums(sum, count, s, GroupLanes<T>(s.groups, out, in), static_cast<const T*>(dy.data),
-                  static_cast<const T*>(nullptr), static_cast<T*>(dx.data),
+                  static_cast<const T*>(bias), static_cast<T*>(dx.data),
                   [&, from = static_cast<const T*>(w)](int64_t c, int64_t k, int64_t t) {
                     return from[((c / in * out + k) * in + c % in) * taps + t];
                   });

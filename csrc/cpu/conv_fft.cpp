@@ -107,16 +107,16 @@ void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
              [&](auto of) { apply_epilogue(s, Epilogue<decltype(of)>(epilogue, y.data), y); });
 }
 
-void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
+void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w, const void* bias,
            const ConvTensor& dx) {
   const bool finite = visit_real(dtype, [&](auto of) {
     using T = decltype(of);
     const TapSum sum = dgrad_sum(s, dy, dx, 0);
     const int64_t taps = s.kernel[1] * s.kernel[2];
     return run_sum(sum, s, static_cast<const T*>(dy.data), static_cast<const T*>(w), taps,
-                   sum.k * taps, static_cast<const T*>(nullptr), static_cast<T*>(dx.data));
+                   sum.k * taps, static_cast<const T*>(bias), static_cast<T*>(dx.data));
   });
-  if (!finite) direct(ConvPass::dgrad, s, dtype).dgrad(s, dtype, dy, w, dx);
+  if (!finite) direct(ConvPass::dgrad, s, dtype).dgrad(s, dtype, dy, w, bias, dx);
 }
 
 void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTensor& dy, void* dw) {

@@ -234,12 +234,13 @@ void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
     implicit_conv.fprop(s, dtype, x, w, epilogue, y);
 }
 
-void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
+void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w, const void* bias,
            const ConvTensor& dx) {
   const WinogradWeights weights{static_cast<const float*>(w), s.c, s.k, kWinogradTaps,
                                 s.c * kWinogradTaps,          true};
-  if (!run(dy, dx, dgrad_sum(s, dy, dx, 0), weights, nullptr))
-    implicit_conv.dgrad(s, dtype, dy, w, dx);
+  if (!run(dy, dx, dgrad_sum(s, dy, dx, 0), weights,
+           static_cast<const float*>(bias)))
+    implicit_conv.dgrad(s, dtype, dy, w, bias, dx);
 }
 
 void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTensor& dy, void* dw) {

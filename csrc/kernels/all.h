@@ -9,6 +9,7 @@
 #include "kernels/dropout.h"
 #include "kernels/elementwise.h"
 #include "kernels/group_norm.h"
+#include "kernels/fractional_pool.h"
 #include "kernels/indexing.h"
 #include "kernels/layer_norm.h"
 #include "kernels/local_response_norm.h"
@@ -22,3 +23,4 @@
 #include "kernels/scan.h"
 #include "kernels/softmax.h"
 #include "kernels/sort.h"
+#include "kernels/unfold.h"
