@@ -7,7 +7,9 @@ from lamina.optim.adam import Adam, AdamW
 from lamina.optim.adamax import Adamax
 from lamina.optim.asgd import ASGD
 from lamina.optim.nadam import NAdam
+from lamina.optim.newton import Newton
 from lamina.optim.optimizer import Optimizer
+from lamina.optim.quasi_newton import BFGS, LBFGS
 from lamina.optim.radam import RAdam
 from lamina.optim.rmsprop import RMSprop
 from lamina.optim.rprop import Rprop
@@ -15,6 +17,8 @@ from lamina.optim.sgd import SGD
 
 __all__ = [
     "ASGD",
+    "BFGS",
+    "LBFGS",
     "SGD",
     "Adadelta",
     "Adagrad",
@@ -22,6 +26,7 @@ __all__ = [
     "AdamW",
     "Adamax",
     "NAdam",
+    "Newton",
     "Optimizer",
     "RAdam",
     "RMSprop",
