@@ -6,6 +6,9 @@ from lamina.nn.functional.dropout import *  # noqa: F403
 from lamina.nn.functional.embedding import *  # noqa: F403
 from lamina.nn.functional.linear import *  # noqa: F403
 from lamina.nn.functional.loss import *  # noqa: F403
+from lamina.nn.functional.loss_binary import *  # noqa: F403
+from lamina.nn.functional.loss_margin import *  # noqa: F403
+from lamina.nn.functional.loss_regression import *  # noqa: F403
 from lamina.nn.functional.norm import *  # noqa: F403
 from lamina.nn.functional.pad import *  # noqa: F403
 from lamina.nn.functional.pool import *  # noqa: F403
