@@ -67,6 +67,13 @@ Prepared prepare(const char* op, const PointwiseLossArguments& arguments) {
           dtype};
 }
 
+// As users call it.
+const char* called(PointwiseLoss loss) {
+  if (loss == PointwiseLoss::kl_div_log_target) return name(PointwiseLoss::kl_div);
+  if (loss == PointwiseLoss::poisson_nll_loss_log) return name(PointwiseLoss::poisson_nll_loss);
+  return name(loss);
+}
+
 double scale_of(Reduction reduction, int64_t n) {
   return reduction == Reduction::mean ? 1.0 / static_cast<double>(n) : 1.0;
 }
@@ -80,7 +87,7 @@ void check_probabilities(const char* op, const Array& a, const char* what) {
 
 Array pointwise_loss(PointwiseLoss loss, const PointwiseLossArguments& arguments,
                      Reduction reduction) {
-  const char* op = name(loss);
+  const char* op = called(loss);
   const Prepared p = prepare(op, arguments);
   if (loss == PointwiseLoss::binary_cross_entropy) {
     check_probabilities(op, p.x, "an input");
@@ -100,7 +107,7 @@ Array pointwise_loss(PointwiseLoss loss, const PointwiseLossArguments& arguments
 
 Array pointwise_loss_backward(PointwiseLoss loss, const PointwiseLossArguments& arguments,
                               Reduction reduction, const Array& grad) {
-  const Prepared p = prepare(name(loss), arguments);
+  const Prepared p = prepare(called(loss), arguments);
   const bool one = reduction != Reduction::none;
   const Array g = one ? cast(grad, p.x.dtype()) : arranged(grad, p.x);
   const Array dx = Array::empty_like(p.x, p.x.dtype());

@@ -1,4 +1,4 @@
-"""Losses."""
+"""Losses of classes."""
 
 import numpy as np
 from case import Case, Input, sample
@@ -29,17 +29,6 @@ NLL = [
     sample(Input((7, 5)), classes((7,), 5), WEIGHTS, ignore_index=1),
     sample(Input((2, 5, 3)), classes((2, 3), 5), reduction="none"),
 ]
-PAIRS = [
-    sample(Input((3, 4)), Input((3, 4))),
-    sample(Input((3, 4)), Input((3, 4)), reduction="sum"),
-    sample(Input((3, 4)), Input((3, 4)), reduction="none"),
-]
-HINGE = [
-    sample(Input((7, 5), "distinct"), classes((7,), 5)),
-    sample(Input((7, 5), "distinct"), classes((7,), 5), 2, 0.5),
-    sample(Input((7, 5), "distinct"), classes((7,), 5), weight=WEIGHTS, reduction="none"),
-    sample(Input((5,), "distinct"), classes((), 5), margin=0.3, reduction="sum"),
-]
 
 
 def cross_entropy(x, t, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
@@ -62,10 +51,6 @@ def cross_entropy(x, t, weight=None, ignore_index=-100, reduction="mean", label_
     return losses if reduction == "none" else losses.sum() / (divisor if reduction == "mean" else 1)
 
 
-def reduced(losses, reduction):
-    return losses if reduction == "none" else getattr(losses, reduction)()
-
-
 CASES = [
     Case(
         "loss.cross_entropy",
@@ -79,20 +64,4 @@ CASES = [
         },
     ),
     Case("loss.nll_loss", F.nll_loss, NLL, None, "nn.functional.nll_loss"),
-    Case(
-        "loss.mse_loss",
-        F.mse_loss,
-        PAIRS,
-        lambda a, b, reduction="mean": reduced((a - b) ** 2, reduction),
-        "nn.functional.mse_loss",
-        benchmarks={"64x784": sample(Input((64, 784)), Input((64, 784)))},
-    ),
-    Case(
-        "loss.l1_loss",
-        F.l1_loss,
-        PAIRS,
-        lambda a, b, reduction="mean": reduced(np.abs(a - b), reduction),
-        "nn.functional.l1_loss",
-    ),
-    Case("loss.multi_margin_loss", F.multi_margin_loss, HINGE, None, "nn.functional.multi_margin_loss"),
 ]
