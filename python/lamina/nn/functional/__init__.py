@@ -7,6 +7,8 @@ from lamina.nn.functional.embedding import *  # noqa: F403
 from lamina.nn.functional.linear import *  # noqa: F403
 from lamina.nn.functional.loss import *  # noqa: F403
 from lamina.nn.functional.loss_binary import *  # noqa: F403
+from lamina.nn.functional.loss_ctc import *  # noqa: F403
+from lamina.nn.functional.loss_embedding import *  # noqa: F403
 from lamina.nn.functional.loss_margin import *  # noqa: F403
 from lamina.nn.functional.loss_regression import *  # noqa: F403
 from lamina.nn.functional.norm import *  # noqa: F403

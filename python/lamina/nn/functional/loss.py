@@ -41,6 +41,10 @@ def cross_entropy(
         0.6931
     """
     if target.is_floating_point():
+        if ignore_index >= 0:
+            raise ValueError(
+                "[cross_entropy] expected no ignore_index with probabilities, they have no classes"
+            )
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     return _class_loss(
         input,
@@ -118,8 +122,12 @@ def _soft_cross_entropy(
         raise ValueError(
             f"[cross_entropy] expected probabilities of shape {tuple(input.shape)}, got {tuple(target.shape)}"
         )
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"[cross_entropy] expected label_smoothing from 0 to 1, got {label_smoothing}")
     dim = 0 if input.ndim == 1 else 1
     classes = input.shape[dim]
+    if weight is not None and tuple(weight.shape) != (classes,):
+        raise ValueError(f"[cross_entropy] expected {classes} weights, got shape {tuple(weight.shape)}")
     if label_smoothing:
         target = target * (1 - label_smoothing) + label_smoothing / classes
     products = log_softmax(input, dim) * target
