@@ -8,5 +8,10 @@ from lamina.nn.modules.dropout import *  # noqa: F403
 from lamina.nn.modules.embedding import *  # noqa: F403
 from lamina.nn.modules.linear import *  # noqa: F403
 from lamina.nn.modules.loss import *  # noqa: F403
+from lamina.nn.modules.loss_binary import *  # noqa: F403
+from lamina.nn.modules.loss_ctc import *  # noqa: F403
+from lamina.nn.modules.loss_embedding import *  # noqa: F403
+from lamina.nn.modules.loss_margin import *  # noqa: F403
+from lamina.nn.modules.loss_regression import *  # noqa: F403
 from lamina.nn.modules.module import *  # noqa: F403
 from lamina.nn.modules.pool import *  # noqa: F403
