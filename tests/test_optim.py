@@ -287,27 +287,3 @@ def test_gradient_of_another_shape():
     p = nn.Parameter(lamina.ones(2))
     with pytest.raises(RuntimeError, match=r"\[grad\] expected a gradient of shape \(2,\)"):
         p.grad = lamina.ones(3)
-
-
-@pytest.mark.parametrize(
-    "name, options",
-    [
-        ("StepLR", {"step_size": 3, "gamma": 0.5}),
-        ("ExponentialLR", {"gamma": 0.9}),
-        ("CosineAnnealingLR", {"T_max": 8, "eta_min": 0.01}),
-        ("LambdaLR", {"lr_lambda": lambda epoch: 1 / (1 + epoch)}),
-    ],
-)
-def test_schedule(name, options, torch):
-    optimizer = optim.SGD([nn.Parameter(lamina.ones(1))], lr=0.3)
-    reference = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.3)
-    schedule = getattr(optim.lr_scheduler, name)(optimizer, **options)
-    expected = getattr(torch.optim.lr_scheduler, name)(reference, **options)
-    for _ in range(8):
-        assert optimizer.param_groups[0]["lr"] == pytest.approx(reference.param_groups[0]["lr"], rel=1e-12)
-        reference.step()
-        schedule.step()
-        expected.step()
-    resumed = getattr(optim.lr_scheduler, name)(optim.SGD([nn.Parameter(lamina.ones(1))], lr=0.3), **options)
-    resumed.load_state_dict(schedule.state_dict())
-    assert resumed.get_last_lr() == schedule.get_last_lr()

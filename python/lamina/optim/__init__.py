@@ -1,6 +1,6 @@
 """Update rules and learning-rate schedules."""
 
-from lamina.optim import lr_scheduler
+from lamina.optim import lr_scheduler, swa_utils
 from lamina.optim.adadelta import Adadelta
 from lamina.optim.adagrad import Adagrad
 from lamina.optim.adam import Adam, AdamW
@@ -32,4 +32,5 @@ __all__ = [
     "RMSprop",
     "Rprop",
     "lr_scheduler",
+    "swa_utils",
 ]

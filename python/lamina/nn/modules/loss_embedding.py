@@ -12,7 +12,7 @@ __all__ = ["CosineEmbeddingLoss", "TripletMarginLoss", "TripletMarginWithDistanc
 
 
 class CosineEmbeddingLoss(Loss):
-    """One minus the cosine of like vectors, the cosine of unlike ones; see :func:`lamina.nn.functional.cosine_embedding_loss`.
+    """One minus the cosine, or the cosine of unlike vectors; see :func:`lamina.nn.functional.cosine_embedding_loss`.
 
     Args:
         margin: the cosine up to which unlike vectors cost nothing.
@@ -28,7 +28,7 @@ class CosineEmbeddingLoss(Loss):
 
 
 class TripletMarginLoss(Loss):
-    """An anchor nearer to a positive than to a negative by a margin; see :func:`lamina.nn.functional.triplet_margin_loss`.
+    """Anchors nearer to a positive than to a negative; see :func:`lamina.nn.functional.triplet_margin_loss`.
 
     Args:
         margin: by how much, above 0.

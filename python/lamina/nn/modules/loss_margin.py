@@ -43,7 +43,7 @@ class MultiLabelMarginLoss(Loss):
 
 
 class MultiLabelSoftMarginLoss(WeightedLoss):
-    """Binary cross-entropy with logits, averaged over the classes; see :func:`lamina.nn.functional.multilabel_soft_margin_loss`.
+    """Binary cross-entropy of every class; see :func:`lamina.nn.functional.multilabel_soft_margin_loss`.
 
     Args:
         weight: (classes,) a factor a class.
