@@ -268,6 +268,12 @@ def test_names_of_parameters():
         (lambda p: optim.SGD([p], differentiable=True), ValueError),
         (lambda p: optim.SGD([p], foreach=True, fused=True), RuntimeError),
         (lambda p: optim.SGD({p}), TypeError),
+        (lambda p: optim.SGD([("p", p), nn.Parameter(lamina.ones(1))]), ValueError),
+        (
+            lambda p: optim.SGD([("p", p)]).add_param_group({"params": [nn.Parameter(lamina.ones(1))]}),
+            ValueError,
+        ),
+        (lambda p: optim.SGD([p], lr=lamina.ones(2)), ValueError),
         (lambda p: optim.Adam([p], betas=(1.0, 0.9)), ValueError),
         (lambda p: optim.Adam([{"params": [p], "eps": -1.0}]), ValueError),
         (lambda p: optim.NAdam([p], momentum_decay=-1.0), ValueError),

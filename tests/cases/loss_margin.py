@@ -27,7 +27,7 @@ def multi_margin(x, t, p=1, margin=1.0, weight=None, reduction="mean"):
     gaps = np.maximum(0, margin - np.take_along_axis(rows, targets[:, None], 1) + rows) ** p
     np.put_along_axis(gaps, targets[:, None], 0, 1)
     losses = gaps.sum(1) / rows.shape[1] * (1 if weight is None else weight[targets])
-    return reduced(losses[0] if x.ndim == 1 else losses, reduction)
+    return reduced(losses[0] if x.ndim < 2 else losses, reduction)
 
 
 def multilabel_margin(x, t, reduction="mean"):
@@ -37,7 +37,7 @@ def multilabel_margin(x, t, reduction="mean"):
         labels = labels[: ends[0]] if ends.size else labels
         others = np.delete(row, labels)
         losses.append(np.maximum(0, 1 - row[labels][:, None] + others).sum() / row.size)
-    return reduced(np.array(losses[0] if x.ndim == 1 else losses), reduction)
+    return reduced(np.array(losses[0] if x.ndim < 2 else losses), reduction)
 
 
 def multilabel_soft_margin(x, y, weight=1.0, reduction="mean"):
@@ -89,6 +89,7 @@ CASES = [
             sample(ROWS, classes((7,), 5), 2, 0.5),
             sample(ROWS, classes((7,), 5), weight=WEIGHTS, reduction="none"),
             sample(Input((5,), "distinct"), classes((), 5), margin=0.3, reduction="sum"),
+            sample(Input(()), classes((), 1), reduction="none"),
             sample(Input((3, 133), "distinct"), classes((3,), 133), 2),
         ],
         multi_margin,
@@ -110,6 +111,7 @@ CASES = [
             sample(Input((4, 5), "distinct"), LABELS),
             sample(Input((4, 5), "distinct"), LABELS, reduction="none"),
             sample(Input((5,), "distinct"), ints(3, 0, -1, 1, 2), reduction="sum"),
+            sample(Input(()), classes((), 1)),
         ],
         multilabel_margin,
         "nn.functional.multilabel_margin_loss",

@@ -51,6 +51,7 @@ class Optimizer:
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
             raise TypeError(f"[{type(self).__name__}] expected an iterable of tensors, got one tensor")
+        self._check_options(defaults)
         self.defaults = defaults
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
@@ -75,6 +76,8 @@ class Optimizer:
             raise TypeError(f"[{name}] expected parameters in an order, got a set")
         entries = [given] if isinstance(given, Tensor) else list(given)
         params = [p[1] if isinstance(p, tuple) else p for p in entries]
+        if len({isinstance(p, tuple) for p in entries}) > 1:
+            raise ValueError(f"[{name}] expected names for all parameters or for none")
         known = {id(p) for group in self.param_groups for p in group["params"]}
         for p in params:
             if not isinstance(p, Tensor):
@@ -87,13 +90,19 @@ class Optimizer:
                 raise ValueError(f"[{name}] a parameter of shape {tuple(p.shape)} appears twice")
             known.add(id(p))
         group = {**self.defaults, **param_group, "params": params}
-        if entries and all(isinstance(p, tuple) for p in entries):
-            group["param_names"] = [p[0] for p in entries]
+        named = [p[0] for p in entries if isinstance(p, tuple)]
+        if self.param_groups and ("param_names" in self.param_groups[0]) != bool(named):
+            raise ValueError(f"[{name}] expected names for the parameters of all groups or of none")
+        if named:
+            group["param_names"] = named
         self._check_options(group)
         self.param_groups.append(group)
 
     def _check_options(self, group: dict[str, Any]) -> None:
         name = type(self).__name__
+        lr = group.get("lr")
+        if isinstance(lr, Tensor) and lr.numel() != 1:
+            raise ValueError(f"[{name}] expected a learning rate of one element, got {tuple(lr.shape)}")
         for option in _NOT_NEGATIVE:
             if option in group and not group[option] >= 0:
                 raise ValueError(f"[{name}] expected {option} of at least 0, got {group[option]}")

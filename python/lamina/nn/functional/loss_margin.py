@@ -47,8 +47,8 @@ def multi_margin_loss(
         >>> lamina.nn.functional.multi_margin_loss(lamina.zeros(1, 4), lamina.tensor([0]))
         tensor(0.7500)
     """
-    single = input.ndim == 1
-    scores = input.unsqueeze(0) if single else input
+    single = input.ndim < 2
+    scores = input.reshape(1, -1) if single else input
     index = target.reshape(1) if single and target.numel() == 1 else target
     y = Tensor(
         _C.multi_margin_loss(
@@ -96,8 +96,8 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean
         >>> lamina.nn.functional.multilabel_margin_loss(x, lamina.tensor([3, 0, -1, 1]))
         tensor(0.8500)
     """
-    single = input.ndim == 1
-    scores, labels = (input.unsqueeze(0), target.unsqueeze(0)) if single else (input, target)
+    single = input.ndim < 2
+    scores, labels = (input.reshape(1, -1), target.reshape(1, -1)) if single else (input, target)
     y = Tensor(_C.multilabel_margin_loss(scores._array, labels._array))
     if tracks(scores):
         record(y, _multilabel_margin_loss_backward, (scores,), (scores, labels))
