@@ -13,6 +13,11 @@ from lamina.nn.functional.linear import *  # noqa: F403
 from lamina.nn.functional.local_response_norm import *  # noqa: F403
 from lamina.nn.functional.loss import *  # noqa: F403
 from lamina.nn.functional.lp_pool import *  # noqa: F403
+from lamina.nn.functional.loss_binary import *  # noqa: F403
+from lamina.nn.functional.loss_ctc import *  # noqa: F403
+from lamina.nn.functional.loss_embedding import *  # noqa: F403
+from lamina.nn.functional.loss_margin import *  # noqa: F403
+from lamina.nn.functional.loss_regression import *  # noqa: F403
 from lamina.nn.functional.norm import *  # noqa: F403
 from lamina.nn.functional.pad import *  # noqa: F403
 from lamina.nn.functional.pool import *  # noqa: F403

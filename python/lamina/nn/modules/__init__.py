@@ -15,6 +15,11 @@ from lamina.nn.modules.linear import *  # noqa: F403
 from lamina.nn.modules.local_response_norm import *  # noqa: F403
 from lamina.nn.modules.loss import *  # noqa: F403
 from lamina.nn.modules.lp_pool import *  # noqa: F403
+from lamina.nn.modules.loss_binary import *  # noqa: F403
+from lamina.nn.modules.loss_ctc import *  # noqa: F403
+from lamina.nn.modules.loss_embedding import *  # noqa: F403
+from lamina.nn.modules.loss_margin import *  # noqa: F403
+from lamina.nn.modules.loss_regression import *  # noqa: F403
 from lamina.nn.modules.module import *  # noqa: F403
 from lamina.nn.modules.pool import *  # noqa: F403
 from lamina.nn.modules.unfold import *  # noqa: F403
