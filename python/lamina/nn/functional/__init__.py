@@ -10,6 +10,7 @@ from lamina.nn.functional.norm import *  # noqa: F403
 from lamina.nn.functional.pad import *  # noqa: F403
 from lamina.nn.functional.pool import *  # noqa: F403
 from lamina.nn.functional.rectifier import *  # noqa: F403
+from lamina.nn.functional.shrink import *  # noqa: F403
 from lamina.ops.softmax import log_softmax as log_softmax
 from lamina.ops.softmax import softmax as softmax
 from lamina.ops.softmax import softmin as softmin

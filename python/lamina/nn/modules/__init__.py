@@ -10,3 +10,5 @@ from lamina.nn.modules.linear import *  # noqa: F403
 from lamina.nn.modules.loss import *  # noqa: F403
 from lamina.nn.modules.module import *  # noqa: F403
 from lamina.nn.modules.pool import *  # noqa: F403
+from lamina.nn.modules.shrink import *  # noqa: F403
+from lamina.nn.modules.softmax import *  # noqa: F403
