@@ -9,6 +9,7 @@
 #include "kernels/indexing.h"
 #include "kernels/matmul.h"
 #include "kernels/optimizer.h"
+#include "kernels/pad.h"
 #include "kernels/pool.h"
 #include "kernels/random.h"
 #include "kernels/rearrange.h"
