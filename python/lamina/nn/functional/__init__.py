@@ -2,8 +2,10 @@
 
 from lamina.nn.functional.activation import *  # noqa: F403
 from lamina.nn.functional.conv import *  # noqa: F403
+from lamina.nn.functional.distance import *  # noqa: F403
 from lamina.nn.functional.dropout import *  # noqa: F403
 from lamina.nn.functional.embedding import *  # noqa: F403
+from lamina.nn.functional.embedding_bag import *  # noqa: F403
 from lamina.nn.functional.linear import *  # noqa: F403
 from lamina.nn.functional.loss import *  # noqa: F403
 from lamina.nn.functional.norm import *  # noqa: F403
@@ -11,6 +13,7 @@ from lamina.nn.functional.pad import *  # noqa: F403
 from lamina.nn.functional.pool import *  # noqa: F403
 from lamina.nn.functional.rectifier import *  # noqa: F403
 from lamina.nn.functional.shrink import *  # noqa: F403
+from lamina.nn.functional.shuffle import *  # noqa: F403
 from lamina.ops.softmax import log_softmax as log_softmax
 from lamina.ops.softmax import softmax as softmax
 from lamina.ops.softmax import softmin as softmin
