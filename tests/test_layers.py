@@ -101,3 +101,19 @@ def test_refusals():
         nn.ReflectionPad2d(1)(lamina.ones(2, 2))
     with pytest.raises(ValueError, match=r"\[Bilinear\] expected in1_features of at least 1"):
         nn.Bilinear(0, 1, 1)
+
+
+UPSAMPLES = [
+    ("Upsample", (None, 2.0, "nearest"), X2),
+    ("Upsample", ((9, 4), None, "bilinear", True), X2),
+    ("Upsample", (None, (2.0, 1.5), "bicubic"), X2),
+    ("Upsample", (11, None, "linear"), X1),
+    ("Upsample", (None, 1.5, "trilinear"), X3),
+    ("UpsamplingNearest2d", (None, 2), X2),
+    ("UpsamplingBilinear2d", ((8, 9),), X2),
+]
+
+
+@pytest.mark.parametrize("name, arguments, shape", UPSAMPLES)
+def test_upsampling_is_torchs(name, arguments, shape, torch):
+    compare(name, arguments, arrays(shape), torch)

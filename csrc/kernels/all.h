@@ -8,6 +8,7 @@
 #include "kernels/dropout.h"
 #include "kernels/elementwise.h"
 #include "kernels/indexing.h"
+#include "kernels/interpolate.h"
 #include "kernels/matmul.h"
 #include "kernels/optimizer.h"
 #include "kernels/pad.h"

@@ -15,3 +15,4 @@ from lamina.nn.modules.pool import *  # noqa: F403
 from lamina.nn.modules.shrink import *  # noqa: F403
 from lamina.nn.modules.shuffle import *  # noqa: F403
 from lamina.nn.modules.softmax import *  # noqa: F403
+from lamina.nn.modules.upsampling import *  # noqa: F403
