@@ -7,6 +7,7 @@
 #include "kernels/distance.h"
 #include "kernels/dropout.h"
 #include "kernels/elementwise.h"
+#include "kernels/grid_sample.h"
 #include "kernels/indexing.h"
 #include "kernels/interpolate.h"
 #include "kernels/matmul.h"

@@ -6,6 +6,7 @@ from lamina.nn.functional.distance import *  # noqa: F403
 from lamina.nn.functional.dropout import *  # noqa: F403
 from lamina.nn.functional.embedding import *  # noqa: F403
 from lamina.nn.functional.embedding_bag import *  # noqa: F403
+from lamina.nn.functional.grid_sample import *  # noqa: F403
 from lamina.nn.functional.interpolate import *  # noqa: F403
 from lamina.nn.functional.linear import *  # noqa: F403
 from lamina.nn.functional.loss import *  # noqa: F403
