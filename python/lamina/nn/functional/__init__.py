@@ -14,6 +14,7 @@ from lamina.nn.functional.norm import *  # noqa: F403
 from lamina.nn.functional.pad import *  # noqa: F403
 from lamina.nn.functional.pool import *  # noqa: F403
 from lamina.nn.functional.rectifier import *  # noqa: F403
+from lamina.nn.functional.rnn import *  # noqa: F403
 from lamina.nn.functional.shrink import *  # noqa: F403
 from lamina.nn.functional.shuffle import *  # noqa: F403
 from lamina.ops.softmax import log_softmax as log_softmax

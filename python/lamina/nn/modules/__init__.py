@@ -12,6 +12,7 @@ from lamina.nn.modules.loss import *  # noqa: F403
 from lamina.nn.modules.module import *  # noqa: F403
 from lamina.nn.modules.padding import *  # noqa: F403
 from lamina.nn.modules.pool import *  # noqa: F403
+from lamina.nn.modules.rnn import *  # noqa: F403
 from lamina.nn.modules.shrink import *  # noqa: F403
 from lamina.nn.modules.shuffle import *  # noqa: F403
 from lamina.nn.modules.softmax import *  # noqa: F403
