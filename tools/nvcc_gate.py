@@ -59,7 +59,7 @@ def compile_file(nvcc: str, path: Path) -> tuple[bool, str]:
         return True, f"{path.name}: no kernels, {took:.0f} s"
     spilled, _, worst = max(kernels)
     registers = max(r for _, r, _ in kernels)
-    line = f"{path.name}: {len(kernels)} kernels, at most {registers} registers and {spilled} bytes spilled, {took:.0f} s"
+    line = f"{path.name}: {len(kernels)} kernels, at most {registers} registers, {spilled} bytes spilled, {took:.0f} s"
     if spilled > SPILL_BUDGET:
         return False, f"{line}\n    {worst} spills {spilled} bytes, more than {SPILL_BUDGET}"
     return True, line
