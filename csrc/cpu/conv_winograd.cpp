@@ -238,8 +238,7 @@ void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
            const ConvTensor& dx) {
   const WinogradWeights weights{static_cast<const float*>(w), s.c, s.k, kWinogradTaps,
                                 s.c * kWinogradTaps,          true};
-  if (!run(dy, dx, dgrad_sum(s, dy, dx, 0), weights,
-           static_cast<const float*>(bias)))
+  if (!run(dy, dx, dgrad_sum(s, dy, dx, 0), weights, static_cast<const float*>(bias)))
     implicit_conv.dgrad(s, dtype, dy, w, bias, dx);
 }
 
