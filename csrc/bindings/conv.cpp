@@ -15,6 +15,18 @@ ops::ConvGeometry geometry(const Dims& stride, const Dims& pad_begin, const Dims
 }  // namespace
 
 void bind_conv(py::module_& m) {
+  py::enum_<kernels::ConvPass>(m, "ConvPass")
+      .value("fprop", kernels::ConvPass::fprop)
+      .value("dgrad", kernels::ConvPass::dgrad)
+      .value("wgrad", kernels::ConvPass::wgrad);
+  def(m, "conv_choice",
+      [](kernels::ConvPass pass, const Array& x, const Dims& x_shape, const Dims& w_shape,
+         const Dims& stride, const Dims& begin, const Dims& end, const Dims& dilation,
+         int64_t groups, int algorithm) {
+        return static_cast<int>(ops::conv_choice(
+            x_shape, w_shape, geometry(stride, begin, end, dilation, groups, algorithm), x.dtype(),
+            x.device(), pass));
+      });
   def(m, "conv",
       [](const Array& x, const Array& w, const Array* bias, const Dims& stride, const Dims& begin,
          const Dims& end, const Dims& dilation, int64_t groups, int algorithm) {

@@ -28,14 +28,17 @@ const ConvRoutines& routines(ConvAlgorithm algorithm) {
   }
 }
 
-const ConvRoutines& choose(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s,
-                           DType dtype) {
-  if (algorithm != ConvAlgorithm::automatic) return routines(algorithm);
+ConvAlgorithm choice(ConvPass pass, const ConvShape& s, DType dtype) {
   constexpr ConvAlgorithm kPreferred[] = {ConvAlgorithm::fft, ConvAlgorithm::depthwise,
                                           ConvAlgorithm::winograd, ConvAlgorithm::implicit};
   for (ConvAlgorithm a : kPreferred)
-    if (routines(a).offers(pass, s, dtype) && routines(a).pays(pass, s, dtype)) return routines(a);
-  return reference_conv;
+    if (routines(a).offers(pass, s, dtype) && routines(a).pays(pass, s, dtype)) return a;
+  return ConvAlgorithm::reference;
+}
+
+const ConvRoutines& choose(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s,
+                           DType dtype) {
+  return routines(algorithm == ConvAlgorithm::automatic ? choice(pass, s, dtype) : algorithm);
 }
 
 bool offers(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s, DType dtype) {
@@ -66,6 +69,6 @@ void bias_grad(const ConvShape& s, DType dtype, const ConvTensor& dy, void* db) 
 
 }  // namespace
 
-LAMINA_CPU_KERNELS(Conv, conv){&offers, &fprop, &dgrad, &wgrad, &bias_grad};
+LAMINA_CPU_KERNELS(Conv, conv){&choice, &offers, &fprop, &dgrad, &wgrad, &bias_grad};
 
 }  // namespace lamina::cpu::LAMINA_ISA

@@ -43,6 +43,8 @@ enum class ConvAlgorithm { automatic, reference, implicit, depthwise, winograd, 
 enum class ConvPass { fprop, dgrad, wgrad };
 
 struct Conv {
+  // What `automatic` stands for.
+  ConvAlgorithm (*choice)(ConvPass pass, const ConvShape& shape, DType dtype);
   // Whether `algorithm` computes this pass of this shape.
   bool (*offers)(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& shape, DType dtype);
 

@@ -171,6 +171,15 @@ ConvTensor view(const Array& a) {
 
 }  // namespace
 
+ConvAlgorithm conv_choice(const Dims& x, const Dims& w, const ConvGeometry& g, DType dtype,
+                          Device device, ConvPass pass) {
+  const std::string op = op_name(g);
+  const ConvShape s = conv_shape(op, x, w, g);
+  const Conv& kernels = kernels::on<Conv>(device);
+  check_offered(op, kernels, pass, s, g, dtype);
+  return g.algorithm == ConvAlgorithm::automatic ? kernels.choice(pass, s, dtype) : g.algorithm;
+}
+
 Array conv(const Array& x, const Array& w, const Array* bias, const ConvGeometry& g,
            const Array* residual, bool relu) {
   const std::string op = op_name(g);

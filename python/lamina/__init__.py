@@ -49,7 +49,7 @@ __version__ = "0.1.0"
 random = _importlib.import_module("lamina.random")
 
 # Loaded at first use, so that `import lamina` stays quick.
-_SUBMODULES = ("cuda", "data", "io", "linalg", "models", "nn", "optim", "viz")
+_SUBMODULES = ("backends", "cuda", "data", "io", "linalg", "models", "nn", "optim", "viz")
 _FUNCTIONAL = (  # what torch offers in its top namespace too
     "adaptive_avg_pool1d",
     "adaptive_max_pool1d",
@@ -96,6 +96,8 @@ _FILES = ("load", "load_checkpoint", "save", "save_checkpoint")  # of lamina.io
 def __getattr__(name: str) -> object:
     if name in _SUBMODULES:
         return _importlib.import_module(f"lamina.{name}")
+    if name == "explain":
+        return _importlib.import_module("lamina.explanation").explain
     if name in _FUNCTIONAL:
         return getattr(_importlib.import_module("lamina.nn.functional"), name)
     if name in _FILES:

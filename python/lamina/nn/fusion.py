@@ -12,7 +12,8 @@ stays visible: state dicts, reprs and hooks know nothing of it, and a module wit
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -27,7 +28,7 @@ from lamina.nn.modules.linear import Linear
 from lamina.nn.modules.module import Module
 from lamina.tensor import Tensor
 
-__all__ = ["groups", "no_fusion", "run"]
+__all__ = ["groups", "no_fusion", "observed", "run"]
 
 NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d)
 CONVOLUTIONS = (Conv1d, Conv2d)
@@ -36,6 +37,7 @@ FOLDS = {Conv1d: BatchNorm1d, Conv2d: BatchNorm2d, Linear: BatchNorm1d}  # what 
 
 class _Setting(threading.local):
     enabled = True
+    observer: Callable[[tuple[Module, ...]], object] | None = None
 
 
 _setting = _Setting()
@@ -57,6 +59,16 @@ class no_fusion:  # noqa: N801 (a context manager, used like a function)
 
     def __exit__(self, kind: type | None, value: BaseException | None, trace: TracebackType | None) -> None:
         _setting.enabled = self._previous
+
+
+@contextmanager
+def observed(observer: Callable[[tuple[Module, ...]], object]) -> Iterator[None]:
+    """Within the block ``observer`` is called with every group that this thread runs."""
+    previous, _setting.observer = _setting.observer, observer
+    try:
+        yield
+    finally:
+        _setting.observer = previous
 
 
 def groups(modules: Sequence[Module], inference: bool = False) -> list[tuple[Module, ...]]:
@@ -118,6 +130,9 @@ def run(modules: Sequence[Module], input: Any, residual: Tensor | None = None) -
     row: list[tuple[Module, ...]] = [(module,) for module in modules]
     if _setting.enabled:
         row = groups(modules, mode.inference and not mode.enabled)
+    if _setting.observer is not None:
+        for group in row:
+            _setting.observer(group)
     for group in row[:-1]:
         input = _run_group(group, input, None)
     return _run_group(row[-1], input, residual) if row else input

@@ -155,10 +155,7 @@ def _conv(
     groups: int,
 ) -> Tensor:
     check_operands(op, input, weight, bias, groups)
-    stride = sizes(op, "stride", stride, rank)
-    dilation = sizes(op, "dilation", dilation, rank)
-    before, after = split_padding(op, padding, weight.shape[2:], stride, dilation, rank)
-    geometry = (stride, before, after, dilation, groups, chosen_algorithm())
+    geometry = geometry_of(op, rank, weight, stride, padding, dilation, groups)
     if input.ndim == rank + 1:
         y = fprop(input.reshape((1, *input.shape)), weight, bias, geometry)
         return y.reshape(y.shape[1:])
@@ -195,6 +192,22 @@ def conv_fused(
             return (y + residual).relu() if relu else y + residual
     b, r = (None if t is None else t._array for t in (bias, residual))
     return Tensor(_C.conv_fused(input._array, weight._array, b, r, relu, *geometry))
+
+
+def geometry_of(
+    op: str,
+    rank: int,
+    weight: Tensor,
+    stride: int | Sequence[int],
+    padding: int | Sequence[int] | str,
+    dilation: int | Sequence[int],
+    groups: int,
+) -> Geometry:
+    """The arguments as the bindings take them."""
+    stride = sizes(op, "stride", stride, rank)
+    dilation = sizes(op, "dilation", dilation, rank)
+    before, after = split_padding(op, padding, weight.shape[2:], stride, dilation, rank)
+    return stride, before, after, dilation, groups, chosen_algorithm()
 
 
 def check_operands(op: str, input: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> None:
