@@ -34,22 +34,9 @@ def compile_file(nvcc: str, path: Path) -> tuple[bool, str]:
     targets = [f"-gencode=arch=compute_{t},code=sm_{t}" for t in TARGETS]
     exact = ["-fmad=false"] if path.stem in EXACT else []
     start = time.monotonic()
+    inputs = ["-Werror=all-warnings", f"-I{ROOT / 'csrc'}", "-c", str(path), "-o", os.devnull]
     run = subprocess.run(
-        [
-            nvcc,
-            *FLAGS,
-            "-Werror=all-warnings",
-            *exact,
-            *targets,
-            f"-I{ROOT / 'csrc'}",
-            "-c",
-            str(path),
-            "-o",
-            os.devnull,
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
+        [nvcc, *FLAGS, *exact, *targets, *inputs], capture_output=True, text=True, check=False
     )
     took = time.monotonic() - start
     if run.returncode:
