@@ -23,7 +23,8 @@ void check_channels(const std::optional<Array>& a, const Array& x, const char* w
   if (!a) return;
   check(a->shape() == Dims{x.size(1)} && a->dtype() == x.dtype() && a->device() == x.device(),
         "[batch_norm] expected ", what, " of shape (", x.size(1), ",) and ", name(x.dtype()),
-        ", got ", a->shape(), " and ", name(a->dtype()));
+        " on ", name(x.device()), ", got ", a->shape(), " and ", name(a->dtype()), " on ",
+        name(a->device()));
 }
 
 // The values one after the other, as kernels want them.

@@ -46,7 +46,8 @@ std::vector<OptimizerTensor> gather(const char* op, const Arrays& params, const 
     for (const Arrays* state : states) {
       if (!state->empty()) {
         check(state->size() == params.size() && (*state)[i].shape() == p.shape() &&
-                  (*state)[i].dtype() == p.dtype() && same_order((*state)[i], p),
+                  (*state)[i].dtype() == p.dtype() && (*state)[i].device() == p.device() &&
+                  same_order((*state)[i], p),
               "[", op, "] the state of parameter ", i, " does not fit it");
         t.state[slot] = (*state)[i].raw();
       }
