@@ -38,6 +38,8 @@ Block::Block(const Grid& launched, unsigned position)
 Block::~Block() {
   const sanitizer::Unseen unseen;
   for (const SharedArray& array : shared) std::free(array.data);
+  shared = {};
+  threads = {};  // with what they have allocated
 }
 
 int current_lane() { return static_cast<int>(current->lane); }
