@@ -1,6 +1,8 @@
 # make train                      train on scikit-learn's digits, in a virtual environment of its own
 # make train DATA=fashion-mnist   … on Fashion-MNIST; Ctrl-C stops, the same command goes on
-# make test                       style and types, the whole test suite, every instruction set, sanitizers; likewise
+# make test                       style and types, the whole test suite, every instruction set, CUDA on the emulator,
+#                                 sanitizers; likewise
+# make cuda                       of that, CUDA alone: emulated in other orders, and compiled for devices if nvcc is here
 # make bench                      kernels, training steps and overheads against torch
 .POSIX:
 
@@ -8,8 +10,12 @@ PYTHON = python3
 DATA = digits
 RUN = runs/$(DATA)
 ARGS =
+# What the two environments build for CUDA.  The tests run on devices emulated on the CPU; training builds no CUDA kernels,
+# which takes nvcc minutes, unless asked to: make train CUDA_train=AUTO.
+CUDA_test = EMULATE
+CUDA_train = OFF
 BUILD_TOOLS = 'scikit-build-core>=0.10' 'pybind11>=3.0' 'cmake>=3.24' ninja
-SOURCES = CMakeLists.txt pyproject.toml csrc python
+SOURCES = CMakeLists.txt pyproject.toml cmake csrc python
 TEST = .venv-test/bin/python
 
 all: train
@@ -17,7 +23,7 @@ all: train
 train: env-train
 	.venv-train/bin/python examples/train.py --data $(DATA) --run-dir $(RUN) --resume $(ARGS)
 
-test: lint symbols pytest isas asan
+test: lint symbols pytest isas cuda asan
 
 pytest: env-test
 	$(TEST) -m pytest $(ARGS)
@@ -26,6 +32,13 @@ pytest: env-test
 isas: env-test
 	LAMINA_MAX_ISA=avx2 $(TEST) -m pytest --no-torch tests/test_cases.py
 	LAMINA_MAX_ISA=baseline $(TEST) -m pytest --no-torch tests/test_cases.py
+
+# The suite has run on emulated devices too, threads in order and copies late; here is what else a device may do.
+cuda: env-test
+	LAMINA_EMULATE_ORDER=reverse LAMINA_EMULATE_COPIES=early $(TEST) -m pytest tests/test_cuda_cases.py
+	LAMINA_EMULATE_ORDER=shuffled LAMINA_EMULATE_SEED=1 $(TEST) -m pytest tests/test_cuda_cases.py
+	LAMINA_EMULATE_ORDER=shuffled LAMINA_EMULATE_SEED=2 $(TEST) -m pytest tests/test_cuda_cases.py
+	$(TEST) tools/nvcc_gate.py
 
 asan: env-test
 	tools/asan.sh $(TEST)
@@ -65,7 +78,7 @@ install:
 	  echo 'Building lamina (minutes the first time, seconds after a change); log: build/$(NAME).log'; \
 	  start=$$(date +%s); \
 	  rm -f build/wheel-$(NAME)/*.whl; \
-	  SKBUILD_BUILD_DIR=build/$(NAME) .venv-$(NAME)/bin/python -m pip wheel -v --no-deps --no-build-isolation \
+	  SKBUILD_CMAKE_DEFINE=LAMINA_CUDA=$(CUDA_$(NAME)) SKBUILD_BUILD_DIR=build/$(NAME) .venv-$(NAME)/bin/python -m pip wheel -v --no-deps --no-build-isolation \
 	    -w build/wheel-$(NAME) . >build/$(NAME).log 2>&1 || { tail -n 60 build/$(NAME).log; exit 1; }; \
 	  sed -n 's/.*\(lamina: .*CUDA.*\)/\1/p' build/$(NAME).log; \
 	  echo "Built in $$(( $$(date +%s) - start )) s"; \

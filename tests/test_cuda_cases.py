@@ -77,3 +77,29 @@ def test_bad_input(case: Case, wrong: Bad) -> None:
     assert type(caught.value) is wrong.error
     op = re.search(r"\[[\w.]+\]", wrong.match.replace("\\", ""))
     assert op is None or op[0] in str(caught.value)
+
+
+SHAPES_ONLY = ("shape.reshape_as", "strided.broadcast_tensors")  # look at no element of the others
+MIXABLE = [
+    pytest.param(c, s, id=c.name)
+    for c in CASES
+    for s in c.samples[:1]
+    if c.name not in SHAPES_ONLY
+    and sum(bool(x.values.shape) for x in draw_call(c, s, c.dtypes[0]).inputs()) > 1
+]
+
+
+@pytest.mark.parametrize("case, sample", MIXABLE)
+@pytest.mark.parametrize("first", [True, False])
+def test_mixed_devices(case: Case, sample: Sample, first: bool) -> None:
+    """One input on another device than the others: an error that says so, before any kernel runs."""
+    call = draw_call(case, sample, case.dtypes[0])
+    inputs = call.inputs()
+    moved = inputs[0] if first else inputs[-1]
+
+    def make(x: Any) -> Any:
+        return to_lamina(x, "cuda" if x is moved else "cpu") if isinstance(x, Drawn) else x
+
+    args, kwargs = call.mapped(make)
+    with pytest.raises(ValueError, match=r"\[\w+\].*(cuda:0|device)"):
+        or_skip(lambda: case.call(*args, **kwargs))

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds the library with AddressSanitizer and UndefinedBehaviorSanitizer and runs on it what needs no torch: the cases
-# (references, memory orders, thread counts, bad input) on the best instruction set here and on the baseline, and the
-# tests of the core.
+# (references, memory orders, thread counts, bad input) on the best instruction set here and on the baseline, those on
+# emulated CUDA devices, and the tests of the core.
 #
 #     tools/asan.sh [python] [arguments of pytest]
 set -e
@@ -31,4 +31,5 @@ export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=pri
 export PYTHONPATH=build/asan PYTHONMALLOC=malloc PYTHONDONTWRITEBYTECODE=1
 run() { LD_PRELOAD=$runtime "$python" -m pytest --no-torch "$@"; }
 run tests/test_cases.py tests/test_memory.py tests/test_random.py tests/test_runtime.py "$@"
+run tests/test_cuda.py tests/test_cuda_cases.py "$@"
 LAMINA_MAX_ISA=baseline run tests/test_cases.py "$@"

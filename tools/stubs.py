@@ -94,6 +94,8 @@ def function_stub(name: str, doc: str | None, indent: str = "", method: bool = F
 
 
 def class_stub(cls: type) -> list[str]:
+    if issubclass(cls, BaseException):
+        return [f"class {cls.__name__}({cls.__base__.__name__}): ..."]
     lines = [f"class {cls.__name__}:"]
     for name, member in vars(cls).items():
         if isinstance(member, property) and name != "__doc__":

@@ -4,6 +4,7 @@
 #include "bindings/bindings.h"
 #include "bindings/borrow.h"
 #include "core/check.h"
+#include "core/cuda.h"
 #include "ops/copy.h"
 
 namespace lamina::bindings {
@@ -68,8 +69,20 @@ Array from_numpy(const py::array& source) {
   }
   // The reference is the array's once it is made, and ours again if it is not.
   py::array held = source;
-  Array result = borrow(const_cast<void*>(source.data()), dtype, shape, strides,
+  Array result = borrow(const_cast<void*>(source.data()), Device{}, dtype, shape, strides,
                         !source.writeable(), &release_object, held.ptr(), "from_numpy");
+  held.release();
+  return result;
+}
+
+// Memory of a CUDA device that `owner` keeps alive; strides in elements.
+Array from_pointer(uintptr_t data, int device, DType dtype, const Dims& shape, const Dims& strides,
+                   bool read_only, const py::object& owner) {
+  const Device place = device_from_code(device);
+  cuda::check_device(place.index);
+  py::object held = owner;
+  Array result = borrow(reinterpret_cast<void*>(data), place, dtype, shape, strides, read_only,
+                        &release_object, held.ptr(), "as_tensor");
   held.release();
   return result;
 }
@@ -107,6 +120,7 @@ void bind_array(py::module_& m) {
   m.attr("Array") = type;
   m.def("storage_clock", &storage_clock);
   m.def("from_numpy", &from_numpy);
+  m.def("from_pointer", &from_pointer);
   m.def("empty", [](const Dims& shape, DType dtype, int device) {
     return Array::empty(shape, dtype, device_from_code(device));
   });

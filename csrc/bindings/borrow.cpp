@@ -2,8 +2,8 @@
 
 namespace lamina::bindings {
 
-Array borrow(void* data, DType dtype, const Dims& shape, const Dims& strides, bool read_only,
-             Storage::Release release, void* owner, const char* op) {
+Array borrow(void* data, Device device, DType dtype, const Dims& shape, const Dims& strides,
+             bool read_only, Storage::Release release, void* owner, const char* op) {
   const auto size = static_cast<int64_t>(itemsize(dtype));
   const int64_t n = checked_numel(shape, dtype, op);
   check(n == 0 || data != nullptr, "[", op, "] expected memory for shape ", shape,
@@ -24,7 +24,7 @@ Array borrow(void* data, DType dtype, const Dims& shape, const Dims& strides, bo
   check(!overflow, "[", op, "] shape ", shape, " with strides ", strides,
         " spans more bytes than an address has");
   auto* storage = new Storage(static_cast<std::byte*>(data) + first * size,
-                              static_cast<size_t>(bytes), Device{}, release, owner);
+                              static_cast<size_t>(bytes), device, release, owner);
   storage->read_only = read_only;
   return Array(StoragePtr(storage), dtype, shape, strides, -first);
 }

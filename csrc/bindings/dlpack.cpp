@@ -9,6 +9,7 @@
 #include "bindings/bindings.h"
 #include "bindings/borrow.h"
 #include "bindings/dlpack_abi.h"
+#include "core/cuda.h"
 
 namespace lamina::bindings {
 namespace {
@@ -58,6 +59,17 @@ DType from_dlpack(dlpack::DataType t) {
                          " lanes");
 }
 
+Device from_dlpack(dlpack::Device d) {
+  if (d.type == dlpack::kCuda && d.index >= 0 && d.index < cuda::device_count())
+    return {DeviceType::cuda, static_cast<int8_t>(d.index)};
+  if (d.type != dlpack::kCpu)
+    throw py::buffer_error("[from_dlpack] expected memory on the CPU" +
+                           std::string(cuda::device_count() > 0 ? " or a CUDA device" : "") +
+                           ", got device type " + std::to_string(d.type) + ", index " +
+                           std::to_string(d.index));
+  return {};
+}
+
 // What an exported capsule owns.
 template <class M>
 struct Export {
@@ -68,7 +80,8 @@ struct Export {
   explicit Export(const Array& a) : array(a), shape(a.shape()), strides(a.strides()) {
     dlpack::Tensor& t = managed.tensor;
     t.data = a.numel() ? a.raw() : nullptr;
-    t.device = {dlpack::kCpu, 0};
+    const bool on_cpu = a.device().type == DeviceType::cpu;
+    t.device = {on_cpu ? dlpack::kCpu : dlpack::kCuda, a.device().index};
     t.ndim = shape.size();
     t.dtype = to_dlpack(a.dtype());
     t.shape = shape.begin();
@@ -120,9 +133,7 @@ void release_managed(void* owner, void*, size_t) {
 }
 
 Array from_tensor(const dlpack::Tensor& t, bool read_only, Storage::Release release, void* owner) {
-  if (t.device.type != dlpack::kCpu)
-    throw py::buffer_error("[from_dlpack] expected memory on the CPU, got device type " +
-                           std::to_string(t.device.type));
+  const Device device = from_dlpack(t.device);
   const DType dtype = from_dlpack(t.dtype);
   check(t.ndim >= 0 && t.ndim <= kMaxRank && (t.ndim == 0 || t.shape),
         "[from_dlpack] expected 0 to ", kMaxRank, " dimensions with sizes, got ", t.ndim);
@@ -131,7 +142,7 @@ Array from_tensor(const dlpack::Tensor& t, bool read_only, Storage::Release rele
   const Dims strides = t.strides ? Dims(std::span(t.strides, static_cast<size_t>(t.ndim)))
                                  : contiguous_strides(shape);
   void* data = t.data ? static_cast<std::byte*>(t.data) + t.byte_offset : nullptr;
-  return borrow(data, dtype, shape, strides, read_only, release, owner, "from_dlpack");
+  return borrow(data, device, dtype, shape, strides, read_only, release, owner, "from_dlpack");
 }
 
 // Takes over the managed tensor of a capsule; on an exception the capsule keeps it.

@@ -12,7 +12,7 @@ struct Version {
 };
 inline constexpr Version kVersion{1, 1};
 
-enum DeviceType : int32_t { kCpu = 1 };
+enum DeviceType : int32_t { kCpu = 1, kCuda = 2 };
 
 struct Device {
   int32_t type, index;

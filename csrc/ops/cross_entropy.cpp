@@ -3,6 +3,7 @@
 #include "kernels/cross_entropy.h"
 #include "kernels/registry.h"
 #include "ops/elementwise.h"
+#include "ops/one_device.h"
 #include "ops/shape.h"
 
 namespace lamina::ops {
@@ -34,6 +35,7 @@ Prepared prepare(const Array& scores, const Array& targets, const std::optional<
   check<TypeError>(targets.dtype() == DType::int64 || targets.dtype() == DType::uint8 ||
                        targets.dtype() == DType::int32,
                    "[", op, "] expected integer targets, got ", name(targets.dtype()));
+  check_one_device(op, {&scores, &targets, weight ? &*weight : nullptr});
   check(scores.rank() >= 1, "[", op, "] expected scores of at least 1 dimension, got a 0-d array");
   const int class_dim = scores.rank() == 1 ? 0 : 1;
   Dims expected = scores.shape();

@@ -69,6 +69,7 @@ struct Block {
 };
 
 extern Thread* current;  // the thread that runs
+int current_lane();
 
 // Runs a launch to its end; throws std::runtime_error where it never ends or may not be launched.
 // A cooperative one has all its blocks at once.

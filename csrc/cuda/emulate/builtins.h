@@ -14,18 +14,16 @@ inline void __syncthreads() {
 
 inline void __syncwarp(unsigned mask = ~0u) { lamina::cuda::emulate::synchronize_warp(mask); }
 
-inline unsigned __lane() { return lamina::cuda::emulate::current->lane; }
-
 template <class T>
 T __shfl_sync(unsigned mask, T value, int from, int width = 32) {
-  const int lane = static_cast<int>(__lane());
+  const int lane = lamina::cuda::emulate::current_lane();
   lamina::cuda::emulate::exchange("__shfl_sync", mask, &value, sizeof value,
                                   static_cast<unsigned>((lane & -width) | (from & (width - 1))));
   return value;
 }
 template <class T>
 T __shfl_xor_sync(unsigned mask, T value, int bits, int width = 32) {
-  const int lane = static_cast<int>(__lane()), from = lane ^ bits;
+  const int lane = lamina::cuda::emulate::current_lane(), from = lane ^ bits;
   lamina::cuda::emulate::exchange(
       "__shfl_xor_sync", mask, &value, sizeof value,
       static_cast<unsigned>((from & -width) > (lane & -width) ? lane : from));
@@ -33,7 +31,7 @@ T __shfl_xor_sync(unsigned mask, T value, int bits, int width = 32) {
 }
 template <class T>
 T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32) {
-  const int lane = static_cast<int>(__lane()), from = lane + static_cast<int>(delta);
+  const int lane = lamina::cuda::emulate::current_lane(), from = lane + static_cast<int>(delta);
   lamina::cuda::emulate::exchange(
       "__shfl_down_sync", mask, &value, sizeof value,
       static_cast<unsigned>(from >= (lane & -width) + width ? lane : from));
@@ -41,7 +39,7 @@ T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32) {
 }
 template <class T>
 T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32) {
-  const int lane = static_cast<int>(__lane()), from = lane - static_cast<int>(delta);
+  const int lane = lamina::cuda::emulate::current_lane(), from = lane - static_cast<int>(delta);
   lamina::cuda::emulate::exchange("__shfl_up_sync", mask, &value, sizeof value,
                                   static_cast<unsigned>(from < (lane & -width) ? lane : from));
   return value;

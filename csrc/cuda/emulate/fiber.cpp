@@ -70,15 +70,13 @@ void Fiber::switch_to(Fiber& other) {
   left = this;
   sanitizer::start_switch(&fake_stack_, other.stack_, other.size_, other.identity_);
   lamina_switch_stack(&stack_pointer_, other.stack_pointer_);
-  const void* from;
-  size_t size;
-  sanitizer::finish_switch(fake_stack_, &from, &size);
+  arrived(fake_stack_);
 }
 
-void Fiber::arrived() {
+void Fiber::arrived(void* fake_stack) {
   const void* from = nullptr;
   size_t size = 0;
-  sanitizer::finish_switch(nullptr, &from, &size);
+  sanitizer::finish_switch(fake_stack, &from, &size);
   if (!left->owned_) {  // now the sanitizer has said where the caller's own stack lies
     left->stack_ = const_cast<void*>(from);
     left->size_ = size;

@@ -16,7 +16,7 @@ class Fiber {
   // Leaves this fiber, on which the caller runs, for `other`; returns when somebody comes back.
   void switch_to(Fiber& other);
   // The first thing that a fiber's entry does: tells the sanitizers that the switch is over.
-  static void arrived();
+  static void arrived(void* fake_stack = nullptr);
 
  private:
   void* stack_pointer_ = nullptr;

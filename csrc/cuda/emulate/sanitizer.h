@@ -19,6 +19,10 @@ void __tsan_destroy_fiber(void* fiber);
 void __tsan_switch_to_fiber(void* fiber, unsigned flags);
 void __tsan_acquire(void* address);
 void __tsan_release(void* address);
+void AnnotateIgnoreReadsBegin(const char* file, int line);
+void AnnotateIgnoreReadsEnd(const char* file, int line);
+void AnnotateIgnoreWritesBegin(const char* file, int line);
+void AnnotateIgnoreWritesEnd(const char* file, int line);
 }
 #endif
 
@@ -40,6 +44,26 @@ inline void delete_fiber(void*) {}
 inline void acquire(void*) {}
 inline void release(void*) {}
 #endif
+
+// While it lives, what this thread does through memcpy and memset, which ThreadSanitizer sees
+// everywhere, is the emulator's own business.
+class Unseen {
+ public:
+#if defined(LAMINA_EMULATE_TSAN)
+  Unseen() {
+    AnnotateIgnoreReadsBegin("", 0);
+    AnnotateIgnoreWritesBegin("", 0);
+  }
+  ~Unseen() {
+    AnnotateIgnoreWritesEnd("", 0);
+    AnnotateIgnoreReadsEnd("", 0);
+  }
+#else
+  Unseen() {}
+#endif
+  Unseen(const Unseen&) = delete;
+  Unseen& operator=(const Unseen&) = delete;
+};
 
 inline void start_switch([[maybe_unused]] void** fake_stack, [[maybe_unused]] const void* stack,
                          [[maybe_unused]] size_t size, [[maybe_unused]] void* identity) {

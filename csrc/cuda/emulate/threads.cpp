@@ -36,8 +36,13 @@ Block::Block(const Grid& launched, unsigned position)
 }
 
 Block::~Block() {
+  const sanitizer::Unseen unseen;
   for (const SharedArray& array : shared) std::free(array.data);
+  shared = {};
+  threads = {};  // with what they have allocated
 }
+
+int current_lane() { return static_cast<int>(current->lane); }
 
 void barrier(Wait kind, const char* op) {
   Thread& me = *current;
@@ -49,6 +54,7 @@ void barrier(Wait kind, const char* op) {
 }
 
 void* shared_array(const void* key, size_t bytes) {
+  const sanitizer::Unseen unseen;
   std::vector<SharedArray>& arrays = current->block->shared;
   for (const SharedArray& array : arrays)
     if (array.key == key) return array.data;
@@ -85,6 +91,7 @@ void collective(const char* op, unsigned mask, void* operand, Collective f, cons
 }
 
 void exchange(const char* op, unsigned mask, void* value, size_t bytes, unsigned from) {
+  const sanitizer::Unseen unseen;
   struct Operand {
     void* value;
     unsigned from;

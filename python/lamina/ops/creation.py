@@ -59,6 +59,10 @@ def as_tensor(data: Any, dtype: dtype | None = None, device: Device = None) -> T
     """``data`` as a tensor, sharing its memory where that can be done."""
     if isinstance(data, Tensor):
         result = data
+    elif hasattr(data, "__cuda_array_interface__"):
+        from lamina.ops.interchange import from_cuda_array
+
+        result = from_cuda_array(data)
     elif hasattr(data, "__array__") or hasattr(data, "__array_interface__"):
         import numpy as np
 
