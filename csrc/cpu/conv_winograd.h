@@ -219,6 +219,7 @@ __attribute__((noinline)) inline void transform_outputs(const float* m, int64_t 
             if (i >= rows || j >= columns) return;
             float* pixel = to + i * y.h_stride + j * y.w_stride;
             __builtin_prefetch(pixel + ahead, 1);
+            if (epilogue.residual) __builtin_prefetch(pixel + ahead + epilogue.residual);
             const int lanes = left < n ? static_cast<int>(left) : n;
             store_lanes(pixel, epilogue.apply(value + b, pixel, lanes), lanes);
           });
