@@ -39,6 +39,13 @@ def channels_last(values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(values.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 
 
+def arranged_like(output: np.ndarray, grad: np.ndarray) -> np.ndarray:
+    """The gradient in the output's memory order, as it arrives in a network."""
+    arranged = np.empty_like(output)
+    arranged[...] = grad
+    return arranged
+
+
 def lamina_runs(case: Case, sample: Sample, call: Call) -> dict[str, Run]:
     """Forward without recording; forward and backward."""
     made: list[lamina.Tensor] = []
@@ -56,9 +63,10 @@ def lamina_runs(case: Case, sample: Sample, call: Call) -> dict[str, Run]:
             return case.call(*args, **kwargs)
 
     outputs = [y for y in leaves(case.call(*args, **kwargs)) if getattr(y, "requires_grad", False)]
+    values = [y.detach().numpy() for y in outputs]
     seeds = [
-        lamina.from_numpy(g).to(y.dtype)
-        for y, g in zip(outputs, output_grads(case, sample, [y.detach().numpy() for y in outputs]))
+        lamina.from_numpy(arranged_like(v, g)).to(y.dtype)
+        for y, v, g in zip(outputs, values, output_grads(case, sample, values))
     ]
     inputs = [t for t in made if t.requires_grad]
 
@@ -92,9 +100,10 @@ def torch_runs(case: Case, sample: Sample, call: Call) -> dict[str, Run]:
             return function(*args, **kwargs)
 
     outputs = [y for y in leaves(function(*args, **kwargs)) if getattr(y, "requires_grad", False)]
+    values = [y.detach().numpy() for y in outputs]
     seeds = [
-        torch.from_numpy(g).to(y.dtype)
-        for y, g in zip(outputs, output_grads(case, sample, [y.detach().numpy() for y in outputs]))
+        torch.from_numpy(arranged_like(v, g)).to(y.dtype)
+        for y, v, g in zip(outputs, values, output_grads(case, sample, values))
     ]
     inputs = [t for t in made if t.requires_grad]
 
