@@ -19,7 +19,8 @@ using kernels::BatchNormShape;
 inline constexpr int64_t kFlush = 64;             // terms a lane adds in T before they go to double
 inline constexpr int64_t kChunkElements = 32768;  // elements a chunk: some 10 us
 inline constexpr int64_t kBlockChannels = 256;  // channels an item: few rows can feed many threads
-inline constexpr int64_t kRowsAhead = 8;        // of rows, and of lines of a plane, to ask for
+inline constexpr int kRowsAtOnce = 4;
+inline constexpr int64_t kRowsAhead = 8;  // of rows, and of lines of a plane, to ask for
 
 // A channel's coefficient for each lane: a vector of neighbours with rows, one value with planes.
 template <bool kRows, class T>
@@ -196,7 +197,8 @@ LAMINA_INLINE void channel_sums(const BatchNormShape& s, const Ahead& ahead, con
   const int64_t chunks = (s.outer + step - 1) / step;
   const Scratch memory(chunks * 2 * C * sizeof(double));
   double* partial = memory.as<double>();  // (chunks, 2, channels)
-  parallel_for(chunks * blocks, 1, [&](int64_t first, int64_t last) {
+  const int64_t work = (step < s.outer ? step : s.outer) * (kRows ? block : s.inner);
+  parallel_for(chunks * blocks, 1 + kChunkElements / 2 / work, [&](int64_t first, int64_t last) {
     for (int64_t unit = first; unit < last; ++unit) {
       const int64_t chunk = unit / blocks, c = unit % blocks * block;
       const int64_t begin = chunk * step, end = begin + step < s.outer ? begin + step : s.outer;
@@ -215,12 +217,22 @@ LAMINA_INLINE void channel_sums(const BatchNormShape& s, const Ahead& ahead, con
 // body(channel), as term above, gives a function of (offset, n) that is called for all elements, a vector at a time, of
 // which the first n may be read and written.  A vector may run on past its row or plane: what it writes there is
 // overwritten by the same thread, and of each channel's coefficients a vector more has to be readable.
+//
+// Chunks come last to first: what channel_sums read last, or the producer of x wrote last, is still in the cache.
 template <class T, bool kRows, class Body>
 LAMINA_INLINE void for_each_vector_of(const BatchNormShape& s, const Body& body) {
   const int64_t length = kRows ? s.channels : s.inner,
                 units = kRows ? s.outer : s.outer * s.channels;
-  parallel_for(units, 1 + kChunkElements / 2 / length, [&](int64_t begin, int64_t end) {
-    for (int64_t unit = begin; unit < end; ++unit) {
+  parallel_for(units, 1 + kChunkElements / 2 / length, [&](int64_t done, int64_t upto) {
+    const int64_t end = units - done;
+    int64_t unit = units - upto;
+    if (kRows && length % kLanes<T> == 0)  // no vector runs on: a few rows share the coefficients
+      for (; unit + kRowsAtOnce <= end; unit += kRowsAtOnce)
+        for (int64_t c = 0; c < length; c += kLanes<T>) {
+          const auto one = body(c);
+          for (int r = 0; r < kRowsAtOnce; ++r) one((unit + r) * length + c, kLanes<T>);
+        }
+    for (; unit < end; ++unit) {
       const int64_t base = unit * length, left = end * length - base;
       if constexpr (kRows) {
         for_each_vector<T>(0, length, left, [&](int64_t c, int n) { body(c)(base + c, n); });
