@@ -1,6 +1,7 @@
 // What happens to a sum on its way into y: the residual that lies where y does, and ReLU.
 #pragma once
 
+#include "core/parallel.h"
 #include "cpu/lanes.h"
 #include "kernels/conv.h"
 
@@ -30,6 +31,26 @@ struct Epilogue {
     return relu && sum < T(0) ? T(0) : sum;
   }
 };
+
+// The epilogue as a pass over y (n, k, out...), for algorithms that are not bound by it.
+template <class T>
+void apply_epilogue(const kernels::ConvShape& s, const Epilogue<T>& epilogue,
+                    const kernels::ConvTensor& y) {
+  if (!epilogue.residual && !epilogue.relu) return;
+  const int64_t* stride = y.stride;
+  parallel_for(s.n * s.out[0] * s.out[1], 1, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const int64_t n = row / s.out[1] / s.out[0], d = row / s.out[1] % s.out[0];
+      T* first =
+          static_cast<T*>(y.data) + n * stride[0] + d * stride[2] + row % s.out[1] * stride[3];
+      for (int64_t w = 0; w < s.out[2]; ++w)
+        for (int64_t k = 0; k < s.k; ++k) {
+          T* to = first + w * stride[4] + k * stride[1];
+          *to = epilogue.apply(*to, to);
+        }
+    }
+  });
+}
 
 }  // namespace
 }  // namespace lamina::cpu::LAMINA_ISA

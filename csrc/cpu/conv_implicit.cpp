@@ -91,7 +91,7 @@ void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
   });
 }
 
-void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
+void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w, const void* bias,
            const ConvTensor& dx) {
   visit_real(dtype, [&](auto of) {
     using T = decltype(of);
@@ -100,8 +100,7 @@ void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
     TapSum* sum = sums.as<TapSum>();
     for (int64_t i = 0; i < count; ++i) sum[i] = dgrad_sum(s, dy, dx, i);
     run_sums(sum, count, s, static_cast<const T*>(w), taps, sum[0].k * taps,
-             static_cast<const T*>(dy.data), static_cast<const T*>(nullptr),
-             static_cast<T*>(dx.data));
+             static_cast<const T*>(dy.data), static_cast<const T*>(bias), static_cast<T*>(dx.data));
   });
 }
 

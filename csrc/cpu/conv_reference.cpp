@@ -79,12 +79,12 @@ void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
   });
 }
 
-void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
+void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w, const void* bias,
            const ConvTensor& dx) {
   visit_real(dtype, [&](auto of) {
     using T = decltype(of);
     const T* weights = static_cast<const T*>(w);
-    fill<T>(dx, s.n, s.c, s.in, nullptr);
+    fill<T>(dx, s.n, s.c, s.in, static_cast<const T*>(bias));
     for (int64_t n = 0; n < s.n; ++n)
       for (int64_t c = 0; c < s.c; ++c) {
         const int64_t in_group = c % (s.c / s.groups), k0 = c / (s.c / s.groups) * (s.k / s.groups);

@@ -39,7 +39,7 @@ struct ConvEpilogue {
   bool relu;
 };
 
-enum class ConvAlgorithm { automatic, reference, implicit, depthwise, winograd };
+enum class ConvAlgorithm { automatic, reference, implicit, depthwise, winograd, fft };
 enum class ConvPass { fprop, dgrad, wgrad };
 
 struct Conv {
@@ -49,8 +49,9 @@ struct Conv {
   // w is (k, c / groups, kernel...) contiguous.
   void (*fprop)(ConvAlgorithm algorithm, const ConvShape& shape, DType dtype, const ConvTensor& x,
                 const void* w, const ConvEpilogue& epilogue, const ConvTensor& y);
+  // bias, of a transposed convolution, is (c,) or null.
   void (*dgrad)(ConvAlgorithm algorithm, const ConvShape& shape, DType dtype, const ConvTensor& dy,
-                const void* w, const ConvTensor& dx);
+                const void* w, const void* bias, const ConvTensor& dx);
   void (*wgrad)(ConvAlgorithm algorithm, const ConvShape& shape, DType dtype, const ConvTensor& x,
                 const ConvTensor& dy, void* dw);
   // db[k] = sum of dy over n and o.

@@ -368,6 +368,10 @@ class Module:
         """Parameters and buffers on the CPU."""
         return self.to("cpu")
 
+    def cuda(self: M, device: Any = None) -> M:
+        """Parameters and buffers on a CUDA device; default: the current one."""
+        return self._apply(lambda t: t.cuda(device))
+
     # -- hooks
 
     def register_forward_pre_hook(self, hook: Callable[..., Any], *, with_kwargs: bool = False) -> HookHandle:
