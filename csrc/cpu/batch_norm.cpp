@@ -24,6 +24,14 @@ using kernels::BatchNormForward;
 // (x - mean) * scale + bias: what is normalised, and by what the backward pass finds ReLU's mask
 // again.
 template <class T>
+struct AffineOf {  // a channel, or a vector of them
+  Vec<T> mean, scale, bias;
+
+  LAMINA_INLINE Vec<T> centred(Vec<T> x) const { return x - mean; }
+  LAMINA_INLINE Vec<T> apply(Vec<T> d) const { return d * scale + bias; }  // d: centred
+};
+
+template <class T>
 struct Affine {
   Coefficients<T, 3> table;
 
@@ -37,12 +45,9 @@ struct Affine {
     }
   }
   template <bool kRows>
-  LAMINA_INLINE Vec<T> centred(Vec<T> x, int64_t c) const {
-    return x - of_channel<kRows>(table.of[0], c);
-  }
-  template <bool kRows>
-  LAMINA_INLINE Vec<T> apply(Vec<T> d, int64_t c) const {  // d: centred
-    return d * of_channel<kRows>(table.of[1], c) + of_channel<kRows>(table.of[2], c);
+  LAMINA_INLINE AffineOf<T> at(int64_t c) const {
+    return {of_channel<kRows>(table.of[0], c), of_channel<kRows>(table.of[1], c),
+            of_channel<kRows>(table.of[2], c)};
   }
 };
 
@@ -51,12 +56,13 @@ void normalize_of(const BatchNormForward& a) {
   const Affine<T> affine(a.shape.channels, a.mean, a.inv_std, a.weight, a.bias);
   const T *x = static_cast<const T*>(a.x), *residual = static_cast<const T*>(a.residual);
   T* y = static_cast<T*>(a.y);
-  for_each_vector_of<T, kRows>(a.shape, [&](int64_t at, int64_t c, int n) {
-    const Vec<T> d = affine.template centred<kRows>(load_lanes(x + at, n), c);
-    Vec<T> v = affine.template apply<kRows>(d, c);
-    if constexpr (kResidual) v += load_lanes(residual + at, n);
-    if constexpr (kRelu) v = select(v < Vec<T>{}, Vec<T>{}, v);  // NaN stays
-    store_lanes(y + at, v, n);
+  for_each_vector_of<T, kRows>(a.shape, [&](int64_t c) {
+    return [=, by = affine.template at<kRows>(c)](int64_t at, int n) {
+      Vec<T> v = by.apply(by.centred(load_lanes(x + at, n)));
+      if constexpr (kResidual) v += load_lanes(residual + at, n);
+      if constexpr (kRelu) v = select(v < Vec<T>{}, Vec<T>{}, v);  // NaN stays
+      store_lanes(y + at, v, n);
+    };
   });
 }
 
@@ -86,9 +92,11 @@ void batch_statistics(const BatchNormForward& a) {
   double* sums = memory.as<double>();  // of x - pivot, and of its square
   channel_sums<T, kRows>(
       a.shape, [&](int64_t at) { __builtin_prefetch(x + at); },
-      [&](int64_t at, int64_t c, int n, int) -> Terms<T> {
-        const Vec<T> d = load_lanes(x + at, n) - of_channel<kRows>(pivot.of[0], c);
-        return {d, d * d};
+      [&](int64_t c) {
+        return [x, about = of_channel<kRows>(pivot.of[0], c)](int64_t at, int n, int) -> Terms<T> {
+          const Vec<T> d = load_lanes(x + at, n) - about;
+          return {d, d * d};
+        };
       },
       sums);
   for (int64_t c = 0; c < C; ++c) {
@@ -127,16 +135,17 @@ void gradient_sums(const BatchNormBackward& a, const Affine<T>& affine, double* 
         __builtin_prefetch(dy + at);
         if constexpr (kMask == Mask::from_y) __builtin_prefetch(y + at);
       },
-      [&](int64_t at, int64_t c, int n, int own) -> Terms<T> {
-        const Vec<T> d = affine.template centred<kRows>(load_lanes(x + at, n), c);
-        Vec<T> g = load_lanes(dy + at, n);
-        if constexpr (kMask == Mask::from_x)
-          g = select(affine.template apply<kRows>(d, c) <= Vec<T>{}, Vec<T>{}, g);
-        if constexpr (kMask == Mask::from_y) {
-          g = select(load_lanes(y + at, n) <= Vec<T>{}, Vec<T>{}, g);
-          store_lanes(dresidual + at, g, own);
-        }
-        return {g, g * d};
+      [&](int64_t c) {
+        return [=, by = affine.template at<kRows>(c)](int64_t at, int n, int own) -> Terms<T> {
+          const Vec<T> d = by.centred(load_lanes(x + at, n));
+          Vec<T> g = load_lanes(dy + at, n);
+          if constexpr (kMask == Mask::from_x) g = select(by.apply(d) <= Vec<T>{}, Vec<T>{}, g);
+          if constexpr (kMask == Mask::from_y) {
+            g = select(load_lanes(y + at, n) <= Vec<T>{}, Vec<T>{}, g);
+            store_lanes(dresidual + at, g, own);
+          }
+          return {g, g * d};
+        };
       },
       sums);
 }
@@ -146,25 +155,26 @@ template <class T, bool kRows, Mask kMask, bool kBatch>
 void input_gradient(const BatchNormBackward& a, const Affine<T>& affine, const double* sums) {
   const int64_t C = a.shape.channels;
   const double count = static_cast<double>(a.shape.outer * a.shape.inner);
-  const Coefficients<T, 2> by(C);
+  const Coefficients<T, 2> rest(C);  // slope, constant
   for (int64_t c = 0; kBatch && c < C; ++c) {
     const double s = static_cast<double>(static_cast<const T*>(a.inv_std)[c]);
     const double scale = s * static_cast<double>(channel_or(a.weight, c, T(1)));
-    by.of[0][c] = static_cast<T>(-scale * s * s * sums[C + c] / count);
-    by.of[1][c] = static_cast<T>(-scale * sums[c] / count);
+    rest.of[0][c] = static_cast<T>(-scale * s * s * sums[C + c] / count);
+    rest.of[1][c] = static_cast<T>(-scale * sums[c] / count);
   }
   const T *x = static_cast<const T*>(a.x),
           *dy = static_cast<const T*>(a.dresidual ? a.dresidual : a.dy);
   T* dx = static_cast<T*>(a.dx);
-  for_each_vector_of<T, kRows>(a.shape, [&](int64_t at, int64_t c, int n) {
-    Vec<T> g = load_lanes(dy + at, n), d{};
-    if constexpr (kMask == Mask::from_x || kBatch)
-      d = affine.template centred<kRows>(load_lanes(x + at, n), c);
-    if constexpr (kMask == Mask::from_x)
-      g = select(affine.template apply<kRows>(d, c) <= Vec<T>{}, Vec<T>{}, g);
-    g *= of_channel<kRows>(affine.table.of[1], c);
-    if constexpr (kBatch) g += d * of_channel<kRows>(by.of[0], c) + of_channel<kRows>(by.of[1], c);
-    store_lanes(dx + at, g, n);
+  for_each_vector_of<T, kRows>(a.shape, [&](int64_t c) {
+    return [=, by = affine.template at<kRows>(c), slope = of_channel<kRows>(rest.of[0], c),
+            constant = of_channel<kRows>(rest.of[1], c)](int64_t at, int n) {
+      Vec<T> g = load_lanes(dy + at, n), d{};
+      if constexpr (kMask == Mask::from_x || kBatch) d = by.centred(load_lanes(x + at, n));
+      if constexpr (kMask == Mask::from_x) g = select(by.apply(d) <= Vec<T>{}, Vec<T>{}, g);
+      g *= by.scale;
+      if constexpr (kBatch) g += d * slope + constant;
+      store_lanes(dx + at, g, n);
+    };
   });
 }
 

@@ -19,7 +19,8 @@ using kernels::BatchNormShape;
 inline constexpr int64_t kFlush = 64;             // terms a lane adds in T before they go to double
 inline constexpr int64_t kChunkElements = 32768;  // elements a chunk: some 10 us
 inline constexpr int64_t kBlockChannels = 256;  // channels an item: few rows can feed many threads
-inline constexpr int64_t kRowsAhead = 8;        // of rows, and of lines of a plane, to ask for
+inline constexpr int kRowsAtOnce = 4;
+inline constexpr int64_t kRowsAhead = 8;  // of rows, and of lines of a plane, to ask for
 
 // A channel's coefficient for each lane: a vector of neighbours with rows, one value with planes.
 template <bool kRows, class T>
@@ -73,16 +74,23 @@ class LaneSums {
   Vec<T> first_[kVectors] = {}, second_[kVectors] = {};
 };
 
-// term(offset, channel, n, own) gives the two terms of a vector of elements, of which the first n
-// may be read and the first `own` are this call's alone: with rows they belong to channels channel,
-// channel + 1, ...; with planes all to `channel`.
-// ahead(offset): the line there will be read soon.
+// term(channel) gives what stays in registers while that channel's elements pass (with rows, those of channels channel,
+// channel + 1, ...): a function of (offset, n, own) that gives the two terms of a vector of elements, of which the first
+// n may be read and the first `own` are this call's alone.  ahead(offset): the line there will be read soon.
+template <class F, int kCount>
+struct Each {
+  F of[kCount];
+};
+
 template <class T, int kVectors, class Ahead, class Term>
 LAMINA_INLINE void sum_columns(const BatchNormShape& s, int64_t begin, int64_t end, int64_t c,
                                const Ahead& ahead, const Term& term, double* out) {
   constexpr int kLane = kLanes<T>;
   const int64_t C = s.channels, total = s.outer * C;
   LaneSums<T, kVectors> sums;
+  const auto terms = [&]<int... v>(Lanewise<v...>) {
+    return Each<decltype(term(c)), kVectors>{{term(c + v * kLane)...}};
+  }(typename CountLanes<kVectors>::Type{});
   for (int64_t i = begin; i < end; i += kFlush) {
     const int64_t stop = i + kFlush < end ? i + kFlush : end;
     for (int64_t r = i; r < stop; ++r)
@@ -93,7 +101,7 @@ LAMINA_INLINE void sum_columns(const BatchNormShape& s, int64_t begin, int64_t e
         // row.
         const int n = kVectors > 1 || total - at >= kLane ? kLane : static_cast<int>(total - at);
         const int own = kVectors > 1 || C - c >= kLane ? kLane : static_cast<int>(C - c);
-        sums.add(v, term(at, c + v * kLane, n, own));
+        sums.add(v, terms.of[v](at, n, own));
       }
     sums.flush();
   }
@@ -148,6 +156,7 @@ LAMINA_INLINE void sum_planes(const BatchNormShape& s, int64_t begin, int64_t en
   constexpr int kLane = kLanes<T>;
   const int64_t next = s.channels * s.inner;
   PlaneSums<T> sums;
+  const auto terms = term(c);
   for (int64_t image = begin; image < end; ++image) {
     const int64_t base = (image * s.channels + c) * s.inner;
     int64_t i = 0;
@@ -155,19 +164,19 @@ LAMINA_INLINE void sum_planes(const BatchNormShape& s, int64_t begin, int64_t en
       for (int v = 0; v < 4; ++v) {
         const int64_t at = i + v * kLane, soon = at + kRowsAhead * kLane;
         ahead(base + (soon < s.inner ? soon : soon - s.inner + next));
-        sums.add(v, term(base + at, c, kLane, kLane));
+        sums.add(v, terms(base + at, kLane, kLane));
       }
       sums.count();
     }
     for (; i + kLane <= s.inner; i += kLane) {
       ahead(base + i + next);
-      sums.add(0, term(base + i, c, kLane, kLane));
+      sums.add(0, terms(base + i, kLane, kLane));
     }
     if (i < s.inner) {
       const int64_t left = s.outer * next - base - i;
       const int n = left < kLane ? static_cast<int>(left) : kLane,
                 own = static_cast<int>(s.inner - i);
-      const Terms<T> t = term(base + i, c, n, own);
+      const Terms<T> t = terms(base + i, n, own);
       const auto inside = first_lanes<T>(own);
       sums.add(3, {select(inside, t.first, Vec<T>{}), select(inside, t.second, Vec<T>{})});
     }
@@ -188,7 +197,8 @@ LAMINA_INLINE void channel_sums(const BatchNormShape& s, const Ahead& ahead, con
   const int64_t chunks = (s.outer + step - 1) / step;
   const Scratch memory(chunks * 2 * C * sizeof(double));
   double* partial = memory.as<double>();  // (chunks, 2, channels)
-  parallel_for(chunks * blocks, 1, [&](int64_t first, int64_t last) {
+  const int64_t work = (step < s.outer ? step : s.outer) * (kRows ? block : s.inner);
+  parallel_for(chunks * blocks, 1 + kChunkElements / 2 / work, [&](int64_t first, int64_t last) {
     for (int64_t unit = first; unit < last; ++unit) {
       const int64_t chunk = unit / blocks, c = unit % blocks * block;
       const int64_t begin = chunk * step, end = begin + step < s.outer ? begin + step : s.outer;
@@ -204,18 +214,32 @@ LAMINA_INLINE void channel_sums(const BatchNormShape& s, const Ahead& ahead, con
     for (int64_t i = 0; i < 2 * C; ++i) sums[i] += partial[chunk * 2 * C + i];
 }
 
-// body(offset, channel, n) over all elements, a vector at a time, of which the first n may be read
-// and written.  A vector may run on past its row or plane: what it writes there is overwritten by
-// the same thread, and of each channel's coefficients a vector more has to be readable.
+// body(channel), as term above, gives a function of (offset, n) that is called for all elements, a vector at a time, of
+// which the first n may be read and written.  A vector may run on past its row or plane: what it writes there is
+// overwritten by the same thread, and of each channel's coefficients a vector more has to be readable.
+//
+// Chunks come last to first: what channel_sums read last, or the producer of x wrote last, is still in the cache.
 template <class T, bool kRows, class Body>
 LAMINA_INLINE void for_each_vector_of(const BatchNormShape& s, const Body& body) {
   const int64_t length = kRows ? s.channels : s.inner,
                 units = kRows ? s.outer : s.outer * s.channels;
-  parallel_for(units, 1 + kChunkElements / 2 / length, [&](int64_t begin, int64_t end) {
-    for (int64_t unit = begin; unit < end; ++unit) {
-      const int64_t base = unit * length, channel = kRows ? 0 : unit % s.channels;
-      for_each_vector<T>(0, length, end * length - base,
-                         [&](int64_t i, int n) { body(base + i, kRows ? i : channel, n); });
+  parallel_for(units, 1 + kChunkElements / 2 / length, [&](int64_t done, int64_t upto) {
+    const int64_t end = units - done;
+    int64_t unit = units - upto;
+    if (kRows && length % kLanes<T> == 0)  // no vector runs on: a few rows share the coefficients
+      for (; unit + kRowsAtOnce <= end; unit += kRowsAtOnce)
+        for (int64_t c = 0; c < length; c += kLanes<T>) {
+          const auto one = body(c);
+          for (int r = 0; r < kRowsAtOnce; ++r) one((unit + r) * length + c, kLanes<T>);
+        }
+    for (; unit < end; ++unit) {
+      const int64_t base = unit * length, left = end * length - base;
+      if constexpr (kRows) {
+        for_each_vector<T>(0, length, left, [&](int64_t c, int n) { body(c)(base + c, n); });
+      } else {
+        const auto one = body(unit % s.channels);
+        for_each_vector<T>(0, length, left, [&](int64_t i, int n) { one(base + i, n); });
+      }
     }
   });
 }

@@ -75,6 +75,13 @@ __attribute__((noinline)) void conv_tile(const TileSlice<T>& s, const TilePlace<
   for (int i = 0; i < S * L; ++i) LAMINA_UNROLL
   for (int v = 0; v < NV; ++v)
     __builtin_prefetch(place.out[i / L] + i % L * s.out_pixel + v * kLanes<T>, 1);
+  if (s.epilogue.residual) {
+    LAMINA_UNROLL
+    for (int i = 0; i < S * L; ++i) LAMINA_UNROLL
+    for (int v = 0; v < NV; ++v)
+      __builtin_prefetch(place.out[i / L] + i % L * s.out_pixel + v * kLanes<T> +
+                         s.epilogue.residual);
+  }
 
   int64_t at[L];
   LAMINA_UNROLL

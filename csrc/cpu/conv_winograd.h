@@ -235,6 +235,7 @@ __attribute__((noinline)) inline Lanes transform_outputs(const float* m, int64_t
             if (i >= rows || j >= columns) return;
             float* pixel = to + i * h_stride + j * w_stride;
             __builtin_prefetch(pixel + ahead, 1);
+            if (epilogue.residual) __builtin_prefetch(pixel + ahead + epilogue.residual);
             const int lanes = left < n ? static_cast<int>(left) : n;
             value += b;
             if (lanes < n) {  // what is in the other lanes is nobody's

@@ -51,7 +51,7 @@ LAMINA_INLINE void for_each_unit(const GroupNormShape& s, const Body& body) {
                });
 }
 
-// body(offset, channel, n) over a unit, a vector at a time, of which the first n may be read and written.  A vector may
+// body(channel)(offset, n) over a unit, a vector at a time, of which the first n may be read and written.  A vector may
 // run on past its row or plane, where the same unit overwrites what it writes.
 template <class T, bool kRows, class Body>
 LAMINA_INLINE void for_each_vector_of(const GroupNormShape& s, const Unit& u, const Body& body) {
@@ -60,12 +60,14 @@ LAMINA_INLINE void for_each_vector_of(const GroupNormShape& s, const Unit& u, co
     const bool whole = u.last - u.first == all;
     for (int64_t row = image; row < image + all * s.inner; row += all)
       for_each_vector<T>(u.first, u.last, whole ? image + all * s.inner - row : u.last,
-                         [&](int64_t c, int n) { body(row + c, c, n); });
+                         [&](int64_t c, int n) { body(c)(row + c, n); });
   } else {
     const int64_t end = u.last * s.inner;
-    for (int64_t c = u.first; c < u.last; ++c)
+    for (int64_t c = u.first; c < u.last; ++c) {
+      const auto one = body(c);
       for_each_vector<T>(c * s.inner, (c + 1) * s.inner, end,
-                         [&](int64_t i, int n) { body(image + i, c, n); });
+                         [&](int64_t i, int n) { one(image + i, n); });
+    }
   }
 }
 
@@ -82,7 +84,11 @@ LAMINA_INLINE void sum_unit(const GroupNormShape& s, const Unit& u, const T* val
     sum_rows<T>(
         BatchNormShape{s.inner, all, 1}, 0, s.inner, u.first, u.last,
         [&](int64_t at) { ahead(image + at); },
-        [&](int64_t at, int64_t c, int n, int own) { return term(image + at, c, n, own); }, sums);
+        [&](int64_t c) {
+          return
+              [image, of = term(c)](int64_t at, int n, int own) { return of(image + at, n, own); };
+        },
+        sums);
   } else {
     for (int64_t c = u.first; c < u.last; ++c)
       sum_planes<T>(BatchNormShape{s.images, all, s.inner}, u.image, u.image + 1, c, ahead, term,
@@ -108,9 +114,11 @@ LAMINA_INLINE void unit_moments(const GroupNormForward& a, const Unit& u, Moment
   double* sum = memory.as<double>();
   sum_unit<T, true>(
       s, u, x, x,
-      [&](int64_t at, int64_t c, int n, int) -> Terms<T> {
-        const Vec<T> d = load_lanes(x + at, n) - of_channel<true>(pivot.of[0], c);
-        return {d, d * d};
+      [&](int64_t c) {
+        return [x, about = of_channel<true>(pivot.of[0], c)](int64_t at, int n, int) -> Terms<T> {
+          const Vec<T> d = load_lanes(x + at, n) - about;
+          return {d, d * d};
+        };
       },
       sum);
   const double count = static_cast<double>(s.inner);
@@ -151,9 +159,11 @@ void forward_of(const GroupNormForward& a) {
       by.of[1][c] = static_cast<T*>(a.inv_std)[at] * channel_or(a.weight, c, T(1));
       by.of[2][c] = channel_or(a.bias, c, T(0));
     }
-    for_each_vector_of<T, kRows>(s, u, [&](int64_t at, int64_t c, int n) {
-      const Vec<T> d = load_lanes(x + at, n) - of_channel<kRows>(by.of[0], c);
-      store_lanes(y + at, d * of_channel<kRows>(by.of[1], c) + of_channel<kRows>(by.of[2], c), n);
+    for_each_vector_of<T, kRows>(s, u, [&](int64_t c) {
+      return [x, y, mean = of_channel<kRows>(by.of[0], c), scale = of_channel<kRows>(by.of[1], c),
+              bias = of_channel<kRows>(by.of[2], c)](int64_t at, int n) {
+        store_lanes(y + at, (load_lanes(x + at, n) - mean) * scale + bias, n);
+      };
     });
   });
 }
@@ -169,9 +179,11 @@ void backward_unit(const GroupNormBackward& a, const Unit& u, double* sums) {
     by.of[0][c] = static_cast<const T*>(a.mean)[u.image * s.groups + c / D];
   sum_unit<T, kRows>(
       s, u, x, dy,
-      [&](int64_t at, int64_t c, int n, int) -> Terms<T> {
-        const Vec<T> g = load_lanes(dy + at, n);
-        return {g, g * (load_lanes(x + at, n) - of_channel<kRows>(by.of[0], c))};
+      [&](int64_t c) {
+        return [x, dy, mean = of_channel<kRows>(by.of[0], c)](int64_t at, int n, int) -> Terms<T> {
+          const Vec<T> g = load_lanes(dy + at, n);
+          return {g, g * (load_lanes(x + at, n) - mean)};
+        };
       },
       sums);
   if (!a.dx) return;
@@ -191,10 +203,13 @@ void backward_unit(const GroupNormBackward& a, const Unit& u, double* sums) {
     }
   }
   T* dx = static_cast<T*>(a.dx);
-  for_each_vector_of<T, kRows>(s, u, [&](int64_t at, int64_t c, int n) {
-    const Vec<T> d = load_lanes(x + at, n) - of_channel<kRows>(by.of[0], c);
-    const Vec<T> rest = d * of_channel<kRows>(by.of[2], c) + of_channel<kRows>(by.of[3], c);
-    store_lanes(dx + at, load_lanes(dy + at, n) * of_channel<kRows>(by.of[1], c) + rest, n);
+  for_each_vector_of<T, kRows>(s, u, [&](int64_t c) {
+    return [x, dy, dx, mean = of_channel<kRows>(by.of[0], c),
+            scale = of_channel<kRows>(by.of[1], c), slope = of_channel<kRows>(by.of[2], c),
+            constant = of_channel<kRows>(by.of[3], c)](int64_t at, int n) {
+      const Vec<T> rest = (load_lanes(x + at, n) - mean) * slope + constant;
+      store_lanes(dx + at, load_lanes(dy + at, n) * scale + rest, n);
+    };
   });
 }
 

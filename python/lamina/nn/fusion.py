@@ -33,6 +33,8 @@ __all__ = ["groups", "no_fusion", "observed", "run"]
 NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d)
 CONVOLUTIONS = (Conv1d, Conv2d)
 FOLDS = {Conv1d: BatchNorm1d, Conv2d: BatchNorm2d, Linear: BatchNorm1d}  # what a layer takes in
+STARTS = frozenset(NORMS)  # types that a group can begin with
+INFERENCE_STARTS = frozenset((*NORMS, *FOLDS))
 
 
 class _Setting(threading.local):
@@ -127,20 +129,27 @@ def run(modules: Sequence[Module], input: Any, residual: Tensor | None = None) -
         input: what the first one takes.
         residual: added to what the last one takes: a shortcut that joins before the last activation.
     """
-    row: list[tuple[Module, ...]] = [(module,) for module in modules]
-    if _setting.enabled:
-        row = groups(modules, mode.inference and not mode.enabled)
+    inference = mode.inference and not mode.enabled
+    if not _setting.enabled or (INFERENCE_STARTS if inference else STARTS).isdisjoint(map(type, modules)):
+        row: Sequence[Any] = modules
+    else:
+        row = [group if len(group) > 1 else group[0] for group in groups(modules, inference)]
     if _setting.observer is not None:
-        for group in row:
-            _setting.observer(group)
-    for group in row[:-1]:
-        input = _run_group(group, input, None)
-    return _run_group(row[-1], input, residual) if row else input
+        for step in row:
+            _setting.observer(step if type(step) is tuple else (step,))
+    last = len(row) - 1
+    for i, step in enumerate(row):
+        joins = residual if i == last else None
+        if type(step) is tuple:
+            input = _run_group(step, input, joins)
+        else:
+            input = step(input if joins is None else input + joins)
+    return input
 
 
 def _run_group(group: tuple[Any, ...], input: Any, residual: Tensor | None) -> Any:
     first, last = group[0], group[-1]
-    if len(group) > 1 and (residual is None or type(last) is ReLU):
+    if residual is None or type(last) is ReLU:
         if type(first) in NORMS:
             if residual is None or _same_kind(residual, input):
                 return first._located(first.forward_relu, input, residual)
