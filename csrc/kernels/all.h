@@ -3,6 +3,7 @@
 
 #include "kernels/batch_norm.h"
 #include "kernels/conv.h"
+#include "kernels/cross.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/dropout.h"
 #include "kernels/elementwise.h"
