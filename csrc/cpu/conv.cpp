@@ -20,6 +20,8 @@ const ConvRoutines& routines(ConvAlgorithm algorithm) {
       return depthwise_conv;
     case ConvAlgorithm::winograd:
       return winograd_conv;
+    case ConvAlgorithm::phases:
+      return phases_conv;
     default:
       return implicit_conv;
   }
@@ -29,7 +31,7 @@ const ConvRoutines& choose(ConvAlgorithm algorithm, ConvPass pass, const ConvSha
                            DType dtype) {
   if (algorithm != ConvAlgorithm::automatic) return routines(algorithm);
   constexpr ConvAlgorithm kPreferred[] = {ConvAlgorithm::depthwise, ConvAlgorithm::winograd,
-                                          ConvAlgorithm::implicit};
+                                          ConvAlgorithm::phases, ConvAlgorithm::implicit};
   for (ConvAlgorithm a : kPreferred)
     if (routines(a).offers(pass, s, dtype) && routines(a).pays(pass, s, dtype)) return routines(a);
   return reference_conv;
