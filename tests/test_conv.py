@@ -58,6 +58,26 @@ def test_winograd(n: int, c: int, k: int, h: int, w: int, options: dict[str, Any
         assert relative_error(got, want) < 5e-6, name
 
 
+@pytest.mark.parametrize(
+    ("n", "c", "k", "h", "w", "padding"),
+    [
+        (2, 32, 32, 8, 8, 1),
+        (1, 5, 7, 9, 10, 1),
+        (2, 17, 33, 11, 6, 0),
+        (1, 40, 20, 4, 4, 2),
+        (3, 3, 18, 13, 12, 3),
+        (2, 16, 5, 7, 8, (0, 2)),
+        (9, 40, 24, 34, 35, 1),  # several blocks of tiles
+    ],
+)
+def test_phases(n: int, c: int, k: int, h: int, w: int, padding: Any) -> None:
+    x, weight = draw(n, c, h, w), draw(k, c, 4, 4)
+    options = {"padding": padding, "stride": 2}
+    exact = passes(x.astype("float64"), weight.astype("float64"), "implicit", **options)
+    for name, got, want in zip(("y", "dx", "dw"), passes(x, weight, "phases", **options), exact, strict=True):
+        assert relative_error(got, want) < 5e-6, name
+
+
 @pytest.mark.parametrize("algorithm", ["implicit", "winograd", "automatic"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
 def test_what_is_not_finite_stays_where_it_belongs(value: float, algorithm: str) -> None:
@@ -133,7 +153,7 @@ def test_huge_strides_and_dilations() -> None:
 
 def test_algorithms_that_do_not_fit_say_so() -> None:
     x, w = lamina.tensor(draw(1, 4, 5, 5)), lamina.tensor(draw(4, 4, 3, 3))
-    for algorithm, options in (("winograd", {"stride": 2}), ("depthwise", {})):
+    for algorithm, options in (("winograd", {"stride": 2}), ("depthwise", {}), ("phases", {})):
         with (
             F.conv_algorithm(algorithm),
             pytest.raises(ValueError, match=r"\[conv2d\] the algorithm asked for"),
@@ -150,6 +170,7 @@ def test_modules_have_torchs_keys_and_start(torch: Any) -> None:
             torch.nn.Conv2d(6, 8, (3, 5), groups=2),
         ),
         (lamina.nn.Conv1d(4, 6, 3, bias=False), torch.nn.Conv1d(4, 6, 3, bias=False)),
+        (lamina.nn.Conv3d(4, 6, (1, 2, 3)), torch.nn.Conv3d(4, 6, (1, 2, 3))),
     ):
         a, b = ours.state_dict(), theirs.state_dict()
         assert {k: tuple(v.shape) for k, v in a.items()} == {k: tuple(v.shape) for k, v in b.items()}

@@ -23,6 +23,8 @@ const ConvRoutines& routines(ConvAlgorithm algorithm) {
       return winograd_conv;
     case ConvAlgorithm::fft:
       return fft_conv;
+    case ConvAlgorithm::phases:
+      return phases_conv;
     default:
       return implicit_conv;
   }
@@ -30,7 +32,8 @@ const ConvRoutines& routines(ConvAlgorithm algorithm) {
 
 ConvAlgorithm choice(ConvPass pass, const ConvShape& s, DType dtype) {
   constexpr ConvAlgorithm kPreferred[] = {ConvAlgorithm::fft, ConvAlgorithm::depthwise,
-                                          ConvAlgorithm::winograd, ConvAlgorithm::implicit};
+                                          ConvAlgorithm::winograd, ConvAlgorithm::phases,
+                                          ConvAlgorithm::implicit};
   for (ConvAlgorithm a : kPreferred)
     if (routines(a).offers(pass, s, dtype) && routines(a).pays(pass, s, dtype)) return a;
   return ConvAlgorithm::reference;

@@ -18,6 +18,7 @@ struct ConvRoutines {
                 const kernels::ConvTensor& dy, void* dw);
 };
 
-extern const ConvRoutines reference_conv, implicit_conv, depthwise_conv, winograd_conv, fft_conv;
+extern const ConvRoutines reference_conv, implicit_conv, depthwise_conv, winograd_conv, fft_conv,
+    phases_conv;
 
 }  // namespace lamina::cpu::LAMINA_ISA

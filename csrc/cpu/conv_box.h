@@ -3,12 +3,11 @@
 // so that results don't depend on threads.
 #pragma once
 
-#include "cpu/vec.h"
+#include "cpu/panels.h"  // ceil_div
 
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
 
-LAMINA_INLINE int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 LAMINA_INLINE int64_t clamp(int64_t v, int64_t least, int64_t most) {
   return v < least ? least : v > most ? most : v;
 }

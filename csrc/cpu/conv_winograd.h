@@ -9,6 +9,7 @@
 
 #include "core/memory.h"
 #include "core/parallel.h"
+#include "cpu/conv_finite.h"
 #include "cpu/conv_pack_image.h"
 #include "cpu/conv_pack_weights.h"
 #include "cpu/conv_taps.h"
@@ -188,21 +189,6 @@ inline void multiply_positions(const Tiles& tiles, int64_t first, int64_t count,
     }
   }
 }
-
-// Whether results came out finite.  The transforms add and subtract what an output need not read: an
-// infinity becomes NaN, and NaN reaches the whole tile.  Such a convolution is computed again by an
-// algorithm that keeps infinities and NaN where they belong.
-class Finite {
- public:
-  void note(Lanes doubt) {  // 0 where finite
-    for (int i = 0; i < kLanes<float>; ++i)
-      if (doubt[i] != 0) __atomic_store_n(&finite_, 0, __ATOMIC_RELAXED);
-  }
-  bool all() const { return finite_; }
-
- private:
-  int finite_ = 1;
-};
 
 // y = bias + the inverse transform of M for tiles [first, first + count) and the outputs k of one
 // panel.  Gives 0 in lanes where all was finite.
