@@ -4,7 +4,7 @@
 #include "cpu/optimizer_rule.h"
 
 namespace lamina::cpu::LAMINA_ISA {
-namespace optimizer_rules {
+namespace {
 
 // The running means of the gradient and of its square.
 template <class T>
@@ -129,5 +129,5 @@ struct Radam {
   }
 };
 
-}  // namespace optimizer_rules
+}  // namespace
 }  // namespace lamina::cpu::LAMINA_ISA

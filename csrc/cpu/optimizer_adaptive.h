@@ -5,7 +5,7 @@
 #include "cpu/optimizer_rule.h"
 
 namespace lamina::cpu::LAMINA_ISA {
-namespace optimizer_rules {
+namespace {
 
 template <class T>
 struct Adagrad {
@@ -89,5 +89,5 @@ struct Adadelta {
   }
 };
 
-}  // namespace optimizer_rules
+}  // namespace
 }  // namespace lamina::cpu::LAMINA_ISA

@@ -4,7 +4,7 @@
 #include "cpu/optimizer_rule.h"
 
 namespace lamina::cpu::LAMINA_ISA {
-namespace optimizer_rules {
+namespace {
 
 template <class T, bool has_momentum>
 struct SgdRule {
@@ -83,5 +83,5 @@ struct Rprop {
   }
 };
 
-}  // namespace optimizer_rules
+}  // namespace
 }  // namespace lamina::cpu::LAMINA_ISA
