@@ -5,9 +5,7 @@
 // order; each element is computed alone, so the result does not depend on it.
 #include "kernels/optimizer.h"
 
-#include "cpu/optimizer_adam.h"
-#include "cpu/optimizer_adaptive.h"
-#include "cpu/optimizer_descent.h"
+#include "cpu/optimizer_rule.h"
 #include "kernels/registry.h"
 
 namespace lamina::cpu::LAMINA_ISA {

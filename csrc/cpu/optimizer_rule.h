@@ -1,8 +1,5 @@
-// What all update rules share: the pass over pieces of all tensors, and the gradient with its
-// penalties.
-//
-// A rule is a class template over the element type: made once a piece from (tensor, penalty,
-// params), called with the index of each element.
+// The pass of an update rule over pieces of all tensors, and the rules, compiled for the instruction
+// set.
 #pragma once
 
 #include "core/memory.h"
@@ -16,6 +13,8 @@ namespace {
 
 using kernels::OptimizerTensor;
 using kernels::Penalty;
+
+#include "kernels/optimizer_rules.inc"
 
 constexpr int64_t kPiece = 8192;
 constexpr int64_t kMostPieces = 16;  // a chunk: long enough runs for the processor to read ahead
@@ -52,44 +51,6 @@ void update(DType dtype, const OptimizerTensor* tensors, int64_t count, const Pe
     });
   });
 }
-
-template <class T>
-LAMINA_INLINE T sign(T x) {
-  return static_cast<T>(x > 0) - static_cast<T>(x < 0);
-}
-
-// A parameter, and its gradient as the rule sees it.
-template <class T>
-struct Target {
-  T* p;
-  const T* g;
-  T direction, decay, l1;  // of the gradient
-  T shrink, shrink_l1;     // of the parameter itself, where decay is decoupled
-
-  Target(const OptimizerTensor& t, const Penalty& penalty, double lr)
-      : p(static_cast<T*>(t.param)),
-        g(static_cast<const T*>(t.grad)),
-        direction(penalty.maximize ? T(-1) : T(1)),
-        decay(static_cast<T>(penalty.decoupled ? 0 : penalty.weight_decay)),
-        l1(static_cast<T>(penalty.decoupled ? 0 : penalty.l1_decay)),
-        shrink(static_cast<T>(penalty.decoupled ? 1 - lr * penalty.weight_decay : 1)),
-        shrink_l1(static_cast<T>(penalty.decoupled ? lr * penalty.l1_decay : 0)) {}
-
-  LAMINA_INLINE T gradient(int64_t i) const {
-    return direction * g[i] + decay * p[i] + l1 * sign(p[i]);
-  }
-  LAMINA_INLINE void step(int64_t i, T amount) const {
-    p[i] = shrink * p[i] - shrink_l1 * sign(p[i]) - amount;
-  }
-};
-
-template <class T>
-LAMINA_INLINE T* state_of(const OptimizerTensor& t, int k) {
-  return static_cast<T*>(t.state[k]);
-}
-
-// 1 - beta^step: how much weight a running mean that began at 0 has gathered.
-LAMINA_INLINE double gathered(double beta, double step) { return 1 - __builtin_pow(beta, step); }
 
 }  // namespace
 }  // namespace lamina::cpu::LAMINA_ISA

@@ -10,7 +10,7 @@ from typing import Any
 
 from lamina.autograd.grad_mode import no_grad
 from lamina.dtypes import int64
-from lamina.nn.modules.batchnorm import _BatchNorm
+from lamina.nn.modules.batch_norm import _BatchNorm
 from lamina.nn.modules.module import Module
 from lamina.ops.creation import zeros
 from lamina.optim.lr_scheduler.base import LRScheduler, checked_optimizer, one_each
