@@ -11,34 +11,29 @@
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
 
-namespace rules = optimizer_rules;
-using kernels::OptimizerTensor;
-using kernels::Penalty;
-using rules::update;
-
 // What a rule does without is known at compile time: tested for each element, it would keep the
 // loop scalar.
 
 void sgd(DType dtype, const OptimizerTensor* tensors, int64_t count, const Penalty& penalty,
          const kernels::SgdParams& s) {
-  (s.momentum != 0 ? &update<rules::SgdMomentum, kernels::SgdParams>
-                   : &update<rules::Sgd, kernels::SgdParams>)(dtype, tensors, count, penalty, s);
+  (s.momentum != 0 ? &update<SgdMomentum, kernels::SgdParams>
+                   : &update<Sgd, kernels::SgdParams>)(dtype, tensors, count, penalty, s);
 }
 
 void adam(DType dtype, const OptimizerTensor* tensors, int64_t count, const Penalty& penalty,
           const kernels::AdamParams& s) {
-  (s.amsgrad ? &update<rules::AmsGrad, kernels::AdamParams>
-             : &update<rules::Adam, kernels::AdamParams>)(dtype, tensors, count, penalty, s);
+  (s.amsgrad ? &update<AmsGrad, kernels::AdamParams>
+             : &update<Adam, kernels::AdamParams>)(dtype, tensors, count, penalty, s);
 }
 
 void rmsprop(DType dtype, const OptimizerTensor* tensors, int64_t count, const Penalty& penalty,
              const kernels::RmspropParams& s) {
   using Params = kernels::RmspropParams;
   const bool momentum = s.momentum > 0;
-  const auto run = s.centered ? momentum ? &update<rules::RmspropCenteredMomentum, Params>
-                                         : &update<rules::RmspropCentered, Params>
-                   : momentum ? &update<rules::RmspropMomentum, Params>
-                              : &update<rules::Rmsprop, Params>;
+  const auto run = s.centered ? momentum ? &update<RmspropCenteredMomentum, Params>
+                                         : &update<RmspropCentered, Params>
+                   : momentum ? &update<RmspropMomentum, Params>
+                              : &update<Rmsprop, Params>;
   run(dtype, tensors, count, penalty, s);
 }
 
@@ -46,13 +41,13 @@ void rmsprop(DType dtype, const OptimizerTensor* tensors, int64_t count, const P
 
 LAMINA_CPU_KERNELS(Optimizer, optimizer){&sgd,
                                          &adam,
-                                         &update<rules::Adamax>,
-                                         &update<rules::Nadam>,
-                                         &update<rules::Radam>,
-                                         &update<rules::Adagrad>,
+                                         &update<Adamax>,
+                                         &update<Nadam>,
+                                         &update<Radam>,
+                                         &update<Adagrad>,
                                          &rmsprop,
-                                         &update<rules::Adadelta>,
-                                         &update<rules::Asgd>,
-                                         &update<rules::Rprop>};
+                                         &update<Adadelta>,
+                                         &update<Asgd>,
+                                         &update<Rprop>};
 
 }  // namespace lamina::cpu::LAMINA_ISA

@@ -9,13 +9,15 @@
 #include "kernels/optimizer.h"
 
 namespace lamina::cpu::LAMINA_ISA {
-namespace optimizer_rules {
+namespace {
 
 using kernels::OptimizerTensor;
 using kernels::Penalty;
 
 #include "kernels/optimizer_rules.inc"
-inline constexpr int64_t kPiece = 8192;
+
+constexpr int64_t kPiece = 8192;
+constexpr int64_t kMostPieces = 16;  // a chunk: long enough runs for the processor to read ahead
 
 // body(tensor, begin, end) over pieces of all tensors.
 template <class Body>
@@ -25,7 +27,9 @@ LAMINA_INLINE void for_each_piece(const OptimizerTensor* tensors, int64_t count,
   first[0] = 0;
   for (int64_t i = 0; i < count; ++i)
     first[i + 1] = first[i] + (tensors[i].n + kPiece - 1) / kPiece;
-  parallel_for(first[count], 2, [&](int64_t begin, int64_t end) {
+  const int64_t share = first[count] / 64;
+  const int64_t grain = share < 2 ? 2 : share < kMostPieces ? share : kMostPieces;
+  parallel_for(first[count], grain, [&](int64_t begin, int64_t end) {
     int64_t i = 0;
     for (int64_t piece = begin; piece < end; ++piece) {
       while (first[i + 1] <= piece) ++i;
@@ -48,5 +52,5 @@ void update(DType dtype, const OptimizerTensor* tensors, int64_t count, const Pe
   });
 }
 
-}  // namespace optimizer_rules
+}  // namespace
 }  // namespace lamina::cpu::LAMINA_ISA

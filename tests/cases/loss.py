@@ -82,6 +82,7 @@ CASES = [
         benchmarks={
             "64x10": sample(Input((64, 10)), classes((64,), 10)),
             "8192x1000": sample(Input((8192, 1000)), classes((8192,), 1000)),
+            "8x21x64x64": sample(Input((8, 21, 64, 64)), classes((8, 64, 64), 21)),
         },
         errors=[
             bad(ValueError, "targets of shape", Input((7, 5)), classes((6,), 5)),

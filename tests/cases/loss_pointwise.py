@@ -161,6 +161,7 @@ CASES = [
         [*pairs(normal, normal), *pairs(normal, normal, beta=0.3)[:3], *pairs(normal, normal, beta=0.0)[:2]],
         smooth_l1,
         "nn.functional.smooth_l1_loss",
+        dtypes=FLOATS,
         benchmarks={"64x784": sample(LARGE, LARGE)},
         errors=[*WRONG, bad(ValueError, "beta of at least 0", Input((2,)), Input((2,)), beta=-1.0)],
     ),
@@ -170,6 +171,7 @@ CASES = [
         [*pairs(normal, normal), *pairs(normal, normal, delta=0.4)[:3], *WEIGHTED],
         huber,
         "nn.functional.huber_loss",
+        dtypes=FLOATS,
         benchmarks={"64x784": sample(LARGE, LARGE)},
         errors=[*WRONG, bad(ValueError, "delta above 0", Input((2,)), Input((2,)), delta=0.0)],
     ),
@@ -187,6 +189,7 @@ CASES = [
         lambda torch, x, y, weight=None, reduction="mean": torch.nn.functional.binary_cross_entropy(
             x, y, weight, reduction=reduction
         ),
+        dtypes=FLOATS,
         benchmarks={"64x784": sample(inner((64, 784)), uniform((64, 784), grad=False))},
         errors=[
             bad(ValueError, "from 0 to 1", values(0.5, 1.5), uniform((2,))),
@@ -223,6 +226,7 @@ CASES = [
         lambda torch, x, y, weight=None, **kwargs: torch.nn.functional.binary_cross_entropy_with_logits(
             x, y, weight, **kwargs
         ),
+        dtypes=FLOATS,
         benchmarks={"64x784": sample(LARGE, uniform((64, 784), grad=False))},
         errors=[
             bad(ValueError, "input's shape", Input((2,)), uniform((3,))),
@@ -241,6 +245,7 @@ CASES = [
         ],
         kl,
         "nn.functional.kl_div",
+        dtypes=FLOATS,
         benchmarks={"64x784": sample(LARGE, uniform((64, 784), grad=False), reduction="batchmean")},
         errors=WRONG,
     ),
@@ -250,6 +255,7 @@ CASES = [
         [*pairs(normal, signs), sample(normal((3, 4)), normal((3, 4), grad=False))],
         lambda x, y, reduction="mean": reduced(np.logaddexp(0, -x * y), reduction),
         "nn.functional.soft_margin_loss",
+        dtypes=FLOATS,
         benchmarks={"64x784": sample(LARGE, signs((64, 784)))},
         errors=[*WRONG, clash("soft_margin_loss")],
     ),
@@ -259,6 +265,7 @@ CASES = [
         [*pairs(normal, signs), *pairs(normal, signs, margin=0.2)[:3]],
         hinge_embedding,
         "nn.functional.hinge_embedding_loss",
+        dtypes=FLOATS,
         benchmarks={"64x784": sample(LARGE, signs((64, 784)))},
         errors=[*WRONG, clash("hinge_embedding_loss")],
     ),
@@ -273,6 +280,7 @@ CASES = [
         ],
         poisson,
         "nn.functional.poisson_nll_loss",
+        dtypes=FLOATS,
         benchmarks={"64x784": sample(LARGE, positive((64, 784), grad=False))},
         errors=[*WRONG, clash("poisson_nll_loss")],
     ),

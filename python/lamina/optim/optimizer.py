@@ -180,7 +180,7 @@ class Optimizer:
         """Takes over options and state, lamina's or torch's; parameters keep the places they have.
 
         Raises:
-            ValueError: if the groups or the numbers of their parameters differ, or state does not fit a parameter.
+            ValueError: if the groups or the numbers of their parameters differ.
         """
         sizes = [len(group["params"]) for group in self.param_groups]
         given = [len(group["params"]) for group in state_dict["param_groups"]]
