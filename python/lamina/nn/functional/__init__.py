@@ -1,6 +1,7 @@
 """The functions of torch.nn.functional, one file a family."""
 
 from lamina.nn.functional.activation import *  # noqa: F403
+from lamina.nn.functional.attention import *  # noqa: F403
 from lamina.nn.functional.conv import *  # noqa: F403
 from lamina.nn.functional.distance import *  # noqa: F403
 from lamina.nn.functional.dropout import *  # noqa: F403
@@ -10,6 +11,7 @@ from lamina.nn.functional.grid_sample import *  # noqa: F403
 from lamina.nn.functional.interpolate import *  # noqa: F403
 from lamina.nn.functional.linear import *  # noqa: F403
 from lamina.nn.functional.loss import *  # noqa: F403
+from lamina.nn.functional.multi_head_attention import *  # noqa: F403
 from lamina.nn.functional.norm import *  # noqa: F403
 from lamina.nn.functional.pad import *  # noqa: F403
 from lamina.nn.functional.pool import *  # noqa: F403

@@ -1,6 +1,7 @@
 """Modules, one file a family."""
 
 from lamina.nn.modules.activation import *  # noqa: F403
+from lamina.nn.modules.attention import *  # noqa: F403
 from lamina.nn.modules.batchnorm import *  # noqa: F403
 from lamina.nn.modules.container import *  # noqa: F403
 from lamina.nn.modules.conv import *  # noqa: F403
