@@ -3,7 +3,14 @@
 import importlib as _importlib
 
 from lamina import autograd
-from lamina.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from lamina.autograd import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from lamina.config import get_num_threads, set_num_threads, show_config
 from lamina.devices import device
 from lamina.dtypes import (
@@ -42,7 +49,7 @@ __version__ = "0.1.0"
 random = _importlib.import_module("lamina.random")
 
 # Loaded at first use, so that `import lamina` stays quick.
-_SUBMODULES = ("data", "io", "linalg", "models", "nn", "optim", "vision", "viz")
+_SUBMODULES = ("cuda", "data", "io", "linalg", "models", "nn", "optim", "vision", "viz")
 _FUNCTIONAL = (  # what torch offers in its top namespace too
     "adaptive_avg_pool1d",
     "adaptive_max_pool1d",
