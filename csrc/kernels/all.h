@@ -29,6 +29,7 @@
 #include "kernels/roi.h"
 #include "kernels/sampling.h"
 #include "kernels/scan.h"
+#include "kernels/shuffle.h"
 #include "kernels/softmax.h"
 #include "kernels/sort.h"
 #include "kernels/unfold.h"

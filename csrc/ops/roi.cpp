@@ -31,6 +31,9 @@ void check_rois(const Array& rois, const RoiShape& s, const char* op) {
 
 RoiShape shape_of(const Array& like, const Dims& x, const Array& rois, const RoiOptions& options,
                   const char* op) {
+  // The regions are read here: a device without these kernels, whose memory may be out of reach,
+  // is refused first.
+  static_cast<void>(kernels::on<Roi>(like.device()));
   check(x.size() == 4, "[", op, "] expected an input of 4 dimensions, got shape ", x);
   check(rois.rank() == 2 && rois.size(1) == 5, "[", op,
         "] expected regions of shape (K, 5): image, x1, y1, x2, y2; got shape ", rois.shape());
@@ -141,6 +144,7 @@ Array nms(const Array& boxes, const Array& order, double threshold) {
   check<TypeError>(boxes.dtype() == DType::float32 || boxes.dtype() == DType::float64,
                    "[nms] expected boxes of float32 or float64, got ", name(boxes.dtype()));
   const int64_t n = boxes.size(0);
+  const Roi& kernel = kernels::on<Roi>(boxes.device());  // before the order is read
   check(order.shape() == Dims({n}) && order.dtype() == DType::int64, "[nms] expected an order of ",
         n, " int64 indices, got shape ", order.shape());
   const Array in = contiguous(boxes), best = contiguous(order);
@@ -150,9 +154,8 @@ Array nms(const Array& boxes, const Array& order, double threshold) {
                       best.data<int64_t>()[i]);
   const Array kept = Array::empty({n}, DType::int64, boxes.device(), "nms");
   const int64_t count = n == 0 ? 0
-                               : kernels::on<Roi>(boxes.device())
-                                     .nms(boxes.dtype(), n, in.raw(), best.data<int64_t>(),
-                                          threshold, kept.data<int64_t>());
+                               : kernel.nms(boxes.dtype(), n, in.raw(), best.data<int64_t>(),
+                                            threshold, kept.data<int64_t>());
   return clone(kept.view({count}, {1}, 0));
 }
 

@@ -17,14 +17,13 @@ from lamina.nn.functional.layer_norm import *  # noqa: F403
 from lamina.nn.functional.linear import *  # noqa: F403
 from lamina.nn.functional.local_response_norm import *  # noqa: F403
 from lamina.nn.functional.loss import *  # noqa: F403
-from lamina.nn.functional.multi_head_attention import *  # noqa: F403
-from lamina.nn.functional.norm import *  # noqa: F403
 from lamina.nn.functional.loss_binary import *  # noqa: F403
 from lamina.nn.functional.loss_ctc import *  # noqa: F403
 from lamina.nn.functional.loss_embedding import *  # noqa: F403
 from lamina.nn.functional.loss_margin import *  # noqa: F403
 from lamina.nn.functional.loss_regression import *  # noqa: F403
 from lamina.nn.functional.lp_pool import *  # noqa: F403
+from lamina.nn.functional.multi_head_attention import *  # noqa: F403
 from lamina.nn.functional.pad import *  # noqa: F403
 from lamina.nn.functional.pool import *  # noqa: F403
 from lamina.nn.functional.rectifier import *  # noqa: F403
