@@ -1,11 +1,17 @@
-"""Channels into pixels and back, and channels among each other: views and one copy."""
+"""Channels into pixels and back, and channels among each other."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from lamina.ops.convert import contiguous_format
+from lamina import _C
+from lamina.autograd.graph import Node, record, tracks
 from lamina.tensor import Tensor
+
+if TYPE_CHECKING:
+    from lamina.autograd.graph import Rule
 
 __all__ = ["channel_shuffle", "native_channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
 
@@ -25,17 +31,11 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
         tensor([[[1., 2.],
                  [3., 4.]]])
     """
-    r, (batch, c, h, w) = upscale_factor, _sizes(input, upscale_factor, "pixel_shuffle")
-    if c % (r * r):
-        raise ValueError(
-            f"[pixel_shuffle] expected channels that {r}^2 divides, got shape {tuple(input.shape)}"
-        )
-    blocks = input.reshape(math.prod(batch), c // (r * r), r, r, h, w)  # n c i j h w
-    # Memory keeps its order: channels last stay last.
-    if _channels_last(input):
-        mixed = _copied(blocks.permute(0, 4, 2, 5, 3, 1)).reshape(*batch, h * r, w * r, c // (r * r))
-        return mixed.permute(0, 3, 1, 2)
-    return _copied(blocks.permute(0, 1, 4, 2, 5, 3)).reshape(*batch, c // (r * r), h * r, w * r)
+    return _each_image(input, upscale_factor, "pixel_shuffle", _C.pixel_shuffle, _pixel_shuffle_backward)
+
+
+def _pixel_shuffle_backward(node: Node, grad: Tensor) -> Tensor:
+    return pixel_unshuffle(grad, *node.saved)
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
@@ -52,16 +52,12 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
         >>> lamina.nn.functional.pixel_unshuffle(lamina.ones(1, 4, 6), 2).shape
         lamina.Size([4, 2, 3])
     """
-    r, (batch, c, h, w) = downscale_factor, _sizes(input, downscale_factor, "pixel_unshuffle")
-    if h % r or w % r:
-        raise ValueError(
-            f"[pixel_unshuffle] expected height and width that {r} divides, got shape {tuple(input.shape)}"
-        )
-    blocks = input.reshape(math.prod(batch), c, h // r, r, w // r, r)  # n c h i w j
-    if _channels_last(input):
-        mixed = _copied(blocks.permute(0, 2, 4, 1, 3, 5)).reshape(*batch, h // r, w // r, c * r * r)
-        return mixed.permute(0, 3, 1, 2)
-    return _copied(blocks.permute(0, 1, 3, 5, 2, 4)).reshape(*batch, c * r * r, h // r, w // r)
+    op = "pixel_unshuffle"
+    return _each_image(input, downscale_factor, op, _C.pixel_unshuffle, _pixel_unshuffle_backward)
+
+
+def _pixel_unshuffle_backward(node: Node, grad: Tensor) -> Tensor:
+    return pixel_shuffle(grad, *node.saved)
 
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
@@ -78,32 +74,28 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
         >>> lamina.nn.functional.channel_shuffle(lamina.arange(4).reshape(1, 4, 1), 2).flatten()
         tensor([0, 2, 1, 3])
     """
-    if input.ndim < 3:
-        raise ValueError(f"[channel_shuffle] expected at least 3 dimensions, got shape {tuple(input.shape)}")
-    n, c, *spatial = input.shape
-    if groups < 1 or c % groups:
-        raise ValueError(f"[channel_shuffle] expected channels that {groups} groups divide, got {c}")
-    if _channels_last(input):
-        rows = input.permute(0, 2, 3, 1).reshape(n * math.prod(spatial), groups, c // groups)
-        return _copied(rows.transpose(1, 2)).reshape(n, *spatial, c).permute(0, 3, 1, 2)
-    return _copied(input.reshape(n, groups, c // groups, *spatial).transpose(1, 2)).reshape(input.shape)
+    y = Tensor(_C.channel_shuffle(input._array, groups))
+    if tracks(input):
+        record(y, _channel_shuffle_backward, (input,), (input.shape[1] // groups,))
+    return y
+
+
+def _channel_shuffle_backward(node: Node, grad: Tensor) -> Tensor:
+    return channel_shuffle(grad, *node.saved)
 
 
 native_channel_shuffle = channel_shuffle
 
 
-def _sizes(x: Tensor, factor: int, op: str) -> tuple[tuple[int, ...], int, int, int]:
+def _each_image(
+    x: Tensor, factor: int, op: str, kernel: Callable[[_C.Array, int], _C.Array], rule: Rule
+) -> Tensor:
+    """The kernel over (N, C, H, W), for any number of leading dimensions."""
     if x.ndim < 3:
         raise ValueError(f"[{op}] expected at least 3 dimensions, got shape {tuple(x.shape)}")
-    if factor < 1:
-        raise ValueError(f"[{op}] expected a factor of at least 1, got {factor}")
-    c, h, w = x.shape[-3:]
-    return tuple(x.shape[:-3]), c, h, w
-
-
-def _channels_last(x: Tensor) -> bool:
-    return x.ndim == 4 and not x._array.is_contiguous() and x._array.is_channels_last()
-
-
-def _copied(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=contiguous_format)
+    leading, sizes = tuple(x.shape[:-3]), tuple(x.shape[-3:])
+    images = x if x.ndim == 4 else x.reshape(math.prod(leading), *sizes)
+    y = Tensor(kernel(images._array, factor))
+    if tracks(images):
+        record(y, rule, (images,), (factor,))
+    return y if x.ndim == 4 else y.reshape(*leading, *y.shape[1:])
