@@ -1,7 +1,32 @@
-"""Networks ready to train."""
+"""Networks ready to train, each with its paper.
 
+Where torchvision (or, for EfficientNet-Lite0, timm) has the model, parameters bear its names, so that its weights load.
+"""
+
+from .alexnet import AlexNet, alexnet
+from .densenet import DenseNet, densenet121, densenet161, densenet169, densenet201
+from .efficientnet_lite import EfficientNetLite, efficientnet_lite0
+from .googlenet import GoogLeNet, GoogLeNetOutputs, googlenet
+from .inception import Inception3, InceptionOutputs, inception_v3
 from .lenet import LeNet5
-from .resnet import BasicBlock, ResNet, resnet18, resnet34
+from .mobilenet_v1 import MobileNetV1, mobilenet_v1
+from .mobilenet_v2 import MobileNetV2, mobilenet_v2
+from .mobilenet_v3 import MobileNetV3, mobilenet_v3_large, mobilenet_v3_small
+from .nin import NiN, nin
+from .resnet import (
+    BasicBlock,
+    Bottleneck,
+    ResNet,
+    resnet18,
+    resnet34,
+    resnet50,
+    resnet101,
+    resnet152,
+    resnext50_32x4d,
+    resnext101_32x8d,
+    wide_resnet50_2,
+    wide_resnet101_2,
+)
 from .small_resnet import SmallResNet
-
-__all__ = ["BasicBlock", "LeNet5", "ResNet", "SmallResNet", "resnet18", "resnet34"]
+from .squeezenet import SqueezeNet, squeezenet1_0, squeezenet1_1
+from .vgg import VGG, vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
