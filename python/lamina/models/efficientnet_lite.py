@@ -1,7 +1,7 @@
 """EfficientNet-Lite0: EfficientNet (Tan & Le, 2019, arXiv:1905.11946) for edge devices.
 
-Google's "EfficientNet-Lite" (2020) leaves out squeeze and excitation and takes ReLU6 for SiLU.  Parameters bear the names
-of timm's ``efficientnet_lite0``."""
+Google's "EfficientNet-Lite" (2020) leaves out squeeze and excitation and takes ReLU6 for SiLU.  Parameters bear the
+names of timm's ``efficientnet_lite0``."""
 
 from __future__ import annotations
 
