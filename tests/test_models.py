@@ -3,13 +3,12 @@ torch's for the same source."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from harness.torch_twin import twin
+from harness.torch_twin import check_trains_alike
 
 import lamina
 from lamina import nn
@@ -231,46 +230,10 @@ SMALL = {
 }
 
 
-def _without_chance(model: Any) -> Any:
-    """The model in float64 with dropout off but batch statistics on."""
-    for module in model.modules():
-        for rate in ("p", "drop_rate"):
-            if hasattr(module, rate):
-                setattr(module, rate, 0.0)
-    return model.double()
-
-
-def _outputs(result: Any) -> list[Any]:
-    return list(result) if isinstance(result, tuple) else [result]
-
-
-def _close(ours: Any, theirs: Any, what: str) -> None:
-    scale = max(1.0, float(theirs.abs().max())) if theirs.numel() else 1.0
-    np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-6, atol=1e-7 * scale, err_msg=what)
-
-
 @pytest.mark.parametrize("name", SMALL)
 def test_trains_as_the_same_source_on_torch(name, torch):
     module, build, shape = SMALL[name]
-    lamina.manual_seed(0)
-    ours = _without_chance(build(importlib.import_module(f"lamina.models.{module}"), nn))
-    theirs = _without_chance(build(twin(module), torch.nn))
-    theirs.load_state_dict({key: torch.from_numpy(v.numpy()) for key, v in ours.state_dict().items()})
-    x = np.random.default_rng(0).standard_normal(shape)
-
-    results = _outputs(ours(lamina.from_numpy(x)))
-    expected = _outputs(theirs(torch.from_numpy(x)))
-    for a, b in zip(results, expected, strict=True):
-        _close(a.detach(), b.detach(), "output")
-    sum((y * y).mean() for y in results).backward()
-    sum((y * y).mean() for y in expected).backward()
-    gradients = dict(theirs.named_parameters())
-    for key, parameter in ours.named_parameters():
-        _close(parameter.grad, gradients[key].grad, f"gradient of {key}")
-    for key, value in theirs.state_dict().items():
-        _close(ours.state_dict()[key], value, key)
-    with lamina.no_grad(), torch.no_grad():
-        _close(ours.eval()(lamina.from_numpy(x)), theirs.eval()(torch.from_numpy(x)), "output in evaluation")
+    check_trains_alike(torch, module, build, np.random.default_rng(0).standard_normal(shape))
 
 
 def test_inception_v3_gives_both_scores_in_training():

@@ -4,8 +4,15 @@ Where torchvision (or, for EfficientNet-Lite0, timm) has the model, parameters b
 """
 
 from .alexnet import AlexNet, alexnet
+from .attention import AdditiveAttention
+from .autoencoder import ConvAutoencoder, DenseAutoencoder
+from .captioning import CaptioningNet, coverage_penalty
+from .char_rnn import CharRNN
+from .dcgan import Discriminator, Generator
 from .densenet import DenseNet, densenet121, densenet161, densenet169, densenet201
 from .efficientnet_lite import EfficientNetLite, efficientnet_lite0
+from .fcn import FCN, fcn8s, fcn16s, fcn32s
+from .glimpse import GlimpseOutput, RecurrentGlimpseModel, glimpse_loss, glimpses
 from .googlenet import GoogLeNet, GoogLeNetOutputs, googlenet
 from .inception import Inception3, InceptionOutputs, inception_v3
 from .lenet import LeNet5
@@ -27,6 +34,12 @@ from .resnet import (
     wide_resnet50_2,
     wide_resnet101_2,
 )
+from .segnet import SegNet
+from .seq2seq import Seq2Seq
 from .small_resnet import SmallResNet
+from .spatial_transformer import SpatialTransformer, SpatialTransformerNet
 from .squeezenet import SqueezeNet, squeezenet1_0, squeezenet1_1
+from .unet import UNet
+from .vae import VAE, VAEOutput, vae_loss
 from .vgg import VGG, vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
+from .zfnet import ZFNet, zfnet
