@@ -14,7 +14,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_loader
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -37,23 +37,24 @@ def rewritten(source: str) -> str:
 
 
 class _Twins(MetaPathFinder, Loader):
-    """Finds ``models_on_torch.<name>``; the package itself is empty, so that only what is asked for is loaded."""
+    """Finds ``models_on_torch.<name>``; packages are empty, so that only what is asked for is loaded."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if name.partition(".")[0] != PACKAGE:
             return None
-        return spec_from_loader(name, self, is_package=name == PACKAGE)
+        return spec_from_loader(name, self, is_package=self._path(name).is_dir())
 
     def exec_module(self, module: ModuleType) -> None:
-        if module.__name__ != PACKAGE:
-            exec(self._code(module.__name__.partition(".")[2]), module.__dict__)
+        path = self._path(module.__name__)
+        if not path.is_dir():
+            file = path.with_suffix(".py")
+            exec(compile(rewritten(file.read_text()), str(file), "exec"), module.__dict__)
 
     @staticmethod
-    def _code(name: str) -> CodeType:
-        path = FOLDER / f"{name}.py"
-        return compile(rewritten(path.read_text()), str(path), "exec")
+    def _path(name: str) -> Path:
+        return FOLDER.joinpath(*name.split(".")[1:])
 
 
 def twin(name: str) -> ModuleType:

@@ -3,6 +3,7 @@
 Where torchvision (or, for EfficientNet-Lite0, timm) has the model, parameters bear its names, so that its weights load.
 """
 
+from . import detection
 from .alexnet import AlexNet, alexnet
 from .attention import AdditiveAttention
 from .autoencoder import ConvAutoencoder, DenseAutoencoder
@@ -10,6 +11,7 @@ from .captioning import CaptioningNet, coverage_penalty
 from .char_rnn import CharRNN
 from .dcgan import Discriminator, Generator
 from .densenet import DenseNet, densenet121, densenet161, densenet169, densenet201
+from .detection import MaskRCNN, maskrcnn_resnet50_fpn
 from .efficientnet_lite import EfficientNetLite, efficientnet_lite0
 from .fcn import FCN, fcn8s, fcn16s, fcn32s
 from .glimpse import GlimpseOutput, RecurrentGlimpseModel, glimpse_loss, glimpses
