@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from lamina import nn
+from lamina.nn import fusion
 from lamina.tensor import Tensor
 
 NormLayer = Callable[[int], nn.Module]
@@ -52,10 +53,9 @@ class BasicBlock(nn.Module):
         self.downsample = _shortcut(in_channels, channels, stride, norm_layer)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.relu(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y))
-        y += x if self.downsample is None else self.downsample(x)
-        return self.relu(y)
+        y = fusion.run((self.conv1, self.bn1, self.relu), x)
+        shortcut = x if self.downsample is None else self.downsample(x)
+        return fusion.run((self.conv2, self.bn2, self.relu), y, residual=shortcut)
 
 
 class Bottleneck(nn.Module):
@@ -174,7 +174,7 @@ class ResNet(nn.Module):
                 nn.init.zeros_(last.get_parameter("weight"))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.maxpool(fusion.run((self.conv1, self.bn1, self.relu), x))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(self.avgpool(x).flatten(1))
 
