@@ -1,9 +1,11 @@
-// Distances between all pairs of rows, straight from their differences, vectorised over features.
+// Distances between all pairs of rows, straight from their differences.  y is transposed first, so
+// that vectors run over its rows, whatever the number of features.
 //
 // Bound by arithmetic: 3 operations a feature and pair (p = 1, 2, infinity), exp and log for
 // another p.  Pairs in great number are better served by |x|^2 + |y|^2 - 2 x y, a matrix multiply.
 #include "kernels/distance.h"
 
+#include "core/memory.h"
 #include "core/parallel.h"
 #include "cpu/lanes.h"
 #include "cpu/loop.h"
@@ -15,14 +17,13 @@ namespace lamina::cpu::LAMINA_ISA {
 namespace {
 
 using kernels::DistanceShape;
-using kernels::PairStrides;
 
 // Each norm: term(d) of a difference, how terms combine, what their total becomes, and
-// slope(d, total): the derivative of the norm by d, where the norm is `total` > 0.
+// weight(g, norm) * slope(d, norm): g times the derivative of a norm > 0 by d.
 template <class T>
 struct Sum {
   static LAMINA_INLINE Vec<T> combine(Vec<T> a, Vec<T> b) { return a + b; }
-  static LAMINA_INLINE T combine(T a, T b) { return a + b; }
+  LAMINA_INLINE Vec<T> weight(Vec<T> g, Vec<T>) const { return g; }
 };
 
 template <class V>
@@ -35,7 +36,7 @@ struct Norm0 : Sum<T> {
   using V = Vec<T>;
   LAMINA_INLINE V term(V d) const { return d != 0 ? V{} + 1 : V{}; }
   LAMINA_INLINE T finish(T total) const { return total; }
-  LAMINA_INLINE V slope(V, T) const { return V{}; }
+  LAMINA_INLINE V slope(V, V) const { return V{}; }
 };
 
 template <class T>
@@ -43,7 +44,7 @@ struct Norm1 : Sum<T> {
   using V = Vec<T>;
   LAMINA_INLINE V term(V d) const { return math::abs(d); }
   LAMINA_INLINE T finish(T total) const { return total; }
-  LAMINA_INLINE V slope(V d, T) const { return sign(d); }
+  LAMINA_INLINE V slope(V d, V) const { return sign(d); }
 };
 
 template <class T>
@@ -51,17 +52,18 @@ struct Norm2 : Sum<T> {
   using V = Vec<T>;
   LAMINA_INLINE V term(V d) const { return d * d; }
   LAMINA_INLINE T finish(T total) const { return scalar::sqrt(total); }
-  LAMINA_INLINE V slope(V d, T norm) const { return d / norm; }
+  LAMINA_INLINE V weight(V g, V norm) const { return g / norm; }
+  LAMINA_INLINE V slope(V d, V) const { return d; }
 };
 
 template <class T>
 struct NormMax {
   using V = Vec<T>;
   static LAMINA_INLINE V combine(V a, V b) { return maximum(a, b); }
-  static LAMINA_INLINE T combine(T a, T b) { return a > b || a != a ? a : b; }
+  LAMINA_INLINE V weight(V g, V) const { return g; }
   LAMINA_INLINE V term(V d) const { return math::abs(d); }
   LAMINA_INLINE T finish(T total) const { return total; }
-  LAMINA_INLINE V slope(V d, T norm) const { return math::abs(d) == norm ? sign(d) : V{}; }
+  LAMINA_INLINE V slope(V d, V norm) const { return math::abs(d) == norm ? sign(d) : V{}; }
 };
 
 template <class T>
@@ -74,64 +76,114 @@ struct NormP : Sum<T> {
   }
   LAMINA_INLINE V term(V d) const { return power(math::abs(d), p); }
   LAMINA_INLINE T finish(T total) const { return scalar::pow(total, 1 / p); }
-  LAMINA_INLINE V slope(V d, T norm) const { return sign(d) * power(math::abs(d) / norm, p - 1); }
+  LAMINA_INLINE V slope(V d, V norm) const { return sign(d) * power(math::abs(d) / norm, p - 1); }
 };
 
-template <class T, class Norm>
-LAMINA_INLINE T distance(const Norm& norm, const T* x, const T* y, int64_t n) {
-  constexpr int64_t L = kLanes<T>;
-  Vec<T> sums = {};
-  int64_t i = 0;
-  for (; i + L <= n; i += L) sums = Norm::combine(sums, norm.term(load(x + i) - load(y + i)));
-  if (i < n) {
-    const int rest = static_cast<int>(n - i);
-    const Vec<T> d = load_partial(x + i, rest) - load_partial(y + i, rest);
-    sums = Norm::combine(sums, norm.term(d));
+// y of one batch as (features, columns), padded to whole vectors.
+template <class T>
+struct Columns {
+  const Scratch held;
+  T* data;
+  int64_t pitch;
+
+  LAMINA_INLINE explicit Columns(const DistanceShape& s)
+      : held(static_cast<size_t>((s.columns + kLanes<T>)*s.features) * sizeof(T)),
+        data(held.as<T>()),
+        pitch((s.columns + kLanes<T> - 1) / kLanes<T> * kLanes<T>) {}
+
+  LAMINA_INLINE void fill(const DistanceShape& s, const T* y) const {
+    for (int64_t f = 0; f < s.features; ++f)
+      for (int64_t c = 0; c < pitch; ++c)
+        data[f * pitch + c] = c < s.columns ? y[c * s.features + f] : T(0);
   }
-  T total = sums[0];
-  for (int k = 1; k < L; ++k) total = Norm::combine(total, sums[k]);
-  return norm.finish(total);
+};
+
+// f(columns, batch, first row, end) in parallel.
+template <class T, class F>
+void for_rows(const DistanceShape& s, const T* y, const F& f) {
+  const int64_t work = s.columns * (s.features + 8) + 1;
+  const int64_t rows = work < kLoopGrain ? kLoopGrain / work + 1 : 1;
+  for (int64_t b = 0; b < s.batch; ++b) {
+    const Columns<T> columns(s);
+    columns.fill(s, y + b * s.columns * s.features);
+    parallel_for(s.rows, rows, [&](int64_t begin, int64_t end) { f(columns, b, begin, end); });
+  }
 }
 
-int64_t grain(const DistanceShape& s) {
-  const int64_t work = s.columns * (s.features + 8) + 1;
-  return work < kLoopGrain ? kLoopGrain / work : 1;
-}
+constexpr int kBlock = 4;  // vectors of columns at once
 
 template <class T, class Norm>
 void forward_norm(const DistanceShape& s, const Norm& norm, const T* x, const T* y, T* out) {
-  parallel_for(s.batch * s.rows, grain(s), [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      const T* others = y + r / s.rows * s.columns * s.features;
-      for (int64_t c = 0; c < s.columns; ++c)
-        out[r * s.columns + c] =
-            distance(norm, x + r * s.features, others + c * s.features, s.features);
+  constexpr int64_t L = kLanes<T>;
+  for_rows(s, y, [&](const Columns<T>& columns, int64_t b, int64_t begin, int64_t end) {
+    for (int64_t r = b * s.rows + begin; r < b * s.rows + end; ++r) {
+      const T* row = x + r * s.features;
+      T* to = out + r * s.columns;
+      for (int64_t c = 0; c < s.columns; c += kBlock * L) {
+        const int64_t left = (columns.pitch - c) / L, vectors = left < kBlock ? left : kBlock;
+        Vec<T> sums[kBlock] = {};
+        for (int64_t f = 0; f < s.features; ++f) {
+          const T* from = columns.data + f * columns.pitch + c;
+          if (vectors == kBlock) {
+#pragma GCC unroll 4
+            for (int k = 0; k < kBlock; ++k)
+              sums[k] = Norm::combine(sums[k], norm.term(row[f] - load(from + k * L)));
+          } else {
+            for (int64_t k = 0; k < vectors; ++k)
+              sums[k] = Norm::combine(sums[k], norm.term(row[f] - load(from + k * L)));
+          }
+        }
+        T totals[kBlock * L];
+        for (int k = 0; k < kBlock; ++k) store(totals + k * L, sums[k]);
+        const int64_t n = s.columns - c < kBlock * L ? s.columns - c : kBlock * L;
+        for (int64_t i = 0; i < n; ++i) to[c + i] = norm.finish(totals[i]);
+      }
     }
   });
 }
 
-template <class T, class Norm>
-void backward_norm(const DistanceShape& s, const PairStrides& strides, const Norm& norm, const T* x,
-                   const T* y, const T* out, const T* grad, T* dx) {
+// dx[f] of kCount features from f on.
+template <int kCount, class T, class Norm>
+LAMINA_INLINE void slopes(const Norm& norm, const Columns<T>& columns, const T* x, const T* norms,
+                          const T* weights, int64_t f, T* dx) {
   constexpr int64_t L = kLanes<T>;
-  const int64_t n = s.features;
-  parallel_for(s.batch * s.rows, grain(s), [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      const int64_t b = r / s.rows;
-      const T* row = x + r * n;
-      T* to = dx + r * n;
-      for (int64_t i = 0; i < n; ++i) to[i] = 0;
-      for (int64_t c = 0; c < s.columns; ++c) {
-        const int64_t pair = b * s.rows * s.columns + r % s.rows * strides.row + c * strides.column;
-        const T total = out[pair], g = grad[pair];
-        if (total == 0) continue;
-        const T* other = y + (b * s.columns + c) * n;
-        for (int64_t i = 0; i < n; i += L) {
-          const int lanes = static_cast<int>(n - i < L ? n - i : L);
-          const Vec<T> d = load_lanes(row + i, lanes) - load_lanes(other + i, lanes);
-          store_lanes(to + i, load_lanes(to + i, lanes) + norm.slope(d, total) * g, lanes);
-        }
+  Vec<T> sums[kCount] = {};
+  for (int64_t c = 0; c < columns.pitch; c += L) {
+    const Vec<T> total = load(norms + c), weight = load(weights + c);
+#pragma GCC unroll 4
+    for (int k = 0; k < kCount; ++k) {
+      const Vec<T> d = x[f + k] - load(columns.data + (f + k) * columns.pitch + c);
+      sums[k] += norm.slope(d, total) * weight;
+    }
+  }
+  for (int k = 0; k < kCount; ++k) {
+    T sum = 0;
+    for (int lane = 0; lane < L; ++lane) sum += sums[k][lane];
+    dx[f + k] = sum;
+  }
+}
+
+template <class T, class Norm>
+void backward_norm(const DistanceShape& s, const Norm& norm, const T* x, const T* y, const T* out,
+                   const T* grad, T* dx) {
+  constexpr int64_t L = kLanes<T>;
+  for_rows(s, y, [&](const Columns<T>& columns, int64_t b, int64_t begin, int64_t end) {
+    const Scratch held(static_cast<size_t>(2 * columns.pitch) * sizeof(T));
+    T *norms = held.as<T>(), *weights = norms + columns.pitch;
+    for (int64_t r = b * s.rows + begin; r < b * s.rows + end; ++r) {
+      for (int64_t c = 0; c < columns.pitch; c += L) {  // a distance of 0 has no gradient
+        const int lanes = static_cast<int>(s.columns - c < L ? s.columns - c : L);
+        const Vec<T> total = load_lanes(out + r * s.columns + c, lanes);
+        const Vec<T> g = load_lanes(grad + r * s.columns + c, lanes);
+        const Vec<T> safe = total == 0 ? Vec<T>{} + 1 : total;
+        store(norms + c, safe);
+        store(weights + c, total == 0 ? Vec<T>{} : norm.weight(g, safe));
       }
+      const T* from = x + r * s.features;
+      T* to = dx + r * s.features;
+      int64_t f = 0;
+      for (; f + 4 <= s.features; f += 4) slopes<4>(norm, columns, from, norms, weights, f, to);
+      for (; f < s.features; ++f) slopes<1>(norm, columns, from, norms, weights, f, to);
     }
   });
 }
@@ -155,12 +207,12 @@ void forward(const DistanceShape& s, const void* x, const void* y, void* out) {
   });
 }
 
-void backward(const DistanceShape& s, const PairStrides& strides, const void* x, const void* y,
-              const void* out, const void* grad, void* dx) {
+void backward(const DistanceShape& s, const void* x, const void* y, const void* out,
+              const void* grad, void* dx) {
   visit_real(s.dtype, [&](auto element) {
     using T = decltype(element);
     with_norm<T>(s.p, [&](const auto& norm) {
-      backward_norm(s, strides, norm, static_cast<const T*>(x), static_cast<const T*>(y),
+      backward_norm(s, norm, static_cast<const T*>(x), static_cast<const T*>(y),
                     static_cast<const T*>(out), static_cast<const T*>(grad), static_cast<T*>(dx));
     });
   });

@@ -3,6 +3,7 @@
 #include "kernels/distance.h"
 #include "kernels/registry.h"
 #include "ops/copy.h"
+#include "ops/shape.h"
 
 namespace lamina::ops {
 namespace {
@@ -47,11 +48,14 @@ std::pair<Array, Array> cdist_backward(const Array& grad, const Array& x, const 
   Array dx = Array::empty(x.shape(), s.dtype, x.device(), "cdist");
   Array dy = Array::empty(y.shape(), s.dtype, y.device(), "cdist");
   const auto& kernel = kernels::on<kernels::Distance>(x.device());
-  if (dx.numel() > 0)
-    kernel.backward(s, {s.columns, 1}, from.raw(), to.raw(), d.raw(), g.raw(), dx.raw());
-  const DistanceShape swapped{s.dtype, s.batch, s.columns, s.rows, s.features, s.p};
-  if (dy.numel() > 0)
-    kernel.backward(swapped, {1, s.columns}, to.raw(), from.raw(), d.raw(), g.raw(), dy.raw());
+  const auto backward = [&](const Array& a, const Array& b, const Array& grads,
+                            const Array& distances, const Array& da) {
+    if (da.numel() == 0) return;
+    kernel.backward({s.dtype, s.batch, a.size(1), b.size(1), s.features, s.p}, a.raw(), b.raw(),
+                    distances.raw(), grads.raw(), da.raw());
+  };
+  backward(from, to, g, d, dx);
+  backward(to, from, contiguous(transpose(g, 1, 2)), contiguous(transpose(d, 1, 2)), dy);
   return {dx, dy};
 }
 

@@ -1,6 +1,7 @@
 """The functions of torch.nn.functional, one file a family."""
 
 from lamina.nn.functional.activation import *  # noqa: F403
+from lamina.nn.functional.attention import *  # noqa: F403
 from lamina.nn.functional.batch_norm import *  # noqa: F403
 from lamina.nn.functional.conv import *  # noqa: F403
 from lamina.nn.functional.conv_transpose import *  # noqa: F403
@@ -22,6 +23,7 @@ from lamina.nn.functional.loss_embedding import *  # noqa: F403
 from lamina.nn.functional.loss_margin import *  # noqa: F403
 from lamina.nn.functional.loss_regression import *  # noqa: F403
 from lamina.nn.functional.lp_pool import *  # noqa: F403
+from lamina.nn.functional.multi_head_attention import *  # noqa: F403
 from lamina.nn.functional.pad import *  # noqa: F403
 from lamina.nn.functional.pool import *  # noqa: F403
 from lamina.nn.functional.rectifier import *  # noqa: F403

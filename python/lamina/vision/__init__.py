@@ -1,0 +1,3 @@
+"""What detection and segmentation need beyond layers."""
+
+from lamina.vision import ops as ops
