@@ -24,10 +24,21 @@ import lamina
 PACKAGE = "models_on_torch"
 FOLDER = Path(lamina.__path__[0]) / "models"
 READ_AS = (
+    (r"from lamina\.nn import fusion", "from harness.torch_twin import fusion"),
     (r"from lamina\.tensor import", "from torch import"),
     (r"from lamina\b", "from torch"),
     (r"import lamina$", "import torch as lamina"),
 )
+
+
+class fusion:  # noqa: N801 (stands in for a module)
+    """``lamina.nn.fusion`` for torch: one module after the other."""
+
+    @staticmethod
+    def run(modules: Sequence[Any], input: Any, residual: Any = None) -> Any:
+        for module in modules[:-1]:
+            input = module(input)
+        return modules[-1](input if residual is None else input + residual)
 
 
 def rewritten(source: str) -> str:

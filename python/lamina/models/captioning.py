@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import lamina
 from lamina import nn
+from lamina.autograd import no_grad
 from lamina.tensor import Tensor
 
 from .attention import AdditiveAttention
@@ -91,7 +92,7 @@ class CaptioningNet(nn.Module):
 
     def describe(self, images: Tensor, start: int, end: int, length: int) -> Tensor:
         """The likeliest token at each step, [N, at most length], ``end`` from where a row has ended."""
-        with lamina.no_grad():
+        with no_grad():
             annotations, state = self.encode(images)
         first = lamina.full((images.shape[0],), start, device=images.device)
         return write_greedily(

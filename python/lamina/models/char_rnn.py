@@ -6,6 +6,7 @@ from typing import Any
 
 import lamina
 from lamina import nn
+from lamina.autograd import no_grad
 from lamina.tensor import Tensor
 
 KINDS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
@@ -66,7 +67,7 @@ class CharRNN(nn.Module):
             raise ValueError(f"[CharRNN.generate] expected a positive temperature, got {temperature}")
         drawn: list[Tensor] = []
         tokens, state = start, None
-        with lamina.no_grad():
+        with no_grad():
             for _ in range(length):
                 scores, state = self(tokens, state)
                 tokens = lamina.multinomial((scores[:, -1] / temperature).softmax(-1), 1)

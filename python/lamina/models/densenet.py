@@ -11,6 +11,7 @@ from typing import Any
 import lamina
 from lamina import nn
 from lamina.nn import functional as F
+from lamina.nn import fusion
 from lamina.tensor import Tensor
 
 
@@ -29,8 +30,7 @@ class DenseLayer(nn.Module):
         self.drop_rate = drop_rate
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.conv1(self.relu1(self.norm1(x)))
-        y = self.conv2(self.relu2(self.norm2(y)))
+        y = fusion.run((self.norm1, self.relu1, self.conv1, self.norm2, self.relu2, self.conv2), x)
         return F.dropout(y, self.drop_rate, self.training) if self.drop_rate else y
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import lamina
 from lamina import nn
+from lamina.autograd import no_grad
 from lamina.nn import functional as F
 from lamina.tensor import Tensor
 
@@ -88,7 +89,7 @@ def _upsampling(channels: int, factor: int) -> nn.ConvTranspose2d:
     layer = nn.ConvTranspose2d(channels, channels, 2 * factor, stride=factor, padding=factor // 2, bias=False)
     ramp = 1 - (lamina.arange(2 * factor) - (factor - 0.5)).abs() / factor  # a triangle over the kernel
     nn.init.zeros_(layer.weight)
-    with lamina.no_grad():
+    with no_grad():
         for i in range(channels):
             layer.weight[i, i] = ramp[:, None] * ramp
     return layer

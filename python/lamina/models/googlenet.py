@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import lamina
 from lamina import nn
 from lamina.nn import functional as F
+from lamina.nn import fusion
 from lamina.tensor import Tensor
 
 
@@ -27,9 +28,10 @@ class BasicConv2d(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, bias=False, **options)
         self.bn = nn.BatchNorm2d(out_channels, eps=0.001)
+        self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.bn(self.conv(x)), inplace=True)
+        return fusion.run((self.conv, self.bn, self.relu), x)
 
 
 class Inception(nn.Module):

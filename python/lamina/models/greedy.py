@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import lamina
+from lamina.autograd import no_grad
 from lamina.tensor import Tensor
 
 
@@ -27,7 +28,7 @@ def write_greedily(
     """
     token, ended = first, first != first
     tokens: list[Tensor] = []
-    with lamina.no_grad():
+    with no_grad():
         while len(tokens) < length and not ended.all():
             scores, state = step(token, state)
             token = scores.argmax(1).masked_fill(ended, end)

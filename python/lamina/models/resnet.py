@@ -91,11 +91,9 @@ class Bottleneck(nn.Module):
         self.downsample = _shortcut(in_channels, out_channels, stride, norm_layer)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.relu(self.bn1(self.conv1(x)))
-        y = self.relu(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
-        y += x if self.downsample is None else self.downsample(x)
-        return self.relu(y)
+        y = fusion.run((self.conv1, self.bn1, self.relu, self.conv2, self.bn2, self.relu), x)
+        shortcut = x if self.downsample is None else self.downsample(x)
+        return fusion.run((self.conv3, self.bn3, self.relu), y, residual=shortcut)
 
 
 class ResNet(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import lamina
 from lamina import nn
+from lamina.autograd import no_grad
 from lamina.tensor import Tensor
 
 from .attention import AdditiveAttention
@@ -90,7 +91,7 @@ class Seq2Seq(nn.Module):
 
     def translate(self, source: Tensor, start: int, end: int, length: int) -> Tensor:
         """The likeliest token at each step, [N, at most length], ``end`` from where a row has ended."""
-        with lamina.no_grad():
+        with no_grad():
             annotations, mask, state = self.encode(source)
         first = lamina.full_like(source[:, 0], start)
         return write_greedily(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lamina
 from lamina import nn
+from lamina.autograd import no_grad
 from lamina.nn import functional as F
 from lamina.tensor import Tensor
 
@@ -29,7 +30,7 @@ class SpatialTransformer(nn.Module):
         self.fc_loc = nn.Sequential(nn.Linear(features, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, 6))
         last = self.fc_loc[2]
         nn.init.zeros_(last.weight)
-        with lamina.no_grad():
+        with no_grad():
             last.bias.copy_(lamina.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0]))
 
     def theta(self, x: Tensor) -> Tensor:

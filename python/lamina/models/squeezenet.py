@@ -8,6 +8,7 @@ from typing import Any
 
 import lamina
 from lamina import nn
+from lamina.nn import fusion
 from lamina.tensor import Tensor
 
 
@@ -24,9 +25,9 @@ class Fire(nn.Module):
         self.expand3x3_activation = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.squeeze_activation(self.squeeze(x))
-        ones = self.expand1x1_activation(self.expand1x1(x))
-        threes = self.expand3x3_activation(self.expand3x3(x))
+        x = fusion.run((self.squeeze, self.squeeze_activation), x)
+        ones = fusion.run((self.expand1x1, self.expand1x1_activation), x)
+        threes = fusion.run((self.expand3x3, self.expand3x3_activation), x)
         return lamina.cat([ones, threes], 1)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import lamina
 from lamina import nn
 from lamina.nn import functional as F
+from lamina.nn import fusion
 from lamina.tensor import Tensor
 
 from ..resnet import ResNet
@@ -49,7 +50,7 @@ class ResNetBody(nn.Module):
         self.layer3, self.layer4 = resnet.layer3, resnet.layer4
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.maxpool(fusion.run((self.conv1, self.bn1, self.relu), x))
         maps: list[Tensor] = []
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             x = stage(x)

@@ -110,10 +110,10 @@ class RegionProposalNetwork(nn.Module):
     def _propose(self, scores: Tensor, boxes: Tensor, counts: Sequence[int], size: tuple[int, int]) -> Tensor:
         """The best boxes of an image that do not overlap; levels do not suppress each other."""
         chosen, levels, first = [], [], 0
-        for level, count in enumerate(counts):
+        for i, count in enumerate(counts):
             best = scores[first : first + count].topk(min(count, self.pre_nms_top_n[not self.training]))[1]
             chosen.append(best + first)
-            levels.append(lamina.full_like(best, level))
+            levels.append(lamina.full_like(best, i))
             first += count
         index, level = lamina.cat(chosen), lamina.cat(levels)
         boxes = ops.clip_boxes_to_image(boxes[index], size)

@@ -2,7 +2,6 @@
 
 from lamina.nn.modules.activation import *  # noqa: F403
 from lamina.nn.modules.attention import *  # noqa: F403
-from lamina.nn.modules.batchnorm import *  # noqa: F403
 from lamina.nn.modules.batch_norm import *  # noqa: F403
 from lamina.nn.modules.container import *  # noqa: F403
 from lamina.nn.modules.conv import *  # noqa: F403
@@ -30,7 +29,7 @@ from lamina.nn.modules.rnn import *  # noqa: F403
 from lamina.nn.modules.shrink import *  # noqa: F403
 from lamina.nn.modules.shuffle import *  # noqa: F403
 from lamina.nn.modules.softmax import *  # noqa: F403
+from lamina.nn.modules.transformer import *  # noqa: F403
 from lamina.nn.modules.unfold import *  # noqa: F403
 from lamina.nn.modules.unpool import *  # noqa: F403
 from lamina.nn.modules.upsampling import *  # noqa: F403
-from lamina.nn.modules.transformer import *  # noqa: F403
