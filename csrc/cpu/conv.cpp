@@ -20,6 +20,8 @@ const ConvRoutines& routines(ConvAlgorithm algorithm) {
       return depthwise_conv;
     case ConvAlgorithm::winograd:
       return winograd_conv;
+    case ConvAlgorithm::small:
+      return small_conv;
     default:
       return implicit_conv;
   }
@@ -28,8 +30,8 @@ const ConvRoutines& routines(ConvAlgorithm algorithm) {
 const ConvRoutines& choose(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s,
                            DType dtype) {
   if (algorithm != ConvAlgorithm::automatic) return routines(algorithm);
-  constexpr ConvAlgorithm kPreferred[] = {ConvAlgorithm::depthwise, ConvAlgorithm::winograd,
-                                          ConvAlgorithm::implicit};
+  constexpr ConvAlgorithm kPreferred[] = {ConvAlgorithm::depthwise, ConvAlgorithm::small,
+                                          ConvAlgorithm::winograd, ConvAlgorithm::implicit};
   for (ConvAlgorithm a : kPreferred)
     if (routines(a).offers(pass, s, dtype) && routines(a).pays(pass, s, dtype)) return routines(a);
   return reference_conv;

@@ -18,6 +18,6 @@ struct ConvRoutines {
                 const kernels::ConvTensor& dy, void* dw);
 };
 
-extern const ConvRoutines reference_conv, implicit_conv, depthwise_conv, winograd_conv;
+extern const ConvRoutines reference_conv, implicit_conv, depthwise_conv, winograd_conv, small_conv;
 
 }  // namespace lamina::cpu::LAMINA_ISA

@@ -32,7 +32,7 @@ struct ConvTensor {
   int64_t stride[2 + kConvDims];
 };
 
-enum class ConvAlgorithm { automatic, reference, implicit, depthwise, winograd };
+enum class ConvAlgorithm { automatic, reference, implicit, depthwise, winograd, small };
 enum class ConvPass { fprop, dgrad, wgrad };
 
 struct Conv {
