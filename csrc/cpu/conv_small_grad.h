@@ -3,8 +3,8 @@
 //   dw[k, c, t] = sum over n, o of dy[n, k, o] * x[n, c, o + t]
 //
 // Register tile: K output channels by P taps (of all input channels), each with a vector of partial
-// sums over the positions of a box: K + P loads for K * P multiply-adds.  Both operands of a box
-// are copied plane by plane into L1, dy with zeros up to whole vectors.  Each part of the boxes,
+// sums over the positions of a box: K + P loads for K * P multiply-adds.  A box of x is copied plane
+// by plane into L1; dy is read where it lies if its rows are whole.  Each part of the boxes,
 // cut by the problem alone, has sums of its own; at the end they are added in order, then lane by
 // lane.
 #pragma once
@@ -19,8 +19,9 @@ inline constexpr int64_t kMaxSmallParts = 32;
 
 struct SmallGradBox {
   const int64_t* row;  // offsets in packed x of the box's rows of positions
+  const int64_t* dy_row;
   int64_t rows, width;
-  int64_t dy_row, dy_channel;
+  int64_t dy_channel;
 };
 
 // sum[k][t] += dy[k] * x[t] over all positions, lane by lane.
@@ -34,15 +35,19 @@ __attribute__((noinline)) void small_grad_tile(const SmallGradBox& box, const T*
   const T* x[P];
   LAMINA_UNROLL
   for (int p = 0; p < P; ++p) x[p] = taps[p];
-  const int64_t whole = box.width / n * n;
-  const int tail = static_cast<int>(box.width - whole);
-  const auto inside = first_lanes<T>(tail);
-  for (int64_t r = 0; r < box.rows; ++r, dy += box.dy_row) {
+  const int64_t whole = box.width / n * n, tail = box.width - whole;
+  // The last vector ends with the row; the lanes that the one before it had count as zeros, in both
+  // operands: a product with an infinity would not vanish.
+  const int64_t last = box.width < n ? 0 : box.width - n;
+  const auto mask = box.width < n ? first_lanes<T>(static_cast<int>(tail))
+                                  : ~first_lanes<T>(static_cast<int>(n - tail));
+  for (int64_t r = 0; r < box.rows; ++r) {
     const int64_t at = box.row[r];
+    const T* grad = dy + box.dy_row[r];
     for (int64_t o = 0; o < whole; o += n) {
       Vec<T> g[K];
       LAMINA_UNROLL
-      for (int k = 0; k < K; ++k) g[k] = load(dy + k * box.dy_channel + o);
+      for (int k = 0; k < K; ++k) g[k] = load(grad + k * box.dy_channel + o);
       LAMINA_UNROLL
       for (int p = 0; p < P; ++p) {
         const Vec<T> a = load(x[p] + at + o);
@@ -51,13 +56,13 @@ __attribute__((noinline)) void small_grad_tile(const SmallGradBox& box, const T*
       }
     }
     if (tail == 0) continue;
-    Vec<T> g[K];  // zero beyond the row
+    Vec<T> g[K];
     LAMINA_UNROLL
-    for (int k = 0; k < K; ++k) g[k] = load(dy + k * box.dy_channel + whole);
+    for (int k = 0; k < K; ++k)
+      g[k] = select(mask, load(grad + k * box.dy_channel + last), Vec<T>{});
     LAMINA_UNROLL
     for (int p = 0; p < P; ++p) {
-      // No product with what lies beyond: it could be infinite.
-      const Vec<T> a = select(inside, load(x[p] + at + whole), Vec<T>{});
+      const Vec<T> a = select(mask, load(x[p] + at + last), Vec<T>{});
       LAMINA_UNROLL
       for (int k = 0; k < K; ++k) sum[k][p] += g[k] * a;
     }
@@ -120,34 +125,40 @@ void SmallGrad<T>::run(int64_t part) const {
   const Box most{{}, {cut.box[0], cut.box[1], cut.box[2], cut.box[3]}};
   const int64_t x_elements =
       cut.box[0] * planar_box(input_box(sum, most, x, {1, 1, 1}), sum.c, sum.step[2]).image + n;
-  const int64_t dy_elements = cut.positions() / cut.box[3] * ceil_div(cut.box[3], n) * n * sum.k;
+  const bool in_place = sum.y_stride[4] == 1 && cut.count[3] == 1 && sum.grid[2] >= n;
+  const int64_t box_rows = cut.box[1] * cut.box[2];  // of an image
+  const int64_t dy_elements = in_place ? 0 : box_rows * cut.box[3] * sum.k + n;
   Scratch scratch((x_elements + dy_elements) * sizeof(T));
-  Scratch offsets((cut.positions() / cut.box[3] + taps) * sizeof(int64_t));
-  T* packed_dy = scratch.as<T>();
-  T* packed_x = packed_dy + dy_elements;
+  Scratch offsets((2 * box_rows + taps) * sizeof(int64_t));
+  T* packed_x = scratch.as<T>();
+  T* packed_dy = packed_x + x_elements;
   int64_t* tap = offsets.as<int64_t>();
   int64_t* row = tap + taps;
+  int64_t* dy_row = row + box_rows;
   T* part_sums = sums + part * groups * group_elements;
   fill_zero(part_sums, groups * group_elements);
 
   for (int64_t b = cut.boxes() * part / parts; b < cut.boxes() * (part + 1) / parts; ++b) {
     const Box box = cut.at(b);
     const ImageBox<T> image = input_box(sum, box, x, {1, 1, 1});
-    ImageBox<T> grads = output_box(sum, box, dy, {1, 1, 1});
-    grads.size[2] = ceil_div(grads.size[2], n) * n;
-    const PlanarBox p = planar_box(image, sum.c, sum.step[2]), g = planar_box(grads, sum.k, 1);
+    const PlanarBox p = planar_box(image, sum.c, sum.step[2]);
     pack_planar(image, sum.c, p, packed_x);
     planar_taps(sum, p, tap);
     for (int64_t i = 0; i < box.size[0]; ++i) {
-      // An image's dy is packed on its own: its rows follow each other in every channel.
-      ImageBox<T> one = grads;
-      one.n_begin += i;
-      one.n = 1;
-      pack_planar(one, sum.k, g, packed_dy);
-      SmallGradBox rows{row, 0, box.size[3], g.row, g.channel};
+      ImageBox<T> grads = output_box(sum, box, dy, {1, 1, 1});
+      grads.n_begin += i;
+      grads.n = 1;
+      const PlanarBox g = planar_box(grads, sum.k, 1);
+      if (!in_place) pack_planar(grads, sum.k, g, packed_dy);
+      const T* from = in_place ? dy + grads.n_begin * sum.y_stride[0] : packed_dy;
+      SmallGradBox rows{row, dy_row, 0, box.size[3], in_place ? sum.y_stride[1] : g.channel};
       for (int64_t d = 0; d < box.size[1]; ++d)
-        for (int64_t h = 0; h < box.size[2]; ++h)
-          row[rows.rows++] = i * p.image + d * sum.step[0] * p.plane + h * sum.step[1] * p.row;
+        for (int64_t h = 0; h < box.size[2]; ++h) {
+          row[rows.rows] = i * p.image + d * sum.step[0] * p.plane + h * sum.step[1] * p.row;
+          dy_row[rows.rows++] = in_place ? (box.begin[1] + d) * sum.y_stride[2] +
+                                               (box.begin[2] + h) * sum.y_stride[3]
+                                         : d * g.plane + h * g.row;
+        }
       for (int64_t group = 0; group < groups; ++group) {
         const SmallGradTile<T>& tile = kSmallGradTiles<T>[outputs(group) - 1];
         T* to = part_sums + group * group_elements;
@@ -155,7 +166,7 @@ void SmallGrad<T>::run(int64_t part) const {
           const T* in[kMaxSmallPlaces];
           for (int j = 0; j < tile.taps; ++j)
             in[j] = packed_x + tap[t + j < taps ? t + j : taps - 1];
-          tile.run(rows, in, packed_dy + first_output(group) * g.channel, to);
+          tile.run(rows, in, from + first_output(group) * rows.dy_channel, to);
         }
       }
     }

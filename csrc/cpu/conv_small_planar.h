@@ -39,13 +39,26 @@ LAMINA_INLINE PlanarBox planar_box(const ImageBox<T>& box, int64_t channels, int
   return p;
 }
 
+// Rows of some 10 to 200 elements: the last vector overlaps the one before rather than going
+// element by element.
+template <class T>
+LAMINA_INLINE void copy_row(T* to, const T* from, int64_t count) {
+  constexpr int n = kLanes<T>;
+  if (count < n) {
+    for (int64_t i = 0; i < count; ++i) to[i] = from[i];
+    return;
+  }
+  for (int64_t i = 0; i + n < count; i += n) store(to + i, load(from + i));
+  store(to + count - n, load(from + count - n));
+}
+
 // A row of the box, whose pixels [left, right) lie inside x.
 template <class T>
 LAMINA_INLINE void pack_planar_row(const PlanarBox& p, int64_t left, int64_t right, const T* from,
                                    int64_t stride, T* to) {
   if (p.phases == 1 && stride == 1) {
     fill_zero(to, left);
-    copy_elements(to + left, from, right - left);
+    copy_row(to + left, from, right - left);
     fill_zero(to + right, p.phase - right);
     return;
   }
