@@ -25,15 +25,17 @@ const ConvRoutines& routines(ConvAlgorithm algorithm) {
       return fft_conv;
     case ConvAlgorithm::phases:
       return phases_conv;
+    case ConvAlgorithm::small:
+      return small_conv;
     default:
       return implicit_conv;
   }
 }
 
 ConvAlgorithm choice(ConvPass pass, const ConvShape& s, DType dtype) {
-  constexpr ConvAlgorithm kPreferred[] = {ConvAlgorithm::fft, ConvAlgorithm::depthwise,
-                                          ConvAlgorithm::winograd, ConvAlgorithm::phases,
-                                          ConvAlgorithm::implicit};
+  constexpr ConvAlgorithm kPreferred[] = {ConvAlgorithm::fft,    ConvAlgorithm::depthwise,
+                                          ConvAlgorithm::small,  ConvAlgorithm::winograd,
+                                          ConvAlgorithm::phases, ConvAlgorithm::implicit};
   for (ConvAlgorithm a : kPreferred)
     if (routines(a).offers(pass, s, dtype) && routines(a).pays(pass, s, dtype)) return a;
   return ConvAlgorithm::reference;

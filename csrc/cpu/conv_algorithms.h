@@ -19,6 +19,6 @@ struct ConvRoutines {
 };
 
 extern const ConvRoutines reference_conv, implicit_conv, depthwise_conv, winograd_conv, fft_conv,
-    phases_conv;
+    phases_conv, small_conv;
 
 }  // namespace lamina::cpu::LAMINA_ISA

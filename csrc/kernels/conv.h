@@ -39,7 +39,7 @@ struct ConvEpilogue {
   bool relu;
 };
 
-enum class ConvAlgorithm { automatic, reference, implicit, depthwise, winograd, fft, phases };
+enum class ConvAlgorithm { automatic, reference, implicit, depthwise, winograd, fft, phases, small };
 enum class ConvPass { fprop, dgrad, wgrad };
 
 struct Conv {

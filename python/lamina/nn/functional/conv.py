@@ -13,7 +13,7 @@ from lamina.tensor import Tensor
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_algorithm"]
 
 # In the order of kernels::ConvAlgorithm.
-ALGORITHMS = ("automatic", "reference", "implicit", "depthwise", "winograd", "fft", "phases")
+ALGORITHMS = ("automatic", "reference", "implicit", "depthwise", "winograd", "fft", "phases", "small")
 
 # (stride, padding before, padding after, dilation, groups, algorithm), as the bindings take it
 Geometry = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...], int, int]
@@ -33,7 +33,7 @@ class conv_algorithm:  # noqa: N801 (a context manager, used like a function)
         name: ``"automatic"`` (by shape: the default), ``"implicit"`` (implicit matrix multiply),
             ``"depthwise"``, ``"winograd"`` (3x3 kernels with stride 1 in float32: 2 to 2.5 times as fast, rounding
             errors four times as large), ``"phases"`` (4x4 kernels with stride 2 in float32, by their four 2x2 phases),
-            or ``"reference"`` (plain loops, slow).
+            ``"fft"`` (large kernels), ``"small"`` (few channels), or ``"reference"`` (plain loops, slow).
 
     Raises:
         ValueError: if there is no such algorithm; the convolution raises where it can't do the shape.

@@ -1,0 +1,95 @@
+// Convolutions with few channels, where vectors of 16 output channels would be mostly empty.
+//
+// Few outputs from many inputs (the input gradient of a stem): conv_small_dot.h.  Few of both
+// (LeNet's first layers): conv_small_planar.h and, for the weight gradient, conv_small_grad.h.
+#include "cpu/conv_algorithms.h"
+#include "cpu/conv_epilogue.h"
+#include "cpu/conv_small_dot.h"
+#include "cpu/conv_small_grad.h"
+#include "cpu/conv_small_planar.h"
+
+namespace lamina::cpu::LAMINA_ISA {
+namespace {
+
+using kernels::ConvPass;
+
+// The share of a vector's lanes that `count` items along it fill.
+template <class T>
+double filled(int64_t count) {
+  return static_cast<double>(count) / static_cast<double>(ceil_div(count, kLanes<T>) * kLanes<T>);
+}
+
+bool offers(ConvPass, const ConvShape& s, DType) { return s.groups == 1 && boxes_fit(s); }
+
+// Whether many inputs make few outputs: then vectors run over the inputs, else over the width.
+template <class T>
+bool takes_dot(int64_t inputs, int64_t outputs, int64_t width) {
+  return outputs <= kMaxDotOutputs && inputs > kLanes<T> / 2 &&
+         filled<T>(inputs) > 0.75 * filled<T>(width);
+}
+
+template <class T>
+bool pays_for(ConvPass pass, const ConvShape& s) {
+  const int64_t inputs = pass == ConvPass::dgrad ? s.k : s.c, outputs = s.c + s.k - inputs;
+  const int64_t width = pass == ConvPass::dgrad ? ceil_div(s.in[2], s.stride[2]) : s.out[2];
+  const double dense = filled<T>(outputs);  // the implicit matrix product's vectors
+  if (pass == ConvPass::wgrad) return s.c < kLanes<T> && 0.9 * filled<T>(width) > dense;
+  if (takes_dot<T>(inputs, outputs, width)) return 0.9 * filled<T>(inputs) > dense;
+  return inputs < kLanes<T> && 0.9 * filled<T>(width) > dense;
+}
+
+bool pays(ConvPass pass, const ConvShape& s, DType dtype) {
+  bool result = false;
+  visit_real(dtype, [&](auto of) { result = pays_for<decltype(of)>(pass, s); });
+  return result;
+}
+
+template <class T>
+void run_sums(const TapSum* sums, int64_t count, const ConvShape& s, const T* w, int64_t stride_k,
+              int64_t stride_c, const T* x, const T* bias, T* y) {
+  if (takes_dot<T>(sums[0].c, sums[0].k, sums[0].grid[2]))
+    return run_dot_sums(sums, count, s, w, stride_k, stride_c, x, bias, y);
+  for (int64_t i = 0; i < count; ++i) run_planar_sum(sums[i], s, w, stride_k, stride_c, x, bias, y);
+}
+
+int64_t kernel_taps(const ConvShape& s) { return s.kernel[0] * s.kernel[1] * s.kernel[2]; }
+
+void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
+           const kernels::ConvEpilogue& epilogue, const ConvTensor& y) {
+  visit_real(dtype, [&](auto of) {
+    using T = decltype(of);
+    const TapSum sum = fprop_sum(s, x, y);
+    const int64_t taps = kernel_taps(s);
+    run_sums(&sum, 1, s, static_cast<const T*>(w), sum.c * taps, taps,
+             static_cast<const T*>(x.data), static_cast<const T*>(epilogue.bias),
+             static_cast<T*>(y.data));
+    apply_epilogue(s, Epilogue<T>(epilogue, y.data), y);
+  });
+}
+
+void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w, const void* bias,
+           const ConvTensor& dx) {
+  visit_real(dtype, [&](auto of) {
+    using T = decltype(of);
+    const int64_t taps = kernel_taps(s), count = residues(s);
+    Scratch sums(count * sizeof(TapSum));
+    TapSum* sum = sums.as<TapSum>();
+    for (int64_t i = 0; i < count; ++i) sum[i] = dgrad_sum(s, dy, dx, i);
+    run_sums(sum, count, s, static_cast<const T*>(w), taps, sum[0].k * taps,
+             static_cast<const T*>(dy.data), static_cast<const T*>(bias), static_cast<T*>(dx.data));
+  });
+}
+
+void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTensor& dy, void* dw) {
+  visit_real(dtype, [&](auto of) {
+    using T = decltype(of);
+    small_wgrad(fprop_sum(s, x, dy), static_cast<const T*>(x.data), static_cast<const T*>(dy.data),
+                static_cast<T*>(dw));
+  });
+}
+
+}  // namespace
+
+constinit const ConvRoutines small_conv{&offers, &pays, &fprop, &dgrad, &wgrad};
+
+}  // namespace lamina::cpu::LAMINA_ISA
