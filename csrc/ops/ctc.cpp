@@ -58,6 +58,8 @@ Prepared prepare(const CtcArguments& a) {
                    name(x.dtype()));
   check<TypeError>(!is_floating(a.targets.dtype()) && a.targets.dtype() != DType::boolean,
                    "[ctc_loss] expected integer targets, got ", name(a.targets.dtype()));
+  check(x.device() == a.targets.device(), "[ctc_loss] expected targets on ", name(x.device()),
+        ", got ", name(a.targets.device()));
   check(x.rank() == 3,
         "[ctc_loss] expected log-probabilities of shape (steps, batch, classes), got ", x.shape());
   const int64_t batch = x.size(1), classes = x.size(2);
@@ -79,7 +81,7 @@ Prepared prepare(const CtcArguments& a) {
               p.offsets.data(),
               a.input_lengths.data(),
               a.target_lengths.data()};
-  check_labels(p, a.target_lengths);
+  if (x.device().type == DeviceType::cpu) check_labels(p, a.target_lengths);
   return p;
 }
 

@@ -26,6 +26,8 @@ Prepared prepare(const char* op, const Array& input, const Array& targets, int64
                    "] expected float32 or float64 scores, got ", name(input.dtype()));
   check<TypeError>(!is_floating(targets.dtype()) && targets.dtype() != DType::boolean, "[", op,
                    "] expected integer targets, got ", name(targets.dtype()));
+  check(input.device() == targets.device(), "[", op, "] expected targets on ", name(input.device()),
+        ", got ", name(targets.device()));
   check(input.rank() == 2 && input.size(1) > 0, "[", op,
         "] expected scores of shape (rows, classes), got ", input.shape());
   Prepared p{contiguous(input),
@@ -46,6 +48,8 @@ Prepared prepare_multi(const Array& input, const Array& targets, const MultiMarg
   check(targets.shape() == Dims{input.size(0)}, "[multi_margin_loss] expected targets of shape ",
         Dims{input.size(0)}, ", got ", targets.shape());
   if (o.weight) {
+    check(o.weight->device() == input.device(), "[multi_margin_loss] expected weights on ",
+          name(input.device()), ", got ", name(o.weight->device()));
     check(o.weight->shape() == Dims{input.size(1)} && o.weight->dtype() == input.dtype(),
           "[multi_margin_loss] expected ", input.size(1), " weights of ", name(input.dtype()),
           ", got shape ", o.weight->shape(), " of ", name(o.weight->dtype()));
