@@ -114,6 +114,16 @@ UPSAMPLES = [
 ]
 
 
+def test_old_names_of_upsampling(torch):
+    (values,) = arrays(X2)
+    x = lamina.from_numpy(values)
+    for name in ("upsample_nearest", "upsample_bilinear"):
+        want = getattr(torch.nn.functional, name)(torch.from_numpy(values), scale_factor=2).numpy()
+        got = getattr(nn.functional, name)(x, scale_factor=2).numpy()
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+    assert lamina.equal(nn.functional.upsample(x, 4), nn.functional.interpolate(x, 4))
+
+
 @pytest.mark.parametrize("name, arguments, shape", UPSAMPLES)
 def test_upsampling_is_torchs(name, arguments, shape, torch):
     compare(name, arguments, arrays(shape), torch)

@@ -14,14 +14,7 @@ namespace {
 
 using kernels::PadDim;
 
-// One dimension: cropped first, then bordered.
-struct Sides {
-  int64_t in, crop, inner, before, out;  // the input shows its [crop, crop + inner)
-
-  bool plain() const { return inner == in && out == in; }
-};
-
-// What position i of the bordered dimension, counted from the inside's first, shows of the inside.
+// What position i shows of n elements, of which the first is at 0.
 int64_t shown(int64_t i, int64_t n, PadMode mode) {
   if (i >= 0 && i < n) return i;
   switch (mode) {
@@ -36,6 +29,19 @@ int64_t shown(int64_t i, int64_t n, PadMode mode) {
   }
 }
 
+// One dimension, cropped or bordered at either end.
+struct Sides {
+  int64_t in, crop, inner, before, out;  // the input shows its [crop, crop + inner)
+
+  // The position in the input that output o shows, -1 for the constant.  A border repeats what has
+  // been cropped away, too, as in torch; but what goes in circles is the rest.
+  int64_t shows(int64_t o, PadMode mode) const {
+    if (mode == PadMode::circular) return crop + shown(o - before, inner, mode);
+    return shown(o - before + crop, in, mode);
+  }
+  bool plain() const { return inner == in && out == in; }
+};
+
 Sides sides(int64_t size, int64_t before, int64_t after, PadMode mode, int d) {
   const int64_t b = std::max<int64_t>(before, 0), a = std::max<int64_t>(after, 0);
   int64_t inner = size;
@@ -44,13 +50,13 @@ Sides sides(int64_t size, int64_t before, int64_t after, PadMode mode, int d) {
   check(!bad, "[pad] cropping ", b - before, " and ", a - after, " leaves nothing of dimension ", d,
         " of size ", size);
   const int64_t most = std::max(b, a);
-  check(mode != PadMode::reflect || most == 0 || most < inner,
-        "[pad] reflect needs padding smaller than dimension ", d, " of size ", inner, ", got ",
+  check(mode != PadMode::reflect || most == 0 || most < size,
+        "[pad] reflect needs padding smaller than dimension ", d, " of size ", size, ", got ",
         most);
   check(mode != PadMode::circular || most == 0 || most <= inner,
         "[pad] circular needs padding of at most dimension ", d, " of size ", inner, ", got ",
         most);
-  check(mode != PadMode::replicate || most == 0 || inner > 0,
+  check(mode != PadMode::replicate || most == 0 || size > 0,
         "[pad] replicate needs a nonempty dimension ", d);
   int64_t out = inner;
   bad = __builtin_add_overflow(out, b, &out) || __builtin_add_overflow(out, a, &out);
@@ -80,9 +86,9 @@ struct Tables {
 
   Tables(const Sides& s, PadMode mode) : first(s.in + 1) {
     for (int64_t o = 0; o < s.out; ++o) {
-      const int64_t i = shown(o - s.before, s.inner, mode);
-      source.push_back(i < 0 ? -1 : i + s.crop);
-      if (i >= 0) ++first[source.back() + 1];
+      source.push_back(s.shows(o, mode));
+      const int64_t i = source.back();
+      if (i >= 0) ++first[i + 1];
     }
     std::partial_sum(first.begin(), first.end(), first.begin());
     images.resize(first.back());

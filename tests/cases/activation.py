@@ -175,7 +175,10 @@ CASES = [
         ],
         lambda x, w: np.where(x > 0, x, x * w.reshape([-1 if d == 1 else 1 for d in range(x.ndim)])),
         "nn.functional.prelu",
-        errors=[bad(ValueError, r"\[prelu\] expected 1 or 3 slopes, got 2", Input((2, 3)), Input((2,)))],
+        errors=[
+            bad(ValueError, r"\[prelu\] expected 1 or 3 slopes, got 2", Input((2, 3)), Input((2,))),
+            bad(ValueError, r"\[prelu\] expected slopes of at most 1 dim", Input((2, 3)), Input((1, 3))),
+        ],
     ),
     Case(
         "activation.glu",

@@ -19,7 +19,7 @@ def cdist(x, y, p=2.0, mode=None):
 
 
 def cosine(x, y, dim=1, eps=1e-8):
-    x, y = np.broadcast_arrays(x, y)
+    x, y = (np.atleast_1d(v) for v in np.broadcast_arrays(x, y))
     lengths = [np.maximum(np.linalg.norm(v, 2, dim), eps) for v in (x, y)]
     return (x * y).sum(dim) / lengths[0] / lengths[1]
 
@@ -115,6 +115,7 @@ CASES = [
             sample(Input((4, 5)), Input((4, 5))),
             sample(Input((4, 5, 2)), Input((1, 5, 1)), -2),
             sample(Input((3, 1)), Input((3, 4)), 0, 0.5),
+            sample(Input(()), Input(()), 0),
         ],
         cosine,
         "nn.functional.cosine_similarity",

@@ -71,6 +71,16 @@ CASES = [
             "circular": [bad(ValueError, "at most dimension 3 of size 5, got 6", X, (0, 6), "circular")],
         }.items()
     ),
+    # A border shows what was cropped away.
+    Case(
+        "pad.replicate_beyond_a_crop",
+        F.pad,
+        [sample(X, (-5, 5, 0, 0), "replicate"), sample(X, (0, 0, 2, -4), "replicate")],
+        lambda x, sizes, mode: (
+            np.repeat(x[..., -1:], 5, -1) if sizes[0] == -5 else np.repeat(x[:, :, :1], 2, 2)
+        ),
+        "nn.functional.pad",
+    ),
     # torch takes these modes for the last dimensions of some ranks only.
     Case(
         "pad.any_rank",

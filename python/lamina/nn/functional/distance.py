@@ -62,6 +62,8 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         raise TypeError(f"[cosine_similarity] expected floating dtypes, got {x1.dtype} and {x2.dtype}")
     shape = broadcast_shapes(x1.shape, x2.shape)
     x1, x2 = expand(x1, shape), expand(x2, shape)
+    if x1.ndim == 0:
+        x1, x2 = x1.unsqueeze(0), x2.unsqueeze(0)
     scale = norm(x1, 2, dim, keepdim=True).clamp(min=eps), norm(x2, 2, dim, keepdim=True).clamp(min=eps)
     return (x1 / scale[0] * (x2 / scale[1])).sum(dim)
 

@@ -10,7 +10,7 @@ from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
 from lamina.tensor import Tensor
 
-__all__ = ["interpolate", "upsample"]
+__all__ = ["interpolate", "upsample", "upsample_bilinear", "upsample_nearest"]
 
 _MODES = {
     "nearest": _C.Interpolation.nearest,
@@ -130,3 +130,21 @@ def upsample(
 ) -> Tensor:
     """:func:`interpolate` under its old name."""
     return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(
+    input: Tensor,
+    size: int | Sequence[int] | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+) -> Tensor:
+    """:func:`interpolate` to the nearest element."""
+    return interpolate(input, size, scale_factor, "nearest")
+
+
+def upsample_bilinear(
+    input: Tensor,
+    size: int | Sequence[int] | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+) -> Tensor:
+    """Bilinear :func:`interpolate` with aligned corners."""
+    return interpolate(input, size, scale_factor, "bilinear", True)

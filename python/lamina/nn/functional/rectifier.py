@@ -303,6 +303,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         tensor([[-0.2500,  2.0000]])
     """
     n, channels = weight.numel(), input.shape[1] if input.ndim > 1 else 1
+    if weight.ndim > 1:
+        raise ValueError(f"[prelu] expected slopes of at most 1 dimension, got shape {tuple(weight.shape)}")
     if n not in (1, channels):
         raise ValueError(f"[prelu] expected 1 or {channels} slopes, got {n}")
     slopes = weight.reshape([n if d == 1 else 1 for d in range(input.ndim)]) if n > 1 else weight.reshape([])
