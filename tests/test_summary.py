@@ -29,6 +29,14 @@ def test_work_of_each_kind():
     assert linear.multiply_adds == 2 * 24 * 5 and linear.memory == 2 * 5 * 4
 
 
+def test_work_of_transposed_and_recurrent_layers():
+    (up,) = lamina.summary(nn.ConvTranspose2d(4, 6, 2, stride=2, groups=2), (1, 4, 3, 3)).layers
+    assert up.multiply_adds == 4 * 9 * (3 * 4) and up.outputs == ((1, 6, 6, 6),)
+    (lstm,) = lamina.summary(nn.LSTM(3, 5, num_layers=2, bidirectional=True), (7, 2, 3)).layers
+    assert lstm.outputs == ((7, 2, 10), (4, 2, 5), (4, 2, 5))
+    assert lstm.multiply_adds == 7 * 2 * 2 * 20 * ((3 + 5) + (10 + 5))
+
+
 def test_shared_layers_and_own_parameters_count_once():
     class Net(nn.Module):
         def __init__(self):
