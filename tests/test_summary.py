@@ -79,6 +79,16 @@ def test_takes_tensors_and_prints_a_table():
     assert total.split() == ["total", "38", "18", "60", "B"]
 
 
+def test_takes_lists_of_tensors():
+    table = lamina.summary(nn.Sequential(Sum(), nn.Linear(3, 2)), [lamina.ones(4, 3), lamina.ones(4, 3)])
+    assert [layer.outputs for layer in table.layers] == [((4, 3),), ((4, 2),)]
+
+
+class Sum(nn.Module):
+    def forward(self, tensors):
+        return sum(tensors)
+
+
 def test_bad_input():
     with pytest.raises(TypeError, match=r"\[summary\] expected a module, got int"):
         lamina.summary(3, (1, 2))
