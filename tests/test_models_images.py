@@ -151,7 +151,7 @@ def test_glimpses_beyond_the_border_are_zeros():
 
 
 def test_reinforce_moves_glimpses_to_where_the_class_is():
-    """The right edge tells the class, and a first glimpse in the middle does not see it: the second has to be chosen."""
+    """The right edge tells the class; a first glimpse in the middle does not see it, so the second has to be chosen."""
     lamina.manual_seed(0)
     model = models.RecurrentGlimpseModel(1, 2, num_glimpses=2, size=4, hidden=32, std=0.4)
     optimizer = lamina.optim.Adam(model.parameters(), 1e-2)
