@@ -26,6 +26,7 @@ class Full(NamedTuple):
 # by hand from the paper's table.
 FULL = {
     "alexnet": Full(61_100_840, {"features.10.weight": (256, 256, 3, 3), "classifier.6.bias": (1000,)}),
+    "zfnet": Full(62_357_608, {"features.0.weight": (96, 3, 7, 7), "classifier.1.weight": (4096, 9216)}),
     "vgg11": Full(
         132_863_336, {"features.18.weight": (512, 512, 3, 3), "classifier.0.weight": (4096, 25088)}
     ),
@@ -149,6 +150,22 @@ def test_parameters_and_names(name, undrawn):
     assert {key: tuple(state[key].shape) for key in full.state} == full.state
 
 
+@pytest.mark.parametrize(
+    ("name", "entries"),
+    [
+        ("alexnet", 16),
+        ("vgg16", 32),
+        ("resnet18", 122),
+        ("resnet50", 320),
+        ("squeezenet1_1", 52),
+        ("mobilenet_v2", 314),
+        ("densenet121", 727),
+    ],
+)
+def test_state_dicts_have_as_many_entries_as_torchvisions(name, entries, undrawn):
+    assert len(getattr(lamina.models, name)().state_dict()) == entries
+
+
 def _slim(model: Any, nn: Any, sizes: dict[int, tuple[int, int]]) -> Any:
     """The model with its widest linear layers replaced."""
     for position, size in sizes.items():
@@ -170,6 +187,11 @@ SMALL = {
         "alexnet",
         lambda m, nn: _slim(m.alexnet(num_classes=5), nn, {1: (9216, 6), 4: (6, 7), 6: (7, 5)}),
         (2, 3, 67, 64),
+    ),
+    "zfnet": Small(
+        "zfnet",
+        lambda m, nn: _slim(m.zfnet(num_classes=5), nn, {1: (9216, 6), 4: (6, 7), 6: (7, 5)}),
+        (2, 3, 64, 67),
     ),
     "vgg": Small(
         "vgg",

@@ -29,6 +29,14 @@ def test_work_of_each_kind():
     assert linear.multiply_adds == 2 * 24 * 5 and linear.memory == 2 * 5 * 4
 
 
+def test_work_of_transposed_and_recurrent_layers():
+    (up,) = lamina.summary(nn.ConvTranspose2d(4, 6, 2, stride=2, groups=2), (1, 4, 3, 3)).layers
+    assert up.multiply_adds == 4 * 9 * (3 * 4) and up.outputs == ((1, 6, 6, 6),)
+    (lstm,) = lamina.summary(nn.LSTM(3, 5, num_layers=2, bidirectional=True), (7, 2, 3)).layers
+    assert lstm.outputs == ((7, 2, 10), (4, 2, 5), (4, 2, 5))
+    assert lstm.multiply_adds == 7 * 2 * 2 * 20 * ((3 + 5) + (10 + 5))
+
+
 def test_shared_layers_and_own_parameters_count_once():
     class Net(nn.Module):
         def __init__(self):
@@ -69,6 +77,16 @@ def test_takes_tensors_and_prints_a_table():
     assert set(rule) == {"-"} and len({len(line) for line in repr(table).splitlines()}) == 1
     assert first.split() == ["0:", "Embedding", "1×3×3", "30", "0", "36", "B"]
     assert total.split() == ["total", "38", "18", "60", "B"]
+
+
+def test_takes_lists_of_tensors():
+    table = lamina.summary(nn.Sequential(Sum(), nn.Linear(3, 2)), [lamina.ones(4, 3), lamina.ones(4, 3)])
+    assert [layer.outputs for layer in table.layers] == [((4, 3),), ((4, 2),)]
+
+
+class Sum(nn.Module):
+    def forward(self, tensors):
+        return sum(tensors)
 
 
 def test_bad_input():

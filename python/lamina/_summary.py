@@ -73,7 +73,7 @@ class Summary:
         return "\n".join([line(head), rule, *map(line, rows), rule, line(total)])
 
 
-def summary(model: nn.Module, *inputs: Tensor | Sequence[int]) -> Summary:
+def summary(model: nn.Module, *inputs: Tensor | Sequence[int] | Sequence[Tensor]) -> Summary:
     """Runs a network once, in evaluation mode, and tells what each layer gave and cost.
 
     Layers are modules without submodules, and those that hold parameters themselves.  The work and memory of what a
@@ -81,7 +81,7 @@ def summary(model: nn.Module, *inputs: Tensor | Sequence[int]) -> Summary:
 
     Args:
         model: any module; hooks and modes are afterwards as before.
-        inputs: what it takes: tensors, or shapes (batch included) for zeros of the parameters' dtype.
+        inputs: what it takes: tensors, lists of tensors, or shapes (batch included) for zeros of the parameters' dtype.
 
     Returns:
         A table that prints itself and whose numbers are attributes.
@@ -138,8 +138,9 @@ def summary(model: nn.Module, *inputs: Tensor | Sequence[int]) -> Summary:
     return Summary(layers, sum(p.numel() for p in model.parameters()))
 
 
-def _argument(value: Any, like: Tensor | None) -> Tensor:
-    if isinstance(value, Tensor):
+def _argument(value: Any, like: Tensor | None) -> Any:
+    members = value if isinstance(value, (list, tuple)) and value else [value]
+    if all(isinstance(member, Tensor) for member in members):
         return value
     if not isinstance(value, Sequence) or not all(isinstance(size, int) for size in value):
         raise TypeError(f"[summary] expected tensors or shapes as inputs, got {value!r}")

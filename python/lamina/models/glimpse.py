@@ -41,9 +41,8 @@ def glimpses(images: Tensor, locations: Tensor, size: int, scales: int) -> Tenso
 
     Example:
         >>> image = lamina.arange(16.0).reshape(1, 1, 4, 4)
-        >>> lamina.models.glimpses(image, lamina.zeros(1, 2), size=2, scales=2).flatten(2)
-        tensor([[[ 5.,  6.,  9., 10.],
-                 [ 2.5000,  4.5000, 10.5000, 12.5000]]])
+        >>> lamina.models.glimpses(image, lamina.zeros(1, 2), size=2, scales=2).flatten(2).tolist()
+        [[[5.0, 6.0, 9.0, 10.0], [2.5, 4.5, 10.5, 12.5]]]
     """
     height, width = images.shape[-2:]
     sample = lamina.arange(images.shape[0], device=images.device)[:, None, None]
