@@ -3,7 +3,6 @@
 // Few outputs from many inputs (the input gradient of a stem): conv_small_dot.h.  Few of both
 // (LeNet's first layers): conv_small_planar.h and, for the weight gradient, conv_small_grad.h.
 #include "cpu/conv_algorithms.h"
-#include "cpu/conv_epilogue.h"
 #include "cpu/conv_small_dot.h"
 #include "cpu/conv_small_grad.h"
 #include "cpu/conv_small_planar.h"
@@ -46,10 +45,11 @@ bool pays(ConvPass pass, const ConvShape& s, DType dtype) {
 
 template <class T>
 void run_sums(const TapSum* sums, int64_t count, const ConvShape& s, const T* w, int64_t stride_k,
-              int64_t stride_c, const T* x, const T* bias, T* y) {
+              int64_t stride_c, const T* x, const T* bias, T* y, const Epilogue<T>& epilogue) {
   if (takes_dot<T>(sums[0].c, sums[0].k, sums[0].grid[2]))
-    return run_dot_sums(sums, count, s, w, stride_k, stride_c, x, bias, y);
-  for (int64_t i = 0; i < count; ++i) run_planar_sum(sums[i], s, w, stride_k, stride_c, x, bias, y);
+    return run_dot_sums(sums, count, s, w, stride_k, stride_c, x, bias, y, epilogue);
+  for (int64_t i = 0; i < count; ++i)
+    run_planar_sum(sums[i], s, w, stride_k, stride_c, x, bias, y, epilogue);
 }
 
 int64_t kernel_taps(const ConvShape& s) { return s.kernel[0] * s.kernel[1] * s.kernel[2]; }
@@ -62,8 +62,7 @@ void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
     const int64_t taps = kernel_taps(s);
     run_sums(&sum, 1, s, static_cast<const T*>(w), sum.c * taps, taps,
              static_cast<const T*>(x.data), static_cast<const T*>(epilogue.bias),
-             static_cast<T*>(y.data));
-    apply_epilogue(s, Epilogue<T>(epilogue, y.data), y);
+             static_cast<T*>(y.data), Epilogue<T>(epilogue, y.data));
   });
 }
 
@@ -76,7 +75,8 @@ void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
     TapSum* sum = sums.as<TapSum>();
     for (int64_t i = 0; i < count; ++i) sum[i] = dgrad_sum(s, dy, dx, i);
     run_sums(sum, count, s, static_cast<const T*>(w), taps, sum[0].k * taps,
-             static_cast<const T*>(dy.data), static_cast<const T*>(bias), static_cast<T*>(dx.data));
+             static_cast<const T*>(dy.data), static_cast<const T*>(bias), static_cast<T*>(dx.data),
+             Epilogue<T>{});
   });
 }
 

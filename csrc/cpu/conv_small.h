@@ -16,9 +16,18 @@ inline constexpr int64_t kSmallTaskWork =
 template <int K>
 inline constexpr int kSmallPlaces =
 #if defined(__AVX512F__)
-    K <= 3 ? 8 : K == 4 ? 6 : K <= 6 ? 4 : K <= 8 ? 3 : 2;
+    K <= 3   ? 8
+    : K == 4 ? 6
+    : K <= 6 ? 4
+    : K <= 8 ? 3
+             : 2;
 #else
-    K == 1 ? 8 : K == 2 ? 6 : K == 3 ? 4 : K == 4 ? 3 : K <= 6 ? 2 : 1;
+    K == 1   ? 8
+    : K == 2 ? 6
+    : K == 3 ? 4
+    : K == 4 ? 3
+    : K <= 6 ? 2
+             : 1;
 #endif
 
 // Boxes of about `most` positions whose rows are at most `widest`: less halo than whole rows have.

@@ -16,6 +16,7 @@
 
 #include "core/memory.h"
 #include "core/parallel.h"
+#include "cpu/conv_epilogue.h"
 #include "cpu/conv_pack_image.h"
 #include "cpu/conv_small.h"
 #include "cpu/shuffle.h"
@@ -24,10 +25,10 @@ namespace lamina::cpu::LAMINA_ISA {
 namespace {
 
 inline constexpr int kMaxDotOutputs = 12;
-inline constexpr int kMaxDotSums = 24;  // of a tile
+inline constexpr int kMaxDotSums = 24;              // of a tile
 inline constexpr int64_t kDotBoxBytes = 128 << 10;  // of packed x: half of L2 at most
-inline constexpr int64_t kDotRowBytes = 9 << 10;     // the rows that a tile meets stay in L1
-inline constexpr double kMostPadding = 0.15;         // of the products
+inline constexpr int64_t kDotRowBytes = 9 << 10;    // the rows that a tile meets stay in L1
+inline constexpr double kMostPadding = 0.15;        // of the products
 
 // A run of inputs that lie together in x, as their weights do.
 struct DotRun {
@@ -47,9 +48,10 @@ LAMINA_INLINE void add_lanes(Vec<T>* v, T* sums) {
   // Interleaving rows i and i + m moves the row's bit into the lane's index and adds up half of the
   // lanes.
   LAMINA_UNROLL
-  for (int m = G / 2; m > 0; m /= 2)
-    LAMINA_UNROLL
-    for (int i = 0; i < m; ++i) v[i] = interleave<T, 0>(v[i], v[i + m], Indices{}) + interleave<T, n / 2>(v[i], v[i + m], Indices{});
+  for (int m = G / 2; m > 0; m /= 2) LAMINA_UNROLL
+  for (int i = 0; i < m; ++i)
+    v[i] = interleave<T, 0>(v[i], v[i + m], Indices{}) +
+           interleave<T, n / 2>(v[i], v[i + m], Indices{});
   using Lanes = typename CountLanes<n>::Type;
   if constexpr (n / 2 >= G) v[0] += rotate<n / 2>(v[0], Lanes{});
   if constexpr (n / 4 >= G) v[0] += rotate<n / 4>(v[0], Lanes{});
@@ -111,6 +113,7 @@ struct DotPlaces {
   const DotTile<T>& tile;
   int64_t outputs, channel;  // k; of y, from one output channel to the next
   const T *w, *bias;
+  const Epilogue<T>& epilogue;
   const T* in[kMaxSmallPlaces];
   T* out[kMaxSmallPlaces];
   int filled;
@@ -127,7 +130,10 @@ struct DotPlaces {
     tile.run(runs, in, w, sum);
     for (int64_t k = 0; k < outputs; ++k) {
       const T add = bias ? bias[k] : T(0);
-      for (int p = 0; p < filled; ++p) out[p][k * channel] = sum[k * tile.places + p] + add;
+      for (int p = 0; p < filled; ++p) {
+        T* to = out[p] + k * channel;
+        *to = epilogue.apply(sum[k * tile.places + p] + add, to);
+      }
     }
     filled = 0;
   }
@@ -146,6 +152,7 @@ struct DotPass {
 
   const T *x, *w, *bias;
   T* y;
+  Epilogue<T> epilogue;
 
   void cut_boxes_of(int64_t taps);
   ImageBox<T> image(const Box& box) const;
@@ -200,8 +207,9 @@ struct TapRange {
 LAMINA_INLINE TapRange taps_inside(const TapSum& s, int d, int64_t o) {
   const AxisTaps& a = s.axis[d];
   const int64_t at = o * s.step[d] + a.offset;  // of tap 0; tap i is at + i * offset_step
-  const int64_t first = at < 0 ? ceil_div(-at, a.offset_step) : 0;
-  const int64_t last = at < s.in[d] ? ceil_div(s.in[d] - at, a.offset_step) : 0;
+  const int64_t step = a.offset_step > 1 ? a.offset_step : 1;  // 0 where there is a single tap
+  const int64_t first = at < 0 ? ceil_div(-at, step) : 0;
+  const int64_t last = at < s.in[d] ? ceil_div(s.in[d] - at, step) : 0;
   return {first, last < a.count ? last : a.count};
 }
 
@@ -240,8 +248,14 @@ template <class T>
 ImageBox<T> DotPass<T>::image(const Box& box) const {
   const ChannelBlocks channels{1, width, all.c};
   if (!by_image) return input_box(all, box, x, channels);
-  return {x,         all.x_stride, all.in, box.begin[0], box.size[0],
-          {0, 0, 0}, {all.in[0], all.in[1], all.in[2]}, channels};
+  return {x,
+          all.x_stride,
+          all.in,
+          box.begin[0],
+          box.size[0],
+          {0, 0, 0},
+          {all.in[0], all.in[1], all.in[2]},
+          channels};
 }
 
 template <class T>
@@ -250,7 +264,8 @@ void DotPass<T>::run(const Box& box, T* packed, DotRun* runs) const {
   pack_image(inputs, packed);
   for (int64_t i = 0; i < count; ++i) {
     const TapSum& s = sums[i];
-    DotPlaces<T> places{kDotTiles<T>[s.k - 1], s.k, s.y_stride[1], w + weights[i], bias, {}, {}, 0};
+    DotPlaces<T> places{
+        kDotTiles<T>[s.k - 1], s.k, s.y_stride[1], w + weights[i], bias, epilogue, {}, {}, 0};
     if (by_image)
       images(s, places, clip(box, s), inputs, packed, runs);
     else
@@ -300,8 +315,8 @@ void DotPass<T>::cut_boxes_of(int64_t taps) {
   const int64_t position_bytes = width * all.step[0] * all.step[1] * all.step[2] * element;
   const int64_t most =
       clamp(kSmallTaskWork / work, 16, clamp(kDotBoxBytes / position_bytes, 16, INT64_MAX));
-  cut = cut_square_boxes(
-      all, most, clamp(kDotRowBytes / (width * all.step[2] * element), 8, INT64_MAX));
+  cut = cut_square_boxes(all, most,
+                         clamp(kDotRowBytes / (width * all.step[2] * element), 8, INT64_MAX));
 }
 
 // w is w[k * stride_k + c * stride_c + tap]
@@ -319,7 +334,8 @@ void pack_dot_weights(const TapSum& s, const ConvShape& shape, const T* w, int64
 
 template <class T>
 void run_dot_sums(const TapSum* sums, int64_t count, const ConvShape& shape, const T* w,
-                  int64_t stride_k, int64_t stride_c, const T* x, const T* bias, T* y) {
+                  int64_t stride_k, int64_t stride_c, const T* x, const T* bias, T* y,
+                  const Epilogue<T>& epilogue) {
   constexpr int64_t n = kLanes<T>;
   DotPass<T> pass{};
   pass.sums = sums;
@@ -329,6 +345,7 @@ void run_dot_sums(const TapSum* sums, int64_t count, const ConvShape& shape, con
   pass.x = x;
   pass.bias = bias;
   pass.y = y;
+  pass.epilogue = epilogue;
 
   const int64_t taps = shape.kernel[0] * shape.kernel[1] * shape.kernel[2];
   Scratch packed_weights(taps * pass.width * sums[0].k * sizeof(T));
@@ -352,8 +369,7 @@ void run_dot_sums(const TapSum* sums, int64_t count, const ConvShape& shape, con
     Scratch packed(elements * sizeof(T)), runs((taps + 1) * sizeof(DotRun));
     if (pass.width != pass.all.c)
       fill_zero(packed.as<T>(), elements);  // the lanes beyond the channels
-    for (int64_t i = begin; i < end; ++i)
-      pass.run(cut.at(i), packed.as<T>(), runs.as<DotRun>());
+    for (int64_t i = begin; i < end; ++i) pass.run(cut.at(i), packed.as<T>(), runs.as<DotRun>());
   });
 }
 

@@ -89,8 +89,8 @@ template <class T>
 struct SmallGrad {
   TapSum sum;  // of fprop
   BoxCut cut;
-  int64_t parts, groups;  // of positions; of output channels
-  int64_t taps;           // of all input channels
+  int64_t parts, groups;   // of positions; of output channels
+  int64_t taps;            // of all input channels
   int64_t group_elements;  // of the sums of a group's tiles, each [k][tap][lane]
 
   const T *x, *dy;
@@ -155,9 +155,9 @@ void SmallGrad<T>::run(int64_t part) const {
       for (int64_t d = 0; d < box.size[1]; ++d)
         for (int64_t h = 0; h < box.size[2]; ++h) {
           row[rows.rows] = i * p.image + d * sum.step[0] * p.plane + h * sum.step[1] * p.row;
-          dy_row[rows.rows++] = in_place ? (box.begin[1] + d) * sum.y_stride[2] +
-                                               (box.begin[2] + h) * sum.y_stride[3]
-                                         : d * g.plane + h * g.row;
+          dy_row[rows.rows++] =
+              in_place ? (box.begin[1] + d) * sum.y_stride[2] + (box.begin[2] + h) * sum.y_stride[3]
+                       : d * g.plane + h * g.row;
         }
       for (int64_t group = 0; group < groups; ++group) {
         const SmallGradTile<T>& tile = kSmallGradTiles<T>[outputs(group) - 1];

@@ -10,6 +10,7 @@
 
 #include "core/memory.h"
 #include "core/parallel.h"
+#include "cpu/conv_epilogue.h"
 #include "cpu/conv_pack_image.h"
 #include "cpu/conv_small.h"
 
@@ -21,7 +22,7 @@ inline constexpr int64_t kPlanarBoxBytes = 24 << 10;  // of packed x: half of L1
 
 // A box of x as [n][c][d][h][residue][width / step].
 struct PlanarBox {
-  int64_t phases, phase;             // residues of a row; elements of one
+  int64_t phases, phase;               // residues of a row; elements of one
   int64_t row, plane, channel, image;  // strides
 
   LAMINA_INLINE int64_t column(int64_t w) const { return w % phases * phase + w / phases; }
@@ -111,8 +112,11 @@ struct PlanarPlaces {
   int lanes[kMaxSmallPlaces];  // that are stored
 };
 
-struct PlanarStrides {
-  int64_t channel, pixel;  // of y
+// Strides of y and what becomes of the sums.
+template <class T>
+struct PlanarOutput {
+  int64_t channel, pixel;
+  Epilogue<T> epilogue;
 };
 
 // y[out[p] + lane][k] = bias[k] + sum over t of x[in[p] + offset[t] + lane] * w[t][k].
@@ -120,7 +124,7 @@ template <class T, int K>
 __attribute__((noinline)) void planar_tile(const int64_t* offset, int64_t taps,
                                            const PlanarPlaces<T>& places, const T* w,
                                            int64_t w_step, const T* bias,
-                                           const PlanarStrides& strides) {
+                                           const PlanarOutput<T>& y) {
   constexpr int n = kLanes<T>, P = kSmallPlaces<K>;
   Vec<T> sum[K][P];
   LAMINA_UNROLL
@@ -146,13 +150,16 @@ __attribute__((noinline)) void planar_tile(const int64_t* offset, int64_t taps,
     T* out = places.out[p];
     const int lanes = places.lanes[p];
     LAMINA_UNROLL
-    for (int k = 0; k < K; ++k, out += strides.channel) {
-      if (lanes == n && strides.pixel == 1) {
-        store(out, sum[k][p]);
+    for (int k = 0; k < K; ++k, out += y.channel) {
+      if (lanes == n && y.pixel == 1) {
+        store(out, y.epilogue.apply(sum[k][p], out));
       } else {
         alignas(64) T spilled[n];
         store(spilled, sum[k][p]);
-        for (int i = 0; i < lanes; ++i) out[i * strides.pixel] = spilled[i];
+        for (int i = 0; i < lanes; ++i) {
+          T* to = out + i * y.pixel;
+          *to = y.epilogue.apply(spilled[i], to);
+        }
       }
     }
   }
@@ -162,7 +169,7 @@ template <class T>
 struct PlanarTile {
   int places;
   void (*run)(const int64_t*, int64_t, const PlanarPlaces<T>&, const T*, int64_t, const T*,
-              const PlanarStrides&);
+              const PlanarOutput<T>&);
 };
 
 #define LAMINA_PLANAR(K) {kSmallPlaces<K>, &planar_tile<T, K>}
@@ -176,10 +183,11 @@ inline constexpr PlanarTile<T> kPlanarTiles[kMaxPlanarOutputs] = {
 // One sum on a box: output channels [k, k + outputs) of w [c][tap][s.k].
 template <class T>
 void run_planar_group(const TapSum& s, const Box& box, const PlanarBox& p, const T* packed,
-                      const int64_t* offset, const T* w, const T* bias, int64_t outputs, T* y) {
+                      const int64_t* offset, const T* w, const T* bias, int64_t outputs, T* y,
+                      const Epilogue<T>& epilogue) {
   constexpr int64_t n = kLanes<T>;
   const PlanarTile<T>& tile = kPlanarTiles<T>[outputs - 1];
-  const PlanarStrides strides{s.y_stride[1], s.y_stride[4]};
+  const PlanarOutput<T> output{s.y_stride[1], s.y_stride[4], epilogue};
   PlanarPlaces<T> places;
   int filled = 0;
   const auto flush = [&] {
@@ -188,7 +196,7 @@ void run_planar_group(const TapSum& s, const Box& box, const PlanarBox& p, const
       places.out[i] = places.out[0];
       places.lanes[i] = 0;
     }
-    tile.run(offset, s.taps() * s.c, places, w, s.k, bias, strides);
+    tile.run(offset, s.taps() * s.c, places, w, s.k, bias, output);
     filled = 0;
   };
   for (int64_t i = 0; i < box.size[0]; ++i)
@@ -235,7 +243,8 @@ BoxCut cut_planar(const TapSum& s) {
 
 template <class T>
 void run_planar_sum(const TapSum& s, const ConvShape& shape, const T* w, int64_t stride_k,
-                    int64_t stride_c, const T* x, const T* bias, T* y) {
+                    int64_t stride_c, const T* x, const T* bias, T* y,
+                    const Epilogue<T>& epilogue) {
   const int64_t taps = s.taps();
   Scratch weights((taps * s.c + 1) * s.k * sizeof(T));
   T* no_bias = weights.as<T>();
@@ -260,7 +269,7 @@ void run_planar_sum(const TapSum& s, const ConvShape& shape, const T* w, int64_t
       for (int64_t g = 0; g < groups; ++g) {
         const int64_t k = s.k * g / groups, outputs = s.k * (g + 1) / groups - k;
         run_planar_group(s, box, p, scratch.as<T>(), offsets.as<int64_t>(), packed_weights + k,
-                         no_bias + k, outputs, y + k * s.y_stride[1]);
+                         no_bias + k, outputs, y + k * s.y_stride[1], epilogue);
       }
     }
   });
