@@ -21,7 +21,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TARGETS = ("80", "90a")
 SPILL_BUDGET = 64
-FLAGS = ["-std=c++20", "-O3", "-ftz=true", "--expt-relaxed-constexpr", "-Xptxas=-v", "-Xcompiler=-fPIC"]
+FLAGS = [
+    "-std=c++20",
+    "-O3",
+    "-ftz=true",
+    "--expt-relaxed-constexpr",
+    "-Xptxas=-v",
+    "-Xcompiler=-fPIC",
+    "-Werror=all-warnings",
+]
 EXACT = ("random", "sampling")  # as in cmake/cuda.cmake
 
 KERNEL = re.compile(
@@ -34,9 +42,11 @@ def compile_file(nvcc: str, path: Path) -> tuple[bool, str]:
     targets = [f"-gencode=arch=compute_{t},code=sm_{t}" for t in TARGETS]
     exact = ["-fmad=false"] if path.stem in EXACT else []
     start = time.monotonic()
-    inputs = ["-Werror=all-warnings", f"-I{ROOT / 'csrc'}", "-c", str(path), "-o", os.devnull]
     run = subprocess.run(
-        [nvcc, *FLAGS, *exact, *targets, *inputs], capture_output=True, text=True, check=False
+        [nvcc, *FLAGS, *exact, *targets, f"-I{ROOT / 'csrc'}", "-c", str(path), "-o", os.devnull],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     took = time.monotonic() - start
     if run.returncode:
@@ -49,8 +59,7 @@ def compile_file(nvcc: str, path: Path) -> tuple[bool, str]:
         return True, f"{path.name}: no kernels, {took:.0f} s"
     spilled, _, worst = max(kernels)
     registers = max(r for _, r, _ in kernels)
-    most = f"at most {registers} registers and {spilled} bytes spilled"
-    line = f"{path.name}: {len(kernels)} kernels, {most}, {took:.0f} s"
+    line = f"{path.name}: {len(kernels)} kernels, at most {registers} registers, {spilled} bytes spilled, {took:.0f} s"
     if spilled > SPILL_BUDGET:
         return False, f"{line}\n    {worst} spills {spilled} bytes, more than {SPILL_BUDGET}"
     return True, line

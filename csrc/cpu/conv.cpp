@@ -8,6 +8,7 @@ namespace lamina::cpu::LAMINA_ISA {
 namespace {
 
 using kernels::ConvAlgorithm;
+using kernels::ConvEpilogue;
 using kernels::ConvPass;
 using kernels::ConvShape;
 using kernels::ConvTensor;
@@ -20,6 +21,8 @@ const ConvRoutines& routines(ConvAlgorithm algorithm) {
       return depthwise_conv;
     case ConvAlgorithm::winograd:
       return winograd_conv;
+    case ConvAlgorithm::fft:
+      return fft_conv;
     default:
       return implicit_conv;
   }
@@ -28,8 +31,8 @@ const ConvRoutines& routines(ConvAlgorithm algorithm) {
 const ConvRoutines& choose(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s,
                            DType dtype) {
   if (algorithm != ConvAlgorithm::automatic) return routines(algorithm);
-  constexpr ConvAlgorithm kPreferred[] = {ConvAlgorithm::depthwise, ConvAlgorithm::winograd,
-                                          ConvAlgorithm::implicit};
+  constexpr ConvAlgorithm kPreferred[] = {ConvAlgorithm::fft, ConvAlgorithm::depthwise,
+                                          ConvAlgorithm::winograd, ConvAlgorithm::implicit};
   for (ConvAlgorithm a : kPreferred)
     if (routines(a).offers(pass, s, dtype) && routines(a).pays(pass, s, dtype)) return routines(a);
   return reference_conv;
@@ -40,13 +43,13 @@ bool offers(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s, DType dt
 }
 
 void fprop(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvTensor& x,
-           const void* w, const void* bias, const ConvTensor& y) {
-  choose(algorithm, ConvPass::fprop, s, dtype).fprop(s, dtype, x, w, bias, y);
+           const void* w, const ConvEpilogue& epilogue, const ConvTensor& y) {
+  choose(algorithm, ConvPass::fprop, s, dtype).fprop(s, dtype, x, w, epilogue, y);
 }
 
 void dgrad(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvTensor& dy,
-           const void* w, const ConvTensor& dx) {
-  choose(algorithm, ConvPass::dgrad, s, dtype).dgrad(s, dtype, dy, w, dx);
+           const void* w, const void* bias, const ConvTensor& dx) {
+  choose(algorithm, ConvPass::dgrad, s, dtype).dgrad(s, dtype, dy, w, bias, dx);
 }
 
 void wgrad(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvTensor& x,

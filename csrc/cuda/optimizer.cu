@@ -1,8 +1,10 @@
-// Fused optimizer steps: one launch for up to kMostTensors tensors, whose places travel as its
+// Fused optimizer steps: one launch for up to kMostTensors tensors, whose rules travel as its
 // argument.
 //
 // Bound by bytes: SGD with momentum reads three and writes two values an element, Adam reads four and
 // writes three.  Blocks take pieces of kPiece elements of whichever tensor they fall in.
+#include <new>
+
 #include "core/dtype.h"
 #include "cuda/convert.h"
 #include "cuda/launch.h"
@@ -12,134 +14,98 @@
 namespace lamina::cuda {
 namespace {
 
-using kernels::AdamParams;
+namespace scalar {
+LAMINA_INLINE float sqrt(float x) { return ::sqrtf(x); }
+LAMINA_INLINE double sqrt(double x) { return ::sqrt(x); }
+LAMINA_INLINE float fabs(float x) { return ::fabsf(x); }
+LAMINA_INLINE double fabs(double x) { return ::fabs(x); }
+}  // namespace scalar
+
+namespace rules {
 using kernels::OptimizerTensor;
-using kernels::SgdParams;
+using kernels::Penalty;
+#include "kernels/optimizer_rules.inc"
+}  // namespace rules
 
-constexpr int kThreads = 256, kPiece = kThreads * kPack, kMostTensors = 32;
+using kernels::OptimizerTensor;
+using kernels::Penalty;
 
-struct Tensor {
-  void* param;
-  const void* grad;
-  void* state[3];
-  int64_t n;
-  double step, scale;  // adam: lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t)
-  bool first;          // sgd
-};
+constexpr int kThreads = 256, kPiece = kThreads * kPack, kMostTensors = 24;
 
-struct Tensors {
-  Tensor list[kMostTensors];
+template <class Rule>
+struct Steps {
+  int64_t n[kMostTensors];
   unsigned first_piece[kMostTensors + 1];
-};
-
-template <class T>
-struct SgdRule {
-  T lr, momentum, dampening, decay, sign;
-  bool nesterov;
-
-  explicit SgdRule(const SgdParams& s)
-      : lr(static_cast<T>(s.lr)),
-        momentum(static_cast<T>(s.momentum)),
-        dampening(static_cast<T>(s.dampening)),
-        decay(static_cast<T>(s.weight_decay)),
-        sign(s.maximize ? T(-1) : T(1)),
-        nesterov(s.nesterov) {}
-
-  __device__ __forceinline__ void update(const Tensor& t, int64_t i) const {
-    T* p = static_cast<T*>(t.param) + i;
-    const T d = sign * static_cast<const T*>(t.grad)[i] + decay * *p;
-    if (momentum == 0) {
-      *p -= lr * d;
-      return;
-    }
-    T* v = static_cast<T*>(t.state[0]) + i;
-    *v = t.first ? d : momentum * *v + (1 - dampening) * d;
-    *p -= lr * (nesterov ? d + momentum * *v : *v);
-  }
-};
-
-template <class T>
-struct AdamRule {
-  T beta1, beta2, rest1, rest2, eps, shrink, decay, sign;
-  bool amsgrad;
-
-  explicit AdamRule(const AdamParams& s)
-      : beta1(static_cast<T>(s.beta1)),
-        beta2(static_cast<T>(s.beta2)),
-        rest1(static_cast<T>(1 - s.beta1)),
-        rest2(static_cast<T>(1 - s.beta2)),
-        eps(static_cast<T>(s.eps)),
-        shrink(s.decoupled ? static_cast<T>(1 - s.lr * s.weight_decay) : T(1)),
-        decay(s.decoupled ? T(0) : static_cast<T>(s.weight_decay)),
-        sign(s.maximize ? T(-1) : T(1)),
-        amsgrad(s.amsgrad) {}
-
-  __device__ __forceinline__ void update(const Tensor& t, int64_t i) const {
-    T* p = static_cast<T*>(t.param) + i;
-    T *m = static_cast<T*>(t.state[0]) + i, *v = static_cast<T*>(t.state[1]) + i;
-    const T d = sign * static_cast<const T*>(t.grad)[i] + decay * *p;
-    *m = beta1 * *m + rest1 * d;
-    *v = beta2 * *v + rest2 * d * d;
-    T second = *v;
-    if (amsgrad) {
-      T* top = static_cast<T*>(t.state[2]) + i;
-      second = *top = *top < second ? second : *top;
-    }
-    *p = shrink * *p - static_cast<T>(t.step) * *m / (sqrt(second) * static_cast<T>(t.scale) + eps);
-  }
+  alignas(Rule) unsigned char rules[kMostTensors][sizeof(Rule)];
 };
 
 template <class Rule>
-__global__ void __launch_bounds__(kThreads) step_kernel(const Tensors tensors, const Rule rule) {
+__global__ void __launch_bounds__(kThreads) step_kernel(const Steps<Rule> steps) {
+  static_assert(sizeof(steps) <= 4096, "the arguments of a launch");
   int k = 0;
-  while (tensors.first_piece[k + 1] <= blockIdx.x) ++k;
-  const Tensor& t = tensors.list[k];
-  const int64_t begin = int64_t{blockIdx.x - tensors.first_piece[k]} * kPiece;
+  while (steps.first_piece[k + 1] <= blockIdx.x) ++k;
+  const Rule& rule = *reinterpret_cast<const Rule*>(steps.rules[k]);
+  const int64_t begin = int64_t{blockIdx.x - steps.first_piece[k]} * kPiece;
   for (int j = 0; j < kPack; ++j) {
     const int64_t i = begin + j * kThreads + threadIdx.x;
-    if (i < t.n) rule.update(t, i);
+    if (i < steps.n[k]) rule(i);
   }
 }
 
-template <class Rule, class Fill>
-void launch_steps(const OptimizerTensor* tensors, int64_t count, const Rule& rule, Fill fill) {
-  for (int64_t begin = 0; begin < count; begin += kMostTensors) {
-    Tensors some{};
-    const int64_t n = count - begin < kMostTensors ? count - begin : kMostTensors;
-    for (int64_t k = 0; k < kMostTensors; ++k) {
-      const int64_t elements = k < n ? tensors[begin + k].n : 0;
-      if (k < n) some.list[k] = fill(tensors[begin + k]);
-      some.first_piece[k + 1] =
-          some.first_piece[k] + static_cast<unsigned>((elements + kPiece - 1) / kPiece);
+template <template <class> class Rule, class Params>
+void update(DType dtype, const OptimizerTensor* tensors, int64_t count, const Penalty& penalty,
+            const Params& params) {
+  visit_real(dtype, [&](auto tag) {
+    using R = Rule<decltype(tag)>;
+    for (int64_t begin = 0; begin < count; begin += kMostTensors) {
+      Steps<R> steps{};
+      for (int64_t k = 0; k < kMostTensors; ++k) {
+        const bool some = begin + k < count;
+        if (some) new (steps.rules[k]) R(tensors[begin + k], penalty, params);
+        steps.n[k] = some ? tensors[begin + k].n : 0;
+        steps.first_piece[k + 1] =
+            steps.first_piece[k] + static_cast<unsigned>((steps.n[k] + kPiece - 1) / kPiece);
+      }
+      const unsigned blocks = steps.first_piece[kMostTensors];
+      if (blocks > 0) launch(&step_kernel<R>, blocks, kThreads, 0, stream(), steps);
     }
-    const unsigned blocks = some.first_piece[kMostTensors];
-    if (blocks > 0) launch(&step_kernel<Rule>, blocks, kThreads, 0, stream(), some, rule);
-  }
-}
-
-Tensor place(const OptimizerTensor& t) {
-  return {t.param, t.grad, {t.state[0], t.state[1], t.state[2]}, t.n, 0, 0, t.first};
-}
-
-void sgd(DType dtype, const OptimizerTensor* tensors, int64_t count, const SgdParams& params) {
-  visit_real(dtype, [&](auto tag) {
-    launch_steps(tensors, count, SgdRule<decltype(tag)>(params), &place);
   });
 }
 
-void adam(DType dtype, const OptimizerTensor* tensors, int64_t count, const AdamParams& params) {
-  visit_real(dtype, [&](auto tag) {
-    launch_steps(tensors, count, AdamRule<decltype(tag)>(params), [&](const OptimizerTensor& t) {
-      Tensor placed = place(t);
-      placed.step = params.lr / (1 - pow(params.beta1, t.step));
-      placed.scale = 1 / sqrt(1 - pow(params.beta2, t.step));
-      return placed;
-    });
-  });
+void sgd(DType dtype, const OptimizerTensor* tensors, int64_t count, const Penalty& penalty,
+         const kernels::SgdParams& s) {
+  (s.momentum != 0 ? &update<rules::SgdMomentum, kernels::SgdParams>
+                   : &update<rules::Sgd, kernels::SgdParams>)(dtype, tensors, count, penalty, s);
+}
+
+void adam(DType dtype, const OptimizerTensor* tensors, int64_t count, const Penalty& penalty,
+          const kernels::AdamParams& s) {
+  (s.amsgrad ? &update<rules::AmsGrad, kernels::AdamParams>
+             : &update<rules::Adam, kernels::AdamParams>)(dtype, tensors, count, penalty, s);
+}
+
+void rmsprop(DType dtype, const OptimizerTensor* tensors, int64_t count, const Penalty& penalty,
+             const kernels::RmspropParams& s) {
+  using Params = kernels::RmspropParams;
+  const bool momentum = s.momentum > 0;
+  const auto run = s.centered ? momentum ? &update<rules::RmspropCenteredMomentum, Params>
+                                         : &update<rules::RmspropCentered, Params>
+                   : momentum ? &update<rules::RmspropMomentum, Params>
+                              : &update<rules::Rmsprop, Params>;
+  run(dtype, tensors, count, penalty, s);
 }
 
 }  // namespace
 
-LAMINA_CUDA_KERNELS(Optimizer, optimizer){&sgd, &adam};
+LAMINA_CUDA_KERNELS(Optimizer, optimizer){&sgd,
+                                          &adam,
+                                          &update<rules::Adamax>,
+                                          &update<rules::Nadam>,
+                                          &update<rules::Radam>,
+                                          &update<rules::Adagrad>,
+                                          &rmsprop,
+                                          &update<rules::Adadelta>,
+                                          &update<rules::Asgd>,
+                                          &update<rules::Rprop>};
 
 }  // namespace lamina::cuda

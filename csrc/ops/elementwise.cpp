@@ -74,6 +74,15 @@ Types types_of(Unary op, DType a) {
     case Unary::silu:
     case Unary::softplus:
     case Unary::clamp:
+    case Unary::selu:
+    case Unary::celu:
+    case Unary::log_sigmoid:
+    case Unary::mish:
+    case Unary::hardsigmoid:
+    case Unary::hardswish:
+    case Unary::softshrink:
+    case Unary::hardshrink:
+    case Unary::threshold:
       check<TypeError>(is_floating(a), "[", op_name, "] expected a floating dtype, got ",
                        lamina::name(a));
       return {a, a, compute_dtype(a)};
@@ -250,13 +259,17 @@ Array ternary(Ternary op, const Operand& a, const Operand& b, const Operand& c,
 
 const char* name(Unary op) {
   constexpr const char* names[] = {
-      "neg",  "abs",   "sign",  "square", "bitwise_not", "relu",       "logical_not", "floor",
-      "ceil", "round", "trunc", "frac",   "sqrt",        "rsqrt",      "reciprocal",  "exp",
-      "exp2", "expm1", "log",   "log2",   "log10",       "log1p",      "sin",         "cos",
-      "tan",  "asin",  "acos",  "atan",   "sinh",        "cosh",       "tanh",        "sigmoid",
-      "erf",  "erfc",  "isnan", "isinf",  "isfinite",    "nan_to_num", "round",       "leaky_relu",
-      "elu",  "gelu",  "gelu",  "silu",   "softplus",    "clamp"};
-  static_assert(std::size(names) == static_cast<size_t>(Unary::clamp) + 1);
+      "neg",         "abs",        "sign",        "square",     "bitwise_not", "relu",
+      "logical_not", "floor",      "ceil",        "round",      "trunc",       "frac",
+      "sqrt",        "rsqrt",      "reciprocal",  "exp",        "exp2",        "expm1",
+      "log",         "log2",       "log10",       "log1p",      "sin",         "cos",
+      "tan",         "asin",       "acos",        "atan",       "sinh",        "cosh",
+      "tanh",        "sigmoid",    "erf",         "erfc",       "isnan",       "isinf",
+      "isfinite",    "nan_to_num", "round",       "leaky_relu", "elu",         "gelu",
+      "gelu",        "silu",       "softplus",    "clamp",      "selu",        "celu",
+      "log_sigmoid", "mish",       "hardsigmoid", "hardswish",  "softshrink",  "hardshrink",
+      "threshold"};
+  static_assert(std::size(names) == static_cast<size_t>(Unary::threshold) + 1);
   return names[static_cast<int>(op)];
 }
 
@@ -299,8 +312,16 @@ const char* name(Binary op) {
                                    "silu_backward",
                                    "softplus_backward",
                                    "clamp_backward",
-                                   "hardtanh_backward"};
-  static_assert(std::size(names) == static_cast<size_t>(Binary::hardtanh_backward) + 1);
+                                   "hardtanh_backward",
+                                   "selu_backward",
+                                   "celu_backward",
+                                   "log_sigmoid_backward",
+                                   "mish_backward",
+                                   "hardsigmoid_backward",
+                                   "hardswish_backward",
+                                   "shrink_backward",
+                                   "threshold_backward"};
+  static_assert(std::size(names) == static_cast<size_t>(Binary::threshold_backward) + 1);
   return names[static_cast<int>(op)];
 }
 
