@@ -21,7 +21,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TARGETS = ("80", "90a")
 SPILL_BUDGET = 64
-FLAGS = ["-std=c++20", "-O3", "-ftz=true", "--expt-relaxed-constexpr", "-Xptxas=-v", "-Xcompiler=-fPIC"]
+FLAGS = [
+    "-std=c++20",
+    "-O3",
+    "-ftz=true",
+    "--expt-relaxed-constexpr",
+    "-Xptxas=-v",
+    "-Xcompiler=-fPIC",
+    "-Werror=all-warnings",
+]
 EXACT = ("random", "sampling")  # as in cmake/cuda.cmake
 
 KERNEL = re.compile(
@@ -34,9 +42,11 @@ def compile_file(nvcc: str, path: Path) -> tuple[bool, str]:
     targets = [f"-gencode=arch=compute_{t},code=sm_{t}" for t in TARGETS]
     exact = ["-fmad=false"] if path.stem in EXACT else []
     start = time.monotonic()
-    inputs = ["-Werror=all-warnings", f"-I{ROOT / 'csrc'}", "-c", str(path), "-o", os.devnull]
     run = subprocess.run(
-        [nvcc, *FLAGS, *exact, *targets, *inputs], capture_output=True, text=True, check=False
+        [nvcc, *FLAGS, *exact, *targets, f"-I{ROOT / 'csrc'}", "-c", str(path), "-o", os.devnull],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     took = time.monotonic() - start
     if run.returncode:

@@ -3,6 +3,7 @@
 #include "kernels/ctc.h"
 #include "kernels/registry.h"
 #include "ops/copy.h"
+#include "ops/one_device.h"
 #include "ops/shape.h"
 
 namespace lamina::ops {
@@ -42,9 +43,11 @@ std::vector<int64_t> offsets_of(const CtcArguments& a, int64_t batch) {
 }
 
 void check_labels(const Prepared& p, const std::vector<int64_t>& lengths) {
+  const Array here = to_device(p.targets, Device{});
+  const int64_t* labels = here.data<int64_t>();
   for (size_t n = 0; n < lengths.size(); ++n)
     for (int64_t i = 0; i < lengths[n]; ++i) {
-      const int64_t label = p.params.labels[p.offsets[n] + i];
+      const int64_t label = labels[p.offsets[n] + i];
       check<IndexError>(label >= 0 && label < p.params.classes,
                         "[ctc_loss] expected targets from 0 to ", p.params.classes - 1, ", got ",
                         label, " in sequence ", n);
@@ -52,6 +55,7 @@ void check_labels(const Prepared& p, const std::vector<int64_t>& lengths) {
 }
 
 Prepared prepare(const CtcArguments& a) {
+  check_one_device("ctc_loss", {&a.log_probs, &a.targets});
   const Array& x = a.log_probs;
   check<TypeError>(x.dtype() == DType::float32 || x.dtype() == DType::float64,
                    "[ctc_loss] expected float32 or float64 log-probabilities, got ",

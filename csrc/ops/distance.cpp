@@ -3,6 +3,7 @@
 #include "kernels/distance.h"
 #include "kernels/registry.h"
 #include "ops/copy.h"
+#include "ops/one_device.h"
 #include "ops/shape.h"
 
 namespace lamina::ops {
@@ -11,6 +12,7 @@ namespace {
 using kernels::DistanceShape;
 
 DistanceShape shape_of(const Array& x, const Array& y, double p) {
+  check_one_device("cdist", {&x, &y});
   check(x.rank() == 3 && y.rank() == 3 && x.size(0) == y.size(0),
         "[cdist] expected batches of matrices, got shapes ", x.shape(), " and ", y.shape());
   check(x.size(2) == y.size(2), "[cdist] expected rows of one length, got shapes ", x.shape(),

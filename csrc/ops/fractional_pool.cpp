@@ -5,6 +5,7 @@
 #include "kernels/fractional_pool.h"
 #include "kernels/registry.h"
 #include "ops/elementwise.h"
+#include "ops/one_device.h"
 
 namespace lamina::ops {
 
@@ -17,6 +18,7 @@ Array fractional_max_pool_indices(const Array& x, const Array& draws, const Dims
   const int rank = kernel.size();
   const std::string op = "fractional_max_pool" + std::to_string(rank) + "d";
   check(rank == 2 || rank == 3, "[", op, "] expected 2 or 3 spatial dimensions");
+  check_one_device(op.c_str(), {&x, &draws});
   check(x.rank() == rank + 2, "[", op, "] expected an input of ", rank + 1, " or ", rank + 2,
         " dimensions, got shape ", x.shape());
   check<TypeError>(x.dtype() == DType::float32 || x.dtype() == DType::float64, "[", op,

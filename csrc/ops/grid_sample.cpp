@@ -2,6 +2,7 @@
 
 #include "kernels/registry.h"
 #include "ops/copy.h"
+#include "ops/one_device.h"
 
 namespace lamina::ops {
 namespace {
@@ -12,6 +13,7 @@ using kernels::GridShape;
 
 GridShape shape_of(const Array& x, const Array& grid, const GridOptions& options) {
   const int rank = x.rank() - 2;
+  check_one_device("grid_sample", {&x, &grid});
   check(rank == 2 || rank == 3, "[grid_sample] expected an input of 4 or 5 dimensions, got shape ",
         x.shape());
   check(grid.rank() == x.rank() && grid.size(0) == x.size(0) && grid.size(rank + 1) == rank,

@@ -3,6 +3,7 @@
 #include "kernels/margin_loss.h"
 #include "kernels/registry.h"
 #include "ops/copy.h"
+#include "ops/one_device.h"
 #include "ops/shape.h"
 
 namespace lamina::ops {
@@ -22,6 +23,7 @@ const void* raw_or_null(const std::optional<Array>& a) { return a ? a->raw() : n
 
 Prepared prepare(const char* op, const Array& input, const Array& targets, int64_t lowest,
                  double margin, bool squared) {
+  check_one_device(op, {&input, &targets});
   check<TypeError>(input.dtype() == DType::float32 || input.dtype() == DType::float64, "[", op,
                    "] expected float32 or float64 scores, got ", name(input.dtype()));
   check<TypeError>(!is_floating(targets.dtype()) && targets.dtype() != DType::boolean, "[", op,
