@@ -189,7 +189,7 @@ def test_convolutions_fold(inputs: int, outputs: int, options: Any, layers: str,
     np.testing.assert_allclose(infer(net, x) / scale, want / scale, atol=bound)
 
 
-@pytest.mark.parametrize("algorithm", ["reference", "implicit", "winograd"])
+@pytest.mark.parametrize("algorithm", ["reference", "implicit", "winograd", "fft"])
 @pytest.mark.parametrize("channels", [5, 32])
 @pytest.mark.parametrize("layout", ["planes", "channels last"])
 def test_a_residual_joins_the_convolution(algorithm: str, channels: int, layout: str) -> None:
@@ -202,6 +202,19 @@ def test_a_residual_joins_the_convolution(algorithm: str, channels: int, layout:
     want = row[2](row[1](row[0](x)) + residual)
     np.testing.assert_allclose(got.numpy(), want.detach().numpy(), rtol=1e-4, atol=1e-3)
     assert (got.numpy() == 0).any()
+
+
+@pytest.mark.parametrize("rank", [1, 3])
+def test_convolutions_of_other_ranks_fold(rank: int) -> None:
+    conv, norm = getattr(nn, f"Conv{rank}d"), getattr(nn, f"BatchNorm{rank}d")
+    net = randomise(nn.Sequential(conv(4, 20, 3, padding=1), norm(20), nn.ReLU())).double()
+    assert [len(group) for group in groups(net, inference=True)] == [3]
+    x, residual = (lamina.randn(2, c, *[6] * rank, dtype=lamina.float64) for c in (4, 20))
+    np.testing.assert_allclose(infer(net, x), plainly(net, x), rtol=1e-10, atol=1e-11)
+    with lamina.inference_mode():
+        got = run(list(net), x, residual)
+    want = net[2](net[1](net[0](x)) + residual).detach()
+    np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=1e-10, atol=1e-11)
 
 
 def test_linear_layers_fold() -> None:

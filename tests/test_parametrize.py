@@ -16,6 +16,7 @@ from lamina.nn.utils import parametrizations, parametrize
 LAYERS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
     "linear": (lambda nn: nn.Linear(3, 4), (5, 3)),
     "conv": (lambda nn: nn.Conv2d(3, 4, 2), (5, 3, 4, 4)),
+    "transposed": (lambda nn: nn.ConvTranspose1d(3, 4, 2), (5, 3, 4)),
 }
 
 
@@ -28,7 +29,7 @@ def norms(torch_or_lamina: Any) -> dict[str, Callable[[Any], Any]]:
         "bias": lambda m: utils.parametrizations.weight_norm(m, "bias"),
         "spectral": utils.parametrizations.spectral_norm,
         "spectral of inputs": lambda m: utils.parametrizations.spectral_norm(m, n_power_iterations=3, dim=1),
-        "spectral bias": lambda m: utils.parametrizations.spectral_norm(m, "bias"),
+        "spectral bias": lambda m: utils.parametrizations.spectral_norm(m, "bias", dim=0),
         "hooked weight": utils.weight_norm,
         "hooked weight of all": lambda m: utils.weight_norm(m, dim=None),
         "hooked spectral": utils.spectral_norm,

@@ -23,7 +23,7 @@ from lamina.nn.folding import folded
 from lamina.nn.functional.conv import conv_fused
 from lamina.nn.modules.activation import ReLU
 from lamina.nn.modules.batch_norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
-from lamina.nn.modules.conv import Conv1d, Conv2d
+from lamina.nn.modules.conv import Conv1d, Conv2d, Conv3d
 from lamina.nn.modules.linear import Linear
 from lamina.nn.modules.module import Module
 from lamina.tensor import Tensor
@@ -31,8 +31,13 @@ from lamina.tensor import Tensor
 __all__ = ["groups", "no_fusion", "observed", "run"]
 
 NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d)
-CONVOLUTIONS = (Conv1d, Conv2d)
-FOLDS = {Conv1d: BatchNorm1d, Conv2d: BatchNorm2d, Linear: BatchNorm1d}  # what a layer takes in
+CONVOLUTIONS = (Conv1d, Conv2d, Conv3d)
+FOLDS = {  # what a layer takes in
+    Conv1d: BatchNorm1d,
+    Conv2d: BatchNorm2d,
+    Conv3d: BatchNorm3d,
+    Linear: BatchNorm1d,
+}
 STARTS = frozenset(NORMS)  # types that a group can begin with
 INFERENCE_STARTS = frozenset((*NORMS, *FOLDS))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lamina.autograd.grad_mode import no_grad
+from lamina.nn.modules.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from lamina.nn.modules.module import Module
 from lamina.nn.utils.parametrize import register_parametrization
 from lamina.ops.creation import empty
@@ -142,4 +143,4 @@ def spectral_norm(
 
 def rows_of(module: Module) -> int:
     """The dimension of a layer's weight that counts its outputs."""
-    return 1 if any(cls.__name__.startswith("ConvTranspose") for cls in type(module).__mro__) else 0
+    return 1 if isinstance(module, (ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)) else 0
