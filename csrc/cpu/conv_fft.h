@@ -12,7 +12,7 @@
 
 #include "core/memory.h"
 #include "core/parallel.h"
-#include "cpu/conv_lane_rows.h"
+#include "cpu/conv_box.h"
 #include "cpu/conv_lanes.h"
 #include "cpu/fft_tile.h"
 
