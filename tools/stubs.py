@@ -103,6 +103,9 @@ def class_stub(cls: type) -> list[str]:
             lines += ["    @property", f"    def {name}(self) -> {result}: ..."]
             if member.fset:
                 lines += [f"    @{name}.setter", f"    def {name}(self, value: {result}) -> None: ..."]
+        elif inspect.isgetsetdescriptor(member):
+            result = next(signatures(member.__doc__, True)).partition(" -> ")[2]
+            lines += ["    @property", f"    def {name}(self) -> {result}: ..."]
         elif name == "__init__" and "__init__(self" not in (member.__doc__ or ""):  # object's own
             continue
         elif callable(member) and (not name.startswith("_") or name in ("__init__", "__int__", "__eq__")):

@@ -8,15 +8,6 @@
 namespace lamina::bindings {
 namespace {
 
-// (device, dtype, *shape): what a gradient must agree in with the tensor that it is for.
-py::tuple signature(const Array& a) {
-  py::tuple t(2 + a.rank());
-  t[0] = py::int_(device_code(a.device()));
-  t[1] = py::int_(static_cast<int>(a.dtype()));
-  for (int d = 0; d < a.rank(); ++d) t[2 + d] = py::int_(a.size(d));
-  return t;
-}
-
 py::object item(const Array& a) {
   check<RuntimeError>(a.numel() == 1, "[item] expected an array of one element, got shape ",
                       a.shape());
@@ -82,46 +73,6 @@ Array from_numpy(const py::array& source) {
   return result;
 }
 
-// For memoryview() and everything else that speaks the buffer protocol.
-py::buffer_info buffer(const Array& a) {
-  check<TypeError>(a.device().type == DeviceType::cpu,
-                   "[buffer] expected an array on the CPU, got one on ", name(a.device()));
-  const auto size = static_cast<py::ssize_t>(itemsize(a.dtype()));
-  const char* format = nullptr;
-  switch (a.dtype()) {
-    case DType::boolean:
-      format = "?";
-      break;
-    case DType::uint8:
-      format = "B";
-      break;
-    case DType::int8:
-      format = "b";
-      break;
-    case DType::int32:
-      format = "i";
-      break;
-    case DType::int64:
-      format = "q";
-      break;
-    case DType::float16:
-      format = "e";
-      break;
-    case DType::float32:
-      format = "f";
-      break;
-    case DType::float64:
-      format = "d";
-      break;
-    case DType::bfloat16:
-      fail<TypeError>("[buffer] the buffer protocol has no bfloat16");
-  }
-  std::vector<py::ssize_t> shape(a.shape().begin(), a.shape().end()), strides;
-  for (int64_t s : a.strides()) strides.push_back(s * size);
-  return py::buffer_info(a.raw(), size, format, a.rank(), std::move(shape), std::move(strides),
-                         a.storage()->read_only);
-}
-
 py::array to_numpy(const Array& a) {
   check<TypeError>(a.device().type == DeviceType::cpu,
                    "[numpy] expected an array on the CPU, got one on ", name(a.device()));
@@ -138,37 +89,21 @@ py::array to_numpy(const Array& a) {
 }  // namespace
 
 void bind_array(py::module_& m) {
-  py::class_<Array>(m, "Array", py::buffer_protocol())
-      .def_buffer(&buffer)
-      .def_property_readonly("shape", &Array::shape)
-      .def_property_readonly("strides", &Array::strides)
-      .def_property_readonly("ndim", &Array::rank)
-      .def_property_readonly("dtype", &Array::dtype)
-      .def_property_readonly("device", [](const Array& a) { return device_code(a.device()); })
-      .def_property_readonly("signature", &signature)
-      .def_property_readonly("offset", &Array::offset)
-      .def_property_readonly("itemsize", [](const Array& a) { return itemsize(a.dtype()); })
-      .def_property_readonly("numel", &Array::numel)
-      .def_property_readonly("version", [](const Array& a) { return a.storage()->version.load(); })
-      .def_property_readonly("storage_users",
-                             [](const Array& a) { return a.storage()->references.load(); })
-      .def("unshared_since",  // whether this handle alone sees the memory, and it was allocated
-                              // after `clock`
-           [](const Array& a, int64_t clock) {
-             return a.storage()->birth > clock && a.storage()->references.load() == 1;
-           })
-      .def_property_readonly(
-          "storage_id",
-          [](const Array& a) { return reinterpret_cast<uintptr_t>(a.storage().get()); })
-      .def_property_readonly("storage_bytes", [](const Array& a) { return a.storage()->bytes(); })
-      .def_property_readonly("data_ptr",
-                             [](const Array& a) { return reinterpret_cast<uintptr_t>(a.raw()); })
-      .def("is_contiguous", &Array::is_contiguous)
-      .def("is_channels_last", &Array::is_channels_last)
-      .def("is_dense", &Array::is_dense)
-      .def("alias", [](const Array& a) { return a; })
-      .def("item", &item)
-      .def("numpy", &to_numpy);
+  const py::object type = make_array_type();
+  const auto method = [&](const char* name, auto function) {
+    type.attr(name) = py::cpp_function(function, py::name(name), py::is_method(type));
+  };
+  method("unshared_since",  // whether this handle alone sees the memory, allocated after `clock`
+         [](const Array& a, int64_t clock) {
+           return a.storage()->birth > clock && a.storage()->references.load() == 1;
+         });
+  method("is_contiguous", &Array::is_contiguous);
+  method("is_channels_last", &Array::is_channels_last);
+  method("is_dense", &Array::is_dense);
+  method("alias", [](const Array& a) { return a; });
+  method("item", &item);
+  method("numpy", &to_numpy);
+  m.attr("Array") = type;
   m.def("storage_clock", &storage_clock);
   m.def("from_numpy", &from_numpy);
   m.def("empty", [](const Dims& shape, DType dtype, int device) {

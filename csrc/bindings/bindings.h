@@ -5,6 +5,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include "bindings/array_object.h"
 #include "core/array.h"
 #include "core/scope.h"
 #include "ops/promote.h"
@@ -118,19 +119,20 @@ struct type_caster<lamina::ops::Operand> {
   PYBIND11_TYPE_CASTER(lamina::ops::Operand, const_name("Array | Tensor | float"));
 
   bool load(handle source, bool convert) {
+    value.array = lamina::bindings::array_in(source.ptr());
+    if (value.array) return true;
     make_caster<lamina::ops::Scalar> number;
     if (number.load(source, convert)) {
       value.scalar = cast_op<lamina::ops::Scalar&>(number);
       return true;
     }
-    make_caster<lamina::Array> array;
-    if (!array.load(source, false)) {
-      static PyObject* const name = PyUnicode_InternFromString("_array");
-      held = reinterpret_steal<object>(PyObject_GetAttr(source.ptr(), name));
-      if (!held) PyErr_Clear();
-      if (!held || !array.load(held, false)) return false;
+    static PyObject* const name = PyUnicode_InternFromString("_array");
+    held = reinterpret_steal<object>(PyObject_GetAttr(source.ptr(), name));
+    if (!held) {
+      PyErr_Clear();
+      return false;
     }
-    value.array = static_cast<const lamina::Array*>(array);
+    value.array = lamina::bindings::array_in(held.ptr());
     return value.array != nullptr;
   }
 

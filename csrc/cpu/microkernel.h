@@ -60,20 +60,24 @@ template <class T>
 template <class T, int Rows, int Vectors, bool kUnitRows>
 void multiply_tile(const TileTask<T>& t) {
   constexpr int L = kLanes<T>;
-  constexpr int kAhead = 8;  // rows of B fetched ahead of use
+  constexpr int kAhead = 8;       // rows of B fetched ahead of use
+  constexpr int kBeforeEnd = 24;  // depths before the end at which C is fetched
   Vec<T> sum[Rows][Vectors];
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
 #pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) {
-      sum[i][v] = Vec<T>{};
-      __builtin_prefetch(t.c + i * t.c_row + v * L, 1);
-    }
+    for (int v = 0; v < Vectors; ++v) sum[i][v] = Vec<T>{};
   }
   const T* a = t.a;
   const T* b = t.b;
   const int64_t a_row = t.a_row, a_depth = t.a_depth, b_depth = t.b_depth;
   for (int64_t p = t.depth; p > 0; --p) {
+    if (p == kBeforeEnd) {
+#pragma GCC unroll 16
+      for (int i = 0; i < Rows; ++i)
+#pragma GCC unroll 2
+        for (int v = 0; v < Vectors; ++v) __builtin_prefetch(t.c + i * t.c_row + v * L, 1);
+    }
     Vec<T> row[Vectors];
 #pragma GCC unroll 2
     for (int v = 0; v < Vectors; ++v) {

@@ -43,7 +43,7 @@ struct Strided {
     constexpr int64_t kLine = 64 / sizeof(T);
     for (int64_t r = rows * part / parts; r < rows * (part + 1) / parts; ++r)
       for (int64_t q = 0; q < length; q += kLine)
-        __builtin_prefetch(at(line, depth) + r * stride + q, 0, 2);
+        __builtin_prefetch(at(line, depth) + r * stride + q, 0, 3);
   }
 
  private:

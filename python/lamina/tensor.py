@@ -44,6 +44,8 @@ class Tensor(TensorMethods):
 
     def __init__(self, array: _C.Array) -> None:
         self._array = array
+        self._requires_grad = False  # every op reads these two: an instance's own are found at once
+        self._edge = None
 
     # -- what it is
 

@@ -45,7 +45,7 @@ class Node:
     ) -> None:
         edges: list[Edge | None] = []
         for t in inputs:
-            edges.append(t._edge or leaf_edge(t) if t is not None and t._requires_grad else None)
+            edges.append((t._edge or leaf_edge(t)) if t is not None and t._requires_grad else None)
         signatures = []
         for index, t in enumerate(outputs):
             signatures.append(t._array.signature)
@@ -56,30 +56,33 @@ class Node:
         self.order = -next(_counter)
         self.signatures = signatures
         self.hooks: list[tuple[int, Callable[[Tensor], Tensor | None]]] | None = None
-        self._values: Sequence[Any] | None = saved
         self._marks: list[Mark | None] | None = None
         if saved:
             self.keep(saved)
+        else:
+            self._values: Sequence[Any] | None = saved
 
     def keep(self, saved: Sequence[Any]) -> None:
         """Keeps what the rule needs, tensors as arrays marked with the version and the edge that they have now."""
         values: list[Any] = []
         marks: list[Mark | None] = []
-        tensors = False
+        tensor = None
         for value in saved:
-            array = getattr(value, "_array", None)
-            if array is None:
+            if not isinstance(value, _tensor_type):
                 values.append(value)
                 marks.append(None)
                 continue
+            tensor = value
             edge: Edge | None = value._edge
             if edge is None and value._requires_grad:
                 edge = leaf_edge(value)
+            array = value._array
             values.append(array)
             # The edge of an output, to this node, would close a reference cycle.
             marks.append((array.version, edge[1] if edge is not None and edge[0] is self else edge))
-            tensors = True
-        self._values, self._marks = values, marks if tensors else None
+        self._values = values
+        if tensor is not None:
+            self._marks = marks
 
     def needs(self, index: int) -> bool:
         """Whether input ``index`` wants a gradient."""
@@ -105,8 +108,8 @@ class Node:
                         f"[backward] a tensor of shape {value.shape} that {self.name()} needs was changed in "
                         f"place: saved at version {version}, now at {value.version}"
                     )
-                value = _make_tensor(value)
-                if edge is not None and mode.enabled:
+                value = _tensor_type(value)
+                if edge is not None:
                     value._requires_grad = True
                     value._edge = (self, edge) if isinstance(edge, int) else edge
             restored.append(value)
@@ -197,11 +200,10 @@ def tracks(*inputs: object) -> bool:
     return False
 
 
-def _make_tensor(array: _C.Array) -> Tensor:
-    raise AssertionError("lamina.tensor has not been imported")
+_tensor_type: type[Tensor]
 
 
 def set_tensor_type(tensor: type[Tensor]) -> None:
     """Says what tensors are restored as; called by the module that defines them, which imports this one."""
-    global _make_tensor
-    _make_tensor = tensor
+    global _tensor_type
+    _tensor_type = tensor

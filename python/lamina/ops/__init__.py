@@ -4,6 +4,7 @@ from lamina.ops.compare import *  # noqa: F403
 from lamina.ops.convert import *  # noqa: F403
 from lamina.ops.count import *  # noqa: F403
 from lamina.ops.creation import *  # noqa: F403
+from lamina.ops.cross import *  # noqa: F403
 from lamina.ops.einsum import *  # noqa: F403
 from lamina.ops.elementwise import *  # noqa: F403
 from lamina.ops.extrema import *  # noqa: F403

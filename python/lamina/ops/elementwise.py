@@ -219,13 +219,14 @@ def mul(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
 
 def _mul_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
     a, b = node.saved
-    times = mul if mode.enabled else _times
-    return times(grad, b) if node.needs(0) else None, times(grad, a) if node.needs(1) else None
-
-
-def _times(grad: Tensor, factor: Operand) -> Tensor:
-    """mul where nothing is recorded."""
-    return Tensor(_C.mul(grad._array, factor._array if isinstance(factor, Tensor) else raw(factor, "mul")))
+    left, right = node.edges
+    if mode.enabled:
+        return mul(grad, b) if left is not None else None, mul(grad, a) if right is not None else None
+    g = grad._array
+    return (
+        Tensor(_C.mul(g, b)) if left is not None else None,
+        Tensor(_C.mul(g, a)) if right is not None else None,
+    )
 
 
 @method("div", "divide", "true_divide", "__truediv__")
