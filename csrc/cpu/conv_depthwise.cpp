@@ -283,8 +283,12 @@ struct LaneGrad {
     const int64_t width = row.columns.pixels(1);
     MetRows<T> met(sum, {x, sum.x_stride, sum.in, lanes.groups * lanes.in}, width, count,
                    [&](int64_t v) { return lanes.first_in(first + v); });
+    // dy is read once for each row of the kernel: where it lies, if its lanes lie together.
+    const bool spread = sum.y_stride[4] * static_cast<int64_t>(sizeof(T)) % 2048 != 0;  // over L1's sets
+    const bool in_place = sum.y_stride[1] == 1 && lanes.lanes() == n && spread;
+    row.dy_pixel = in_place ? sum.y_stride[4] : n;
     const LaneRing<T> grads({dy, sum.y_stride, sum.grid, lanes.groups * lanes.out},
-                            {1, sum.grid[2], 0}, count,
+                            {in_place ? 0 : 1, sum.grid[2], 0}, count,
                             [&](int64_t v) { return lanes.first_out(first + v); });
     Scratch outside(width * n * sizeof(T)), index(count * lanes.in * sizeof(LaneIndex<T>));
     fill_zero(outside.as<T>(), width * n);
@@ -297,9 +301,15 @@ struct LaneGrad {
       const int64_t h = i % sum.grid[1], d = i / sum.grid[1] % sum.grid[0],
                     image = i / sum.grid[1] / sum.grid[0];
       met.advance(image, d, h, i == begin || h == 0);
-      grads.copy(0, image, d, h);
+      const T* dy_row = dy + image * sum.y_stride[0] + d * sum.y_stride[2] + h * sum.y_stride[3];
+      if (!in_place) grads.copy(0, image, d, h);
       for (int64_t v = 0; v < count; ++v) {
-        row.dy = grads.at(0, v);
+        row.dy = in_place ? dy_row + lanes.first_out(first + v) : grads.at(0, v);
+        if (in_place) {
+          const T* ahead = met.ahead(image, d, h) + lanes.first_in(first + v);
+          for (int64_t w = 0; w < sum.grid[2]; ++w) __builtin_prefetch(row.dy + sum.y_stride[3] + w * row.dy_pixel);
+          for (int64_t w = 0; w < width; ++w) __builtin_prefetch(ahead + w * sum.x_stride[4]);
+        }
         row.index = index.as<LaneIndex<T>>() + v * lanes.in;
         for (int64_t r = 0, size; r < kernel_rows(); r += size) {
           const int64_t left = kernel_rows() - r;

@@ -17,6 +17,7 @@ template <class T>
 struct LaneGradRow {
   LaneColumns columns;
   const T* dy;
+  int64_t dy_pixel;
   const T* x[kMostGradRows];  // the rows that R rows of the kernel meet
   int64_t steps, step_weights;
   const LaneIndex<T>* index;  // [step]
@@ -38,10 +39,10 @@ LAMINA_INLINE void lane_grad(const LaneGradRow<T>& t, int64_t tap, const Permute
   for (int r = 0; r < R; ++r) x[r] = t.x[r] + tap * tap_pixel;
   const T* dy = t.dy;
   int64_t o = 0;
-  for (; o + P <= a.width; o += P, dy += P * n) {
+  for (; o + P <= a.width; o += P, dy += P * t.dy_pixel) {
     Vec<T> g[P];
     LAMINA_UNROLL
-    for (int j = 0; j < P; ++j) g[j] = load(dy + j * n);
+    for (int j = 0; j < P; ++j) g[j] = load(dy + j * t.dy_pixel);
     LAMINA_UNROLL
     for (int r = 0; r < R; ++r) {
       if constexpr (Step == 0) {
@@ -61,7 +62,7 @@ LAMINA_INLINE void lane_grad(const LaneGradRow<T>& t, int64_t tap, const Permute
       x[r] += P * pixel;
     }
   }
-  for (; o < a.width; ++o, dy += n) {
+  for (; o < a.width; ++o, dy += t.dy_pixel) {
     const Vec<T> g = load(dy);
     LAMINA_UNROLL
     for (int i = 0; i < R * N; ++i)
