@@ -17,8 +17,12 @@ import lamina.nn.functional as F
 @st.composite
 def convolutions(draw_from: st.DrawFn) -> dict[str, Any]:
     """Groups of up to 4 channels (a vector of the smallest instruction set) in and out."""
-    inputs, outputs = draw_from(st.sampled_from([(1, 1), (1, 1), (2, 2), (4, 4), (1, 2), (3, 3), (2, 1), (4, 3)]))
-    dtype = draw_from(st.sampled_from(["float32", "float64"]) if max(inputs, outputs) <= 2 else st.just("float32"))
+    inputs, outputs = draw_from(
+        st.sampled_from([(1, 1), (1, 1), (2, 2), (4, 4), (1, 2), (3, 3), (2, 1), (4, 3)])
+    )
+    dtype = draw_from(
+        st.sampled_from(["float32", "float64"]) if max(inputs, outputs) <= 2 else st.just("float32")
+    )
     kernel = draw_from(st.tuples(st.integers(1, 7), st.integers(1, 7)))
     stride, dilation, padding = (
         draw_from(st.tuples(st.integers(low, high), st.integers(low, high)))
@@ -84,7 +88,10 @@ def test_nan_reaches_its_groups_outputs_alone(inputs: int) -> None:
 
 def test_wide_groups_are_for_other_algorithms() -> None:
     x, w = lamina.zeros(1, 64, 5, 5), lamina.zeros(64, 32, 3, 3)
-    with F.conv_algorithm("depthwise"), pytest.raises(ValueError, match=r"\[conv2d\] the algorithm asked for"):
+    with (
+        F.conv_algorithm("depthwise"),
+        pytest.raises(ValueError, match=r"\[conv2d\] the algorithm asked for"),
+    ):
         F.conv2d(x, w, groups=2)
 
 

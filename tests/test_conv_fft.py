@@ -1,4 +1,4 @@
-"""Convolution by FFT: the transform against NumPy's, all passes against plain loops, NaN and infinities, sameness of bits."""
+"""Convolution by FFT: the transform against NumPy's, all passes against plain loops, NaN, sameness of bits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def test_rfft2_is_numpys(h: int, w: int, dtype: str) -> None:
 
 def test_rfft2_of_sizes_it_has_not() -> None:
     for shape in ((1, 8, 7), (1, 7, 8), (1, 512, 8)):
-        with pytest.raises(ValueError, match=r"\[rfft2\] expected sizes of at most 256 with factors 2, 3 and 5"):
+        with pytest.raises(
+            ValueError, match=r"\[rfft2\] expected sizes of at most 256 with factors 2, 3 and 5"
+        ):
             _C.rfft2(lamina.zeros(*shape)._array)
 
 

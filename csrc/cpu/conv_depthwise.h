@@ -15,12 +15,12 @@ namespace {
 template <class T>
 struct LaneRow {
   LaneColumns columns;
-  const T* const* x;           // the rows of pixels that rows of the kernel meet, from its first tap on
-  const int64_t* kernel_row;   // which rows of the kernel those are
-  int64_t rows;
-  const T* w;                  // [step][kernel row][tap][lane]
-  int64_t steps, step_weights; // elements
-  const LaneIndex<T>* index;   // [step]
+  const T* const* x;  // the rows of pixels that rows of the kernel meet, from its first tap on
+  const int64_t* kernel_row;    // which rows of the kernel those are
+  int64_t rows, x_offset;       // added to each of x
+  const T* w;                   // [step][kernel row][tap][lane]
+  int64_t steps, step_weights;  // elements
+  const LaneIndex<T>* index;    // [step]
   Vec<T> bias;
   T* y;
   int64_t y_pixel, y_channel, lanes;
@@ -57,12 +57,13 @@ LAMINA_INLINE void sum_taps(const LaneRow<T>& t, int64_t o, const T* w, const Pe
                             Vec<T> (&sum)[P]) {
   constexpr int n = kLanes<T>;
   const LaneColumns& a = t.columns;
-  const int64_t first = o * a.step * n, row_weights = a.taps * n;
+  const int64_t first = t.x_offset + o * a.step * n, row_weights = a.taps * n;
   for (int64_t r = 0; r < t.rows; ++r) {
     const T* x = t.x[r] + first;
     const T* weights = w + t.kernel_row[r] * row_weights;
     const auto add = [&]<int N>(int64_t tap) __attribute__((always_inline)) {
-      add_taps<T, P, N, Step>(x + tap * a.tap_step * n, a.step * n, weights + tap * n, permuted, sum);
+      add_taps<T, P, N, Step>(x + tap * a.tap_step * n, a.step * n, weights + tap * n, permuted,
+                              sum);
     };
     if constexpr (Step == 0)
       for (int64_t tap = 0; tap < a.taps; ++tap) add.template operator()<1>(tap);
@@ -96,7 +97,8 @@ __attribute__((noinline)) void lane_row(const LaneRow<T>& shared) {
   const LaneRow<T> t = shared;  // in registers: vectors stored to y could alias it
   for (int64_t next = 0; next < t.columns.width; next += P) {
     // The last tile is moved back to end with the row.
-    const int64_t o = next + P <= t.columns.width || t.columns.width < P ? next : t.columns.width - P;
+    const int64_t o =
+        next + P <= t.columns.width || t.columns.width < P ? next : t.columns.width - P;
     T* y = t.y + o * t.y_pixel;
     LAMINA_UNROLL
     for (int j = 0; j < P; ++j) __builtin_prefetch(y + (P + j) * t.y_pixel, 1);
@@ -117,7 +119,8 @@ __attribute__((noinline)) void lane_row(const LaneRow<T>& shared) {
             [=](Vec<T> x) __attribute__((always_inline)) { return permute<T>(x, index); }, sum);
       }
     } else {
-      sum_taps<T, P, Step>(t, o, t.w, [](Vec<T> x) __attribute__((always_inline)) { return x; }, sum);
+      sum_taps<T, P, Step>(
+          t, o, t.w, [](Vec<T> x) __attribute__((always_inline)) { return x; }, sum);
     }
     store_lanes<T, P>(t, sum, t.columns.width - o, y);
   }

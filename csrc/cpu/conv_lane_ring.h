@@ -13,6 +13,9 @@
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
 
+inline constexpr int64_t kSmallRingBytes = 28 << 10, kLargeRingBytes = 128 << 10;
+inline constexpr int64_t kLaneTaskWork = 1 << 15;  // multiply-adds of vectors: some 10 microseconds
+
 // An activation of any layout.
 template <class T>
 struct LaneSource {
@@ -49,10 +52,11 @@ class LaneRing {
     }
   }
 
-  // Pixel 0 of a vector's row.
-  LAMINA_INLINE T* at(int64_t slot, int64_t v) const {
-    return scratch_.template as<T>() + (slot * vectors_ + v) * shape_.width * n;
+  // Pixel 0 of a slot's row of the first vector; elements from a vector's row to the next.
+  LAMINA_INLINE T* at(int64_t slot) const {
+    return scratch_.template as<T>() + slot * vectors_ * vector_step();
   }
+  LAMINA_INLINE int64_t vector_step() const { return shape_.width * n; }
 
   // Where pixel 0 of row (d, h) comes from.
   LAMINA_INLINE const T* pixel(int64_t image, int64_t d, int64_t h) const {
@@ -65,15 +69,14 @@ class LaneRing {
   void copy(int64_t slot, int64_t image, int64_t d, int64_t h) const {
     const int64_t* stride = source_.stride;
     const T* row = pixel(image, d, h) + from_ * stride[4];
-    T* to = at(slot, 0) + from_ * n;
-    const int64_t step = shape_.width * n;  // from a vector to the next
+    T* to = at(slot) + from_ * n;
+    const int64_t step = vector_step();
     if (stride[1] == 1 && channel(vectors_ - 1) + n <= source_.channels) {
+      // Locals, as the stores could alias members; pixel by pixel, in the order of memory.
       const int64_t pixels = pixels_, pixel = stride[4], count = vectors_;
-      for (int64_t v = 0; v < count; ++v) {
-        const T* from = row + channel(v);
-        T* out = to + v * step;
-        for (int64_t w = 0; w < pixels; ++w) store(out + w * n, load(from + w * pixel));
-      }
+      const int64_t* channels = channels_.template as<int64_t>();
+      for (int64_t w = 0; w < pixels; ++w, row += pixel, to += n)
+        for (int64_t v = 0; v < count; ++v) store(to + v * step, load(row + channels[v]));
       return;
     }
     for (int64_t v = 0; v < vectors_; ++v) {
@@ -107,6 +110,8 @@ class MetRows {
     return s.axis[1].count > 0 ? (s.axis[1].count - 1) * s.axis[1].offset_step + 1 : 0;
   }
 
+  LAMINA_INLINE int64_t vector_step() const { return ring_.vector_step(); }
+
   // Makes the rows that row h of positions at depth d of an image meets; h rises by one, or `first`.
   void advance(int64_t image, int64_t d, int64_t h, bool first) {
     const int64_t begin = h * sum_.step[1] + sum_.axis[1].offset, end = begin + span(sum_);
@@ -123,15 +128,15 @@ class MetRows {
   // Pixel 0 of the first row of x, of all vectors, that row h + 1 of positions meets and row h does
   // not; to prefetch, as it may not exist.
   LAMINA_INLINE const T* ahead(int64_t image, int64_t d, int64_t h) const {
-    return ring_.pixel(image, depth(d, 0),
-                       h * sum_.step[1] + sum_.axis[1].offset + span(sum_));
+    return ring_.pixel(image, depth(d, 0), h * sum_.step[1] + sum_.axis[1].offset + span(sum_));
   }
 
-  // The row of a vector that kernel row (i, j) meets from row h of positions; null outside x.
-  LAMINA_INLINE const T* row(int64_t d, int64_t h, int64_t i, int64_t j, int64_t v) const {
+  // The first vector's row that kernel row (i, j) meets from row h of positions, null outside x; the
+  // other vectors' follow at vector_step().
+  LAMINA_INLINE const T* row(int64_t d, int64_t h, int64_t i, int64_t j) const {
     const int64_t at = h * sum_.step[1] + sum_.axis[1].offset + j * sum_.axis[1].offset_step;
     if (at < 0 || at >= sum_.in[1] || depth(d, i) < 0 || depth(d, i) >= sum_.in[0]) return nullptr;
-    return ring_.at(slot(i, at), v);
+    return ring_.at(slot(i, at));
   }
 
  private:
@@ -144,6 +149,23 @@ class MetRows {
   LaneRing<T> ring_;
   int64_t next_ = 0;
 };
+
+// Vectors [first, last) of a block, of equal numbers to within one.
+struct Blocks {
+  int64_t vectors, blocks;
+  LAMINA_INLINE int64_t first(int64_t block) const { return vectors * block / blocks; }
+};
+
+// As many vectors as keep a ring of rows of x in L1; in L2 where a kernel is so small that reading x
+// from memory, in long strips, is what counts.
+template <class T>
+Blocks cut_vectors(const TapSum& s, int64_t vectors) {
+  const int64_t ring_bytes = s.taps() <= 9 ? kLargeRingBytes : kSmallRingBytes;
+  const int64_t bytes =
+      s.axis[0].count * MetRows<T>::span(s) * lane_columns(s).pixels(kMostPositions) * kVectorBytes;
+  const int64_t most = clamp(ring_bytes / (bytes + 1), 1, 16);
+  return {vectors, ceil_div(vectors, most)};
+}
 
 }  // namespace
 }  // namespace lamina::cpu::LAMINA_ISA

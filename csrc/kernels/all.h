@@ -3,11 +3,11 @@
 
 #include "kernels/batch_norm.h"
 #include "kernels/conv.h"
-#include "kernels/fft.h"
 #include "kernels/cross.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/dropout.h"
 #include "kernels/elementwise.h"
+#include "kernels/fft.h"
 #include "kernels/indexing.h"
 #include "kernels/matmul.h"
 #include "kernels/optimizer.h"
