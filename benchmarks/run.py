@@ -3,7 +3,8 @@
     python benchmarks/run.py [family ...] [--threads 1 2] [--json results.json]
 
 A family is a module of tests/cases, or the beginning of a case's name. Both libraries get row-major inputs and, where
-there are 4-d ones, channels-last inputs too; the better counts. Results (gradients too) must agree first: a wrong
+there are 4-d or 5-d ones, channels-last inputs too; the better counts. The gradient of an output lies in memory as the
+output does. Results (gradients too) must agree first: a wrong
 answer is reported and not timed, and makes the exit status 1.
 """
 
@@ -32,11 +33,13 @@ import lamina  # noqa: E402
 
 Run = Callable[[], object]
 
+TORCH_LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}  # by rank
+
 
 def channels_last(values: np.ndarray) -> np.ndarray:
-    if values.ndim != 4:
+    if values.ndim not in TORCH_LAYOUTS:
         return values
-    return np.ascontiguousarray(values.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(values, 1, -1)), -1, 1)
 
 
 def lamina_runs(case: Case, sample: Sample, call: Call) -> dict[str, Run]:
@@ -57,7 +60,7 @@ def lamina_runs(case: Case, sample: Sample, call: Call) -> dict[str, Run]:
 
     outputs = [y for y in leaves(case.call(*args, **kwargs)) if getattr(y, "requires_grad", False)]
     seeds = [
-        lamina.from_numpy(g).to(y.dtype)
+        lamina.empty_like(y).copy_(lamina.from_numpy(g))
         for y, g in zip(outputs, output_grads(case, sample, [y.detach().numpy() for y in outputs]))
     ]
     inputs = [t for t in made if t.requires_grad]
@@ -79,8 +82,8 @@ def torch_runs(case: Case, sample: Sample, call: Call) -> dict[str, Run]:
     def make(x: Any) -> Any:
         t = to_torch(torch, x)
         if isinstance(x, Drawn):
-            if x.values.ndim == 4 and not x.values.flags.c_contiguous:
-                t = t.detach().contiguous(memory_format=torch.channels_last).requires_grad_(x.grad)
+            if x.values.ndim in TORCH_LAYOUTS and not x.values.flags.c_contiguous:
+                t = t.detach().contiguous(memory_format=TORCH_LAYOUTS[x.values.ndim]).requires_grad_(x.grad)
             made.append(t)
         return t
 
@@ -93,7 +96,7 @@ def torch_runs(case: Case, sample: Sample, call: Call) -> dict[str, Run]:
 
     outputs = [y for y in leaves(function(*args, **kwargs)) if getattr(y, "requires_grad", False)]
     seeds = [
-        torch.from_numpy(g).to(y.dtype)
+        torch.empty_like(y).copy_(torch.from_numpy(g))
         for y, g in zip(outputs, output_grads(case, sample, [y.detach().numpy() for y in outputs]))
     ]
     inputs = [t for t in made if t.requires_grad]
@@ -127,7 +130,7 @@ def measure(case: Case, sample: Sample, threads: int) -> list[dict[str, Any]]:
     plain = draw_call(case, sample, case.dtypes[0])
     verify(case, sample, plain)
     calls = {"contiguous": plain}
-    if any(x.values.ndim == 4 for x in plain.inputs()):
+    if any(x.values.ndim in TORCH_LAYOUTS for x in plain.inputs()):
         calls["channels last"] = plain.rearranged(channels_last)
         verify(case, sample, calls["channels last"])
     runs = {

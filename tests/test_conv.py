@@ -32,33 +32,43 @@ def draw(*shape: int, dtype: str = "float32") -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("n", "c", "k", "h", "w", "padding"),
+    ("n", "c", "k", "h", "w", "options"),
     [
-        (1, 1, 1, 3, 3, 0),
-        (2, 3, 5, 9, 7, 1),
-        (1, 65, 40, 1, 9, 1),
-        (3, 17, 33, 6, 5, 2),
-        (2, 16, 18, 4, 4, (1, 5)),
-        (9, 40, 70, 13, 10, 1),
-        (5, 200, 170, 4, 4, 1),  # panels outside
+        (1, 1, 1, 3, 3, {}),
+        (2, 3, 5, 9, 7, {"padding": 1}),
+        (1, 65, 40, 1, 9, {"padding": 1}),
+        (3, 17, 33, 6, 5, {"padding": 2}),
+        (2, 16, 18, 4, 4, {"padding": (1, 5)}),
+        (9, 40, 70, 13, 10, {"padding": 1}),
+        (4, 40, 33, 7, 14, {"padding": 1}),  # tiles of four and three outputs
+        (3, 33, 64, 11, 3, {"padding": 1}),
+        (5, 200, 170, 4, 4, {"padding": 1}),  # panels outside
+        (5, 300, 250, 7, 7, {"padding": 1}),
+        (2, 33, 40, 13, 18, {"padding": 2, "dilation": 2}),
+        (2, 300, 250, 9, 10, {"padding": (3, 0), "dilation": (3, 1)}),
+        (1, 5, 6, 12, 11, {"padding": 1, "dilation": (2, 5)}),
     ],
 )
-def test_winograd(n: int, c: int, k: int, h: int, w: int, padding: Any) -> None:
+def test_winograd(n: int, c: int, k: int, h: int, w: int, options: dict[str, Any]) -> None:
     x, weight = draw(n, c, h, w), draw(k, c, 3, 3)
-    exact = passes(x.astype("float64"), weight.astype("float64"), "implicit", padding=padding)
+    exact = passes(x.astype("float64"), weight.astype("float64"), "implicit", **options)
     for name, got, want in zip(
-        ("y", "dx", "dw"), passes(x, weight, "winograd", padding=padding), exact, strict=True
+        ("y", "dx", "dw"), passes(x, weight, "winograd", **options), exact, strict=True
     ):
         assert relative_error(got, want) < 5e-6, name
 
 
 @pytest.mark.parametrize("algorithm", ["implicit", "winograd", "automatic"])
-def test_nan_reaches_every_output_that_reads_it(algorithm: str) -> None:
-    x = draw(16, 32, 8, 8)
-    x[3, 5, 4, 6] = np.nan
-    y = passes(x, draw(32, 32, 3, 3), algorithm, padding=1)[0]
-    assert np.isnan(y[3, :, 3:6, 5:8]).all()
-    assert not np.isnan(y[:3]).any() and not np.isnan(y[4:]).any()
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
+def test_what_is_not_finite_stays_where_it_belongs(value: float, algorithm: str) -> None:
+    x, w = draw(16, 32, 8, 8), np.abs(draw(32, 32, 3, 3)) + 2
+    x[3, 5, 4, 6] = value
+    for got, want in zip(
+        passes(x, w, algorithm, padding=1), passes(x, w, "reference", padding=1), strict=True
+    ):
+        np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
+        np.testing.assert_array_equal(np.isinf(got), np.isinf(want))
+        assert (got[np.isinf(got)] == want[np.isinf(got)]).all()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -8,6 +8,7 @@ namespace lamina::cpu::LAMINA_ISA {
 namespace {
 
 using kernels::ConvAlgorithm;
+using kernels::ConvEpilogue;
 using kernels::ConvPass;
 using kernels::ConvShape;
 using kernels::ConvTensor;
@@ -42,13 +43,13 @@ bool offers(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s, DType dt
 }
 
 void fprop(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvTensor& x,
-           const void* w, const void* bias, const ConvTensor& y) {
-  choose(algorithm, ConvPass::fprop, s, dtype).fprop(s, dtype, x, w, bias, y);
+           const void* w, const ConvEpilogue& epilogue, const ConvTensor& y) {
+  choose(algorithm, ConvPass::fprop, s, dtype).fprop(s, dtype, x, w, epilogue, y);
 }
 
 void dgrad(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvTensor& dy,
-           const void* w, const ConvTensor& dx) {
-  choose(algorithm, ConvPass::dgrad, s, dtype).dgrad(s, dtype, dy, w, dx);
+           const void* w, const void* bias, const ConvTensor& dx) {
+  choose(algorithm, ConvPass::dgrad, s, dtype).dgrad(s, dtype, dy, w, bias, dx);
 }
 
 void wgrad(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvTensor& x,

@@ -5,6 +5,7 @@
 // where they read neighbouring pixels (`Step` 1 or 2): 10 loads of x for 24 multiply-adds of 3 taps.
 #pragma once
 
+#include "cpu/conv_epilogue.h"
 #include "cpu/conv_lanes.h"
 #include "cpu/conv_tile.h"
 
@@ -27,6 +28,7 @@ struct LaneRow {
   // `ahead_rows` rows of x to bring into the cache meanwhile: those that the next row needs.
   const T* ahead;
   int64_t ahead_row, ahead_rows, ahead_pixel;
+  Epilogue<T> epilogue;
 };
 
 // sum[j] += x[pixel of (position j, tap i)] * w[i] over N taps.
@@ -74,22 +76,24 @@ LAMINA_INLINE void sum_taps(const LaneRow<T>& t, int64_t o, const T* w, const Pe
   }
 }
 
-// y[j] = sum[j] for j < positions; partial vectors and other layouts lane by lane.
+// y[j] = the epilogue of sum[j] for j < positions; partial vectors and other layouts lane by lane.
 template <class T, int P>
 LAMINA_INLINE void store_lanes(const LaneRow<T>& t, const Vec<T> (&sum)[P], int64_t positions,
                                T* y) {
   constexpr int n = kLanes<T>;
   if (t.y_channel == 1 && t.lanes == n && positions >= P) {
     LAMINA_UNROLL
-    for (int j = 0; j < P; ++j, y += t.y_pixel) store(y, sum[j]);
+    for (int j = 0; j < P; ++j, y += t.y_pixel) store(y, t.epilogue.apply(sum[j], y));
     return;
   }
   alignas(64) T spilled[P][n];
   LAMINA_UNROLL
   for (int j = 0; j < P; ++j) store(spilled[j], sum[j]);
   for (int64_t l = 0; l < t.lanes; ++l)
-    for (int64_t j = 0; j < positions && j < P; ++j)
-      y[j * t.y_pixel + l * t.y_channel] = spilled[j][l];
+    for (int64_t j = 0; j < positions && j < P; ++j) {
+      T* to = y + j * t.y_pixel + l * t.y_channel;
+      *to = t.epilogue.apply(spilled[j][l], to);
+    }
 }
 
 template <class T, int P, int Step, bool Permuted>

@@ -12,6 +12,7 @@
 #include "cpu/conv_fft.h"
 
 #include "cpu/conv_algorithms.h"
+#include "cpu/conv_epilogue.h"
 #include "cpu/conv_fft_dense.h"
 #include "cpu/conv_fft_depthwise.h"
 
@@ -97,28 +98,30 @@ bool run_sum(const TapSum& sum, const ConvShape& s, const T* x, const T* w, int6
   return finite;
 }
 
-void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w, const void* bias,
-           const ConvTensor& y) {
+void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
+           const kernels::ConvEpilogue& epilogue, const ConvTensor& y) {
   const bool finite = visit_real(dtype, [&](auto of) {
     using T = decltype(of);
     const TapSum sum = fprop_sum(s, x, y);
     const int64_t taps = s.kernel[1] * s.kernel[2];
     return run_sum(sum, s, static_cast<const T*>(x.data), static_cast<const T*>(w), sum.c * taps,
-                   taps, static_cast<const T*>(bias), static_cast<T*>(y.data));
+                   taps, static_cast<const T*>(epilogue.bias), static_cast<T*>(y.data));
   });
-  if (!finite) direct(ConvPass::fprop, s, dtype).fprop(s, dtype, x, w, bias, y);
+  if (!finite) return direct(ConvPass::fprop, s, dtype).fprop(s, dtype, x, w, epilogue, y);
+  visit_real(dtype,
+             [&](auto of) { apply_epilogue(s, Epilogue<decltype(of)>(epilogue, y.data), y); });
 }
 
-void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
+void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w, const void* bias,
            const ConvTensor& dx) {
   const bool finite = visit_real(dtype, [&](auto of) {
     using T = decltype(of);
     const TapSum sum = dgrad_sum(s, dy, dx, 0);
     const int64_t taps = s.kernel[1] * s.kernel[2];
     return run_sum(sum, s, static_cast<const T*>(dy.data), static_cast<const T*>(w), taps,
-                   sum.k * taps, static_cast<const T*>(nullptr), static_cast<T*>(dx.data));
+                   sum.k * taps, static_cast<const T*>(bias), static_cast<T*>(dx.data));
   });
-  if (!finite) direct(ConvPass::dgrad, s, dtype).dgrad(s, dtype, dy, w, dx);
+  if (!finite) direct(ConvPass::dgrad, s, dtype).dgrad(s, dtype, dy, w, bias, dx);
 }
 
 void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTensor& dy, void* dw) {

@@ -10,6 +10,7 @@
 // which it is half of that.
 #include "cpu/pool.h"
 #include "cpu/pool_channels_last.h"
+#include "cpu/pool_gather.h"
 #include "cpu/pool_runs.h"
 #include "cpu/pool_tiles.h"
 #include "cpu/pool_winners.h"
@@ -47,6 +48,42 @@ void forward(const PoolShape& s, const T* x, T* y, I* tap) {
   }
 }
 
+// What the windows whose winner was tap k pass on to it.
+template <class T, class I>
+struct WinnerPlane {
+  const T* dy;
+  const I* tap;
+  PlaneBounds bounds;
+
+  template <bool kEdge>
+  LAMINA_INLINE Vec<T> of(const WindowRow& row, int64_t from, int64_t k, int64_t width) const {
+    using Tap = typename TapLane<T>::Type;
+    const int64_t at = row.begin + from;
+    const TapVec<T> wanted = broadcast(static_cast<Tap>(row.tap + k));
+    if constexpr (kEdge) {
+      if (!bounds.hold(at)) [[unlikely]]
+        return at_end(dy + row.begin, tap + row.begin, from, row.tap + k, width);
+      const auto won = (load_taps<T>(tap + at) == wanted) & inside_row<T>(from, width);
+      return select(won, load(dy + at), Vec<T>{});
+    }
+    return select(load_taps<T>(tap + at) == wanted, load(dy + at), Vec<T>{});
+  }
+  LAMINA_INLINE void prefetch(int64_t at) const {
+    __builtin_prefetch(dy + at);
+    __builtin_prefetch(tap + at);
+  }
+
+ private:
+  // Static, so that a plane may stay in registers.
+  __attribute__((noinline)) static Vec<T> at_end(const T* grads, const I* taps, int64_t from,
+                                                 int64_t k, int64_t width) {
+    Vec<T> won{};
+    for (int64_t i = 0; i < kLanes<T>; ++i)
+      if (from + i >= 0 && from + i < width && taps[from + i] == k) won[i] = grads[from + i];
+    return won;
+  }
+};
+
 template <class T, class I>
 void backward(const PoolShape& s, const T* dy, const I* tap, T* dx) {
   if (s.channels_last) {
@@ -60,10 +97,10 @@ void backward(const PoolShape& s, const T* dy, const I* tap, T* dx) {
               load_taps<T>(tap + o, n) == broadcast(static_cast<typename TapLane<T>::Type>(k));
           return select(won, load_lanes(dy + o, n), Vec<T>{});
         });
-  } else if (!s.adaptive && s.stride[2] == 1) {
-    gather_planes<1>(s, dy, tap, dx);
-  } else if (!s.adaptive && s.stride[2] == 2 && s.dilation[2] == 1) {
-    gather_planes<2>(s, dy, tap, dx);
+  } else if (gathers(s)) {
+    gather_planes(s, dx, [&](int64_t at, PlaneBounds bounds) {
+      return WinnerPlane<T, I>{dy + at, tap + at, bounds};
+    });
   } else {
     scatter_planes(s, dy, tap, dx);
   }

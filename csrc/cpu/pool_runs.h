@@ -93,13 +93,14 @@ template <class T, class Run, class Finish>
 LAMINA_INLINE void forward_runs(const PoolShape& s, const T* x, const Finish& finish) {
   const int64_t rows = s.batch * s.channels * s.out[0] * s.out[1];
   const int64_t work = s.out[2] * (s.adaptive ? volume(s.kernel) : 4 * volume(s.kernel));
+  const WindowTable windows(s);
   parallel_for(rows, 1 + kRunGrain / work, [&](int64_t begin, int64_t end) {
+    int64_t oh = begin % s.out[1], od = begin / s.out[1] % s.out[0];
+    int64_t plane = begin / s.out[1] / s.out[0];
     for (int64_t row = begin; row < end; ++row) {
-      const int64_t oh = row % s.out[1], od = row / s.out[1] % s.out[0],
-                    plane = row / s.out[1] / s.out[0];
-      const Window d = window(s, 0, od), h = window(s, 1, oh);
+      const Window d = windows.of[0][od], h = windows.of[1][oh];
       for (int64_t ow = 0; ow < s.out[2]; ++ow) {
-        const Window w = window(s, 2, ow);
+        const Window w = windows.of[2][ow];
         const bool empty = d.begin >= d.end || h.begin >= h.end || w.begin >= w.end;
         Run run;
         run.begin(empty ? -1 : (d.begin * s.kernel[1] + h.begin) * s.kernel[2] + w.begin);
@@ -116,6 +117,11 @@ LAMINA_INLINE void forward_runs(const PoolShape& s, const T* x, const Finish& fi
           }
         finish(run, row * s.out[2] + ow, od, oh, ow);
       }
+      if (++oh < s.out[1]) continue;
+      oh = 0;
+      if (++od < s.out[0]) continue;
+      od = 0;
+      ++plane;
     }
   });
 }

@@ -28,6 +28,21 @@ LAMINA_INLINE Window window(const kernels::PoolShape& s, int dim, int64_t o) {
   return {first, step, divide_up(before, step), smaller(s.kernel[dim], divide_up(room, step))};
 }
 
+// The windows of every dimension, looked up where finding them would cost more than what is in them.
+struct WindowTable {
+  const Scratch held;
+  const Window* of[kernels::kPoolDims];
+
+  LAMINA_INLINE explicit WindowTable(const kernels::PoolShape& s)
+      : held((s.out[0] + s.out[1] + s.out[2]) * sizeof(Window)) {
+    Window* next = held.as<Window>();
+    for (int dim = 0; dim < kernels::kPoolDims; ++dim) {
+      of[dim] = next;
+      for (int64_t o = 0; o < s.out[dim]; ++o) *next++ = window(s, dim, o);
+    }
+  }
+};
+
 // Windows that may hold position i: all of [begin, end) if there is no dilation.
 struct Cover {
   int64_t begin, end;

@@ -4,7 +4,8 @@
 
 #include "core/memory.h"
 #include "core/parallel.h"
-#include "cpu/pool_spread.h"
+#include "cpu/pool_lanes.h"
+#include "cpu/pool_window.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 
@@ -69,104 +70,6 @@ void scatter_planes(const PoolShape& s, const T* dy, const I* tap, T* dx) {
       [&](int64_t o, int64_t i, int64_t) {
         if (i >= 0) dx[i] += dy[o];
       });
-}
-
-// Staged rows of windows: their gradients, and their winners with none beside the row.
-template <class T>
-struct WinnerStage {
-  using Tap = typename TapLane<T>::Type;
-  struct Source {  // a row of windows, and what a winner in row 0 of the input's taps reads
-    const T* grads;
-    const Tap* taps;
-    Tap base;
-  };
-  const Scratch held;
-  T* grads;
-  Tap* taps;
-  Source* sources;
-
-  LAMINA_INLINE WinnerStage(int64_t rows, int64_t pitch)
-      : held(rows * (pitch * (sizeof(T) + sizeof(Tap)) + sizeof(Source))) {
-    sources = held.as<Source>();
-    grads = reinterpret_cast<T*>(sources + rows);
-    taps = reinterpret_cast<Tap*>(grads + rows * pitch);
-    for (int64_t i = 0; i < rows * pitch; ++i) taps[i] = -1;
-  }
-  template <class I>
-  LAMINA_INLINE void load_row(int64_t at, const T* dy, const I* tap, int64_t n) const {
-    constexpr int kLane = kLanes<T>;
-    int64_t i = 0;
-    for (; i + kLane <= n; i += kLane) {
-      store(grads + at + i, load(dy + i));
-      store(taps + at + i, load_taps<T>(tap + i));
-    }
-    for (; i < n; ++i) {
-      grads[at + i] = dy[i];
-      taps[at + i] = tap[i];
-    }
-  }
-};
-
-// Stride 1 or 2: a row of input gathers from the rows of windows that hold it.
-template <int kStride, int kWidth, class T, class I>
-void gather_planes(const PoolShape& s, const T* dy, const I* tap, T* dx) {
-  using Source = typename WinnerStage<T>::Source;
-  const Spread spread(s, kLanes<T>);
-  const CoverTable covers(s);
-  const int64_t H = s.in[1], W = s.in[2], OH = s.out[1], OW = s.out[2], pitch = spread.windows;
-  const int64_t reach = (s.kernel[1] - 1) * s.dilation[1];
-  const int64_t depths = smaller(s.out[0], (s.kernel[0] - 1) * s.dilation[0] / s.stride[0] + 1);
-  const int64_t fit = kStagedWindows / (pitch * depths) * s.stride[1] - reach;
-  const int64_t rows = fit >= H ? H : larger(fit, s.stride[1]);
-  const int64_t staged =
-      smaller(OH, (rows - 1 + reach) / s.stride[1] + 1);  // rows of windows that a tile needs
-  for_input_tiles(
-      s, rows, [&] { return WinnerStage<T>(depths * staged, pitch); },
-      [&](const WinnerStage<T>& stage, int64_t plane, int64_t id, int64_t h0, int64_t h1,
-          int64_t limit) {
-        const Cover d = covers.of[0][id];
-        const int64_t top = covers.of[1][h0].begin, bottom = covers.of[1][h1 - 1].end;
-        for (int64_t od = d.begin; od < d.end; ++od)
-          for (int64_t oh = top; oh < bottom; ++oh) {
-            const int64_t from = ((plane * s.out[0] + od) * OH + oh) * OW;
-            stage.load_row(((od - d.begin) * staged + oh - top) * pitch + spread.lead, dy + from,
-                           tap + from, OW);
-          }
-        for (int64_t ih = h0; ih < h1; ++ih) {
-          const Cover h = covers.of[1][ih];
-          Source* sources = stage.sources;
-          int64_t count = 0;
-          for (int64_t od = d.begin; od < d.end; ++od)
-            for (int64_t oh = h.begin; oh < h.end; ++oh) {
-              const int64_t kd = tap_of(s, 0, od, id), kh = tap_of(s, 1, oh, ih);
-              if (kd < 0 || kh < 0) continue;
-              const int64_t line = ((od - d.begin) * staged + oh - top) * pitch;
-              const int64_t base = (kd * s.kernel[1] + kh) * s.kernel[2];
-              sources[count++] = {stage.grads + line, stage.taps + line,
-                                  static_cast<decltype(Source::base)>(base)};
-            }
-          const int64_t row = ((plane * s.in[0] + id) * H + ih) * W;
-          spread_row<kStride, kWidth>(
-              spread, dx + row, limit - row, count, [&](int64_t j, int64_t at, int64_t k) {
-                const Source& from = sources[j];
-                const auto won = load(from.taps + at) ==
-                                 broadcast(static_cast<decltype(Source::base)>(from.base + k));
-                return select(won, load(from.grads + at), Vec<T>{});
-              });
-        }
-      });
-}
-
-template <int kStride, class T, class I>
-void gather_planes(const PoolShape& s, const T* dy, const I* tap, T* dx) {
-  switch (s.kernel[2]) {
-    case 2:
-      return gather_planes<kStride, 2>(s, dy, tap, dx);
-    case 3:
-      return gather_planes<kStride, 3>(s, dy, tap, dx);
-    default:
-      return gather_planes<kStride, 0>(s, dy, tap, dx);
-  }
 }
 
 }  // namespace lamina::cpu::LAMINA_ISA

@@ -32,21 +32,26 @@ void check_sizes(const std::string& op, const char* what, const Dims& sizes, int
           v < kLargest ? "" : " and below 2^40", ", got ", sizes);
 }
 
-// Checks the shapes of x and w against the geometry and gives those of the whole convolution.
-ConvShape conv_shape(const Dims& x, const Dims& w, const ConvGeometry& g) {
-  const std::string op = op_name(g);
+// Ranks, and every number of the geometry by itself.  weight_dims: what w has before the kernel.
+void check_geometry(const std::string& op, const Dims& x, const Dims& w, const char* weight_dims,
+                    const ConvGeometry& g) {
   const int rank = g.stride.size();
   check(rank >= 1 && rank <= kConvDims, "[conv] expected 1 to 3 spatial dimensions, got ", rank);
   check(x.size() == rank + 2, "[", op, "] expected an input of ", rank + 2,
         " dimensions (N, C, spatial...), got shape ", x);
-  check(w.size() == rank + 2, "[", op, "] expected a weight of ", rank + 2,
-        " dimensions (out channels, in channels / groups, kernel...), got shape ", w);
+  check(w.size() == rank + 2, "[", op, "] expected a weight of ", rank + 2, " dimensions (",
+        weight_dims, ", kernel...), got shape ", w);
   check_sizes(op, "stride", g.stride, 1, rank);
   check_sizes(op, "dilation", g.dilation, 1, rank);
   check_sizes(op, "padding", g.pad_begin, 0, rank);
-  check_sizes(op, "padding", g.pad_end, 0, rank);
+  check_sizes(op, "padding", g.pad_end, -kLargest, rank);
   check(g.groups >= 1, "[", op, "] expected groups of at least 1, got ", g.groups);
+}
 
+// Checks the shapes of x and w against the geometry and gives those of the whole convolution.
+ConvShape conv_shape(const std::string& op, const Dims& x, const Dims& w, const ConvGeometry& g) {
+  check_geometry(op, x, w, "out channels, in channels / groups", g);
+  const int rank = g.stride.size();
   ConvShape s;
   s.n = x[0];
   s.c = x[1];
@@ -87,6 +92,36 @@ ConvShape conv_shape(const Dims& x, const Dims& w, const ConvGeometry& g) {
   return s;
 }
 
+// The shape of a transposed convolution's output, the input of the convolution that it transposes.
+Dims transposed_shape(const std::string& op, const Dims& x, const Dims& w, const ConvGeometry& g) {
+  check_geometry(op, x, w, "in channels, out channels / groups", g);
+  check(w[0] >= 1 && w[1] >= 1, "[", op,
+        "] expected a weight with at least one channel in and out, got shape ", w);
+  check(x[1] == w[0] && x[1] % g.groups == 0, "[", op, "] expected an input of ", w[0],
+        " channels, which ", g.groups, g.groups == 1 ? " group divides" : " groups divide",
+        ", for a weight of shape ", w, ", got an input of shape ", x);
+  Dims y{x[0], w[1] * g.groups};
+  for (int d = 0; d < g.stride.size(); ++d) {
+    const int64_t extra = g.pad_begin[d] - g.pad_end[d], in = x[2 + d], kernel = w[2 + d];
+    check(extra >= 0 && (extra < g.stride[d] || extra < g.dilation[d]), "[", op,
+          "] expected output_padding of at least 0 and below stride or dilation, got ", extra,
+          " for stride ", g.stride[d], " and dilation ", g.dilation[d]);
+    check(in >= 1 && kernel >= 1, "[", op, "] expected sizes of at least 1, got an input of shape ",
+          x, " and a weight of shape ", w);
+    int64_t steps, reach, size;
+    const bool fits = !__builtin_mul_overflow(in - 1, g.stride[d], &steps) &&
+                      !__builtin_mul_overflow(kernel - 1, g.dilation[d], &reach) &&
+                      !__builtin_add_overflow(steps, reach, &size) && size < kLargest;
+    check(fits, "[", op, "] an output for an input of shape ", x, " and stride ", g.stride,
+          " is too large");
+    size += 1 - g.pad_begin[d] - g.pad_end[d];
+    check(size >= 1, "[", op, "] expected padding that leaves an output, got ", g.pad_begin,
+          " for an input of shape ", x, " and a weight of shape ", w);
+    y.push_back(size);
+  }
+  return y;
+}
+
 Dims output_shape(const ConvShape& s, int rank) {
   Dims shape{s.n, s.k};
   for (int i = kConvDims - rank; i < kConvDims; ++i) shape.push_back(s.out[i]);
@@ -101,6 +136,15 @@ void check_dtype(const std::string& op, const char* what, const Array& a, DType 
                    " as the other operand's, got ", name(a.dtype()));
   check(a.device() == device, "[", op, "] expected all operands on ", name(device), ", got a ",
         what, " on ", name(a.device()));
+}
+
+void check_operands(const std::string& op, const Array& x, const Array& w, const Array* bias,
+                    int64_t channels) {
+  check_dtype(op, "weight", w, x.dtype(), x.device());
+  if (!bias) return;
+  check_dtype(op, "bias", *bias, x.dtype(), x.device());
+  check(bias->shape() == Dims{channels}, "[", op, "] expected a bias of shape ", Dims{channels},
+        ", got ", bias->shape());
 }
 
 void check_gradient(const std::string& op, const Array& dy, const ConvShape& s, int rank) {
@@ -127,29 +171,36 @@ ConvTensor view(const Array& a) {
 
 }  // namespace
 
-Array conv(const Array& x, const Array& w, const Array* bias, const ConvGeometry& g) {
-  const ConvShape s = conv_shape(x.shape(), w.shape(), g);
+Array conv(const Array& x, const Array& w, const Array* bias, const ConvGeometry& g,
+           const Array* residual, bool relu) {
   const std::string op = op_name(g);
-  check_dtype(op, "weight", w, x.dtype(), x.device());
-  if (bias) {
-    check_dtype(op, "bias", *bias, x.dtype(), x.device());
-    check(bias->shape() == Dims{s.k}, "[", op, "] expected a bias of shape ", Dims{s.k}, ", got ",
-          bias->shape());
+  const ConvShape s = conv_shape(op, x.shape(), w.shape(), g);
+  check_operands(op, x, w, bias, s.k);
+  const Dims out = output_shape(s, g.stride.size());
+  if (residual) {
+    check_dtype(op, "residual", *residual, x.dtype(), x.device());
+    check(residual->shape() == out, "[", op, "] expected a residual of shape ", out, ", got ",
+          residual->shape());
   }
   const Conv& kernels = kernels::on<Conv>(x.device());
   check_offered(op, kernels, ConvPass::fprop, s, g, x.dtype());
-  const Array y = allocate_activation(output_shape(s, g.stride.size()), x.dtype(), x.device(), op);
+  const Array y = allocate_activation(out, x.dtype(), x.device(), op);
   if (y.numel() == 0) return y;
   const Array weights = contiguous(w);
   const Array biases = bias ? contiguous(*bias) : weights;
-  kernels.fprop(g.algorithm, s, x.dtype(), view(x), weights.raw(), bias ? biases.raw() : nullptr,
-                view(y));
+  // The kernels read the residual where they write y: in the same memory order.
+  const Array added = !residual                            ? y
+                      : residual->strides() == y.strides() ? *residual
+                      : y.is_contiguous()                  ? contiguous(*residual)
+                                                           : channels_last(*residual);
+  kernels.fprop(g.algorithm, s, x.dtype(), view(x), weights.raw(),
+                {bias ? biases.raw() : nullptr, residual ? added.raw() : nullptr, relu}, view(y));
   return y;
 }
 
 Array conv_dgrad(const Array& dy, const Array& w, const Dims& x_shape, const ConvGeometry& g) {
-  const ConvShape s = conv_shape(x_shape, w.shape(), g);
   const std::string op = op_name(g);
+  const ConvShape s = conv_shape(op, x_shape, w.shape(), g);
   check_dtype(op, "weight", w, dy.dtype(), dy.device());
   check_gradient(op, dy, s, g.stride.size());
   const Conv& kernels = kernels::on<Conv>(dy.device());
@@ -157,13 +208,13 @@ Array conv_dgrad(const Array& dy, const Array& w, const Dims& x_shape, const Con
   const Array dx = allocate_activation(x_shape, dy.dtype(), dy.device(), op);
   if (dx.numel() == 0) return dx;
   const Array weights = contiguous(w);
-  kernels.dgrad(g.algorithm, s, dy.dtype(), view(dy), weights.raw(), view(dx));
+  kernels.dgrad(g.algorithm, s, dy.dtype(), view(dy), weights.raw(), nullptr, view(dx));
   return dx;
 }
 
 Array conv_wgrad(const Array& x, const Array& dy, const Dims& w_shape, const ConvGeometry& g) {
-  const ConvShape s = conv_shape(x.shape(), w_shape, g);
   const std::string op = op_name(g);
+  const ConvShape s = conv_shape(op, x.shape(), w_shape, g);
   check_dtype(op, "gradient", dy, x.dtype(), x.device());
   check_gradient(op, dy, s, g.stride.size());
   const Conv& kernels = kernels::on<Conv>(x.device());
@@ -175,6 +226,22 @@ Array conv_wgrad(const Array& x, const Array& dy, const Dims& w_shape, const Con
   }
   kernels.wgrad(g.algorithm, s, x.dtype(), view(x), view(dy), dw.raw());
   return dw;
+}
+
+Array conv_transpose(const Array& x, const Array& w, const Array* bias, const ConvGeometry& g) {
+  const std::string op = "conv_transpose" + std::to_string(g.stride.size()) + "d";
+  const Dims shape = transposed_shape(op, x.shape(), w.shape(), g);
+  const ConvShape s = conv_shape(op, shape, w.shape(), g);
+  check_operands(op, x, w, bias, s.c);
+  const Conv& kernels = kernels::on<Conv>(x.device());
+  check_offered(op, kernels, ConvPass::dgrad, s, g, x.dtype());
+  const Array y = allocate_activation(shape, x.dtype(), x.device(), op);
+  if (y.numel() == 0) return y;
+  const Array weights = contiguous(w);
+  const Array biases = bias ? contiguous(*bias) : weights;
+  kernels.dgrad(g.algorithm, s, x.dtype(), view(x), weights.raw(), bias ? biases.raw() : nullptr,
+                view(y));
+  return y;
 }
 
 Array conv_bias_grad(const Array& dy) {

@@ -1,4 +1,5 @@
-// Convolution over 1 to 3 spatial dimensions.  Messages name the op by that number: [conv2d].
+// Convolution and transposed convolution over 1 to 3 spatial dimensions.  Messages name the op by
+// that number: [conv2d], [conv_transpose3d].
 #pragma once
 
 #include "core/array.h"
@@ -6,7 +7,8 @@
 
 namespace lamina::ops {
 
-// How a kernel moves over its input; one entry for each spatial dimension.
+// How a kernel moves over its input; one entry for each spatial dimension.  pad_end may be negative:
+// that many inputs at the end are not read (so says the output padding of a transposed convolution).
 struct ConvGeometry {
   Dims stride, pad_begin, pad_end, dilation;
   int64_t groups;
@@ -16,7 +18,10 @@ struct ConvGeometry {
 // x (N, C, spatial...), w (K, C / groups, kernel...), bias (K,) or null -> (N, K, out...), where
 //   out = (in + pad_begin + pad_end - dilation * (kernel - 1) - 1) / stride + 1, rounded down.
 // Channels-last from 16 output channels on, else row-major.
-Array conv(const Array& x, const Array& w, const Array* bias, const ConvGeometry& geometry);
+//
+// With a residual of y's shape, y = conv + residual; with `relu`, then max(0, y).
+Array conv(const Array& x, const Array& w, const Array* bias, const ConvGeometry& geometry,
+           const Array* residual = nullptr, bool relu = false);
 
 // Gradients of conv from dy (N, K, out...); also the two halves of its derivatives of any order.
 Array conv_dgrad(const Array& dy, const Array& w, const Dims& x_shape,
@@ -24,5 +29,12 @@ Array conv_dgrad(const Array& dy, const Array& w, const Dims& x_shape,
 Array conv_wgrad(const Array& x, const Array& dy, const Dims& w_shape,
                  const ConvGeometry& geometry);
 Array conv_bias_grad(const Array& dy);  // (K,)
+
+// The transpose of conv: x (N, K, spatial...), w (K, C / groups, kernel...), bias (C,) or null
+// -> (N, C, out...), where
+//   out = (in - 1) * stride + dilation * (kernel - 1) + 1 - pad_begin - pad_end,
+// so that pad_end = pad_begin - output padding.  conv and conv_wgrad give its gradients.
+Array conv_transpose(const Array& x, const Array& w, const Array* bias,
+                     const ConvGeometry& geometry);
 
 }  // namespace lamina::ops

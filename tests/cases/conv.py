@@ -117,6 +117,17 @@ SAMPLES_FFT = [
     conv((0, 2, 6, 6), (2, 2, 5, 5)),
 ]
 
+SAMPLES_3D = [
+    conv((2, 2, 3, 4, 5), (3, 2, 3, 3, 3), padding=1),
+    conv((1, 2, 5, 4, 6), (2, 2, 2, 3, 2), bias=False, stride=(1, 2, 3), padding=(1, 0, 1)),
+    conv((1, 2, 5, 5, 5), (2, 2, 2, 2, 3), dilation=(3, 2, 1), padding="same"),
+    conv((1, 4, 3, 3, 3), (4, 2, 2, 2, 2), groups=2, padding="valid"),
+    conv((1, 3, 4, 3, 3), (3, 1, 3, 3, 3), groups=3, padding=1),  # depthwise
+    conv((2, 3, 3, 4), (3, 2, 2, 2, 2)),  # unbatched
+    conv((1, 17, 2, 3, 3), (18, 17, 3, 3, 3), padding=1),
+    conv((0, 2, 3, 3, 3), (3, 2, 2, 2, 2)),
+]
+
 # Kernels of more work: tails of tiles and boxes, slices of channels, parts of the weight gradient.
 LARGE = {
     "3x3 64>64 @32": conv((2, 64, 32, 32), (64, 64, 3, 3), padding=1),
@@ -138,6 +149,17 @@ LARGE = {
     "7x7 depthwise 96 @56": conv((8, 96, 56, 56), (96, 1, 7, 7), bias=False, groups=96, padding=3),
     "31x31 depthwise 64 @56": conv((4, 64, 56, 56), (64, 1, 31, 31), bias=False, groups=64, padding=15),
     "11x11 32>32 @56": conv((8, 32, 56, 56), (32, 32, 11, 11), bias=False, padding=5),
+}
+
+LARGE_1D = {
+    "3 64>128 @512 b16": conv((16, 64, 512), (128, 64, 3), padding=1),
+    "80 s4 1>32 @16000 b4": conv((4, 1, 16000), (32, 1, 80), stride=4),
+}
+LARGE_3D = {
+    "3x3x3 32>32 @16 b4": conv((4, 32, 16, 16, 16), (32, 32, 3, 3, 3), padding=1),
+    "3x3x3 s2 64>128 @8 b4": conv((4, 64, 8, 8, 8), (128, 64, 3, 3, 3), stride=2, padding=1),
+    "3x7x7 s122 3>64 8@56 b1": conv((1, 3, 8, 56, 56), (64, 3, 3, 7, 7), stride=(1, 2, 2), padding=(1, 3, 3)),
+    "1x1x1 64>64 @8 b4": conv((4, 64, 8, 8, 8), (64, 64, 1, 1, 1)),
 }
 
 x4, w4 = Input((2, 4, 5, 5)), Input((6, 4, 3, 3))
@@ -170,6 +192,7 @@ ERRORS_2D = [
     bad(TypeError, r"\[conv2d\] expected a tensor as weight", x4, 3),
 ]
 ERRORS_1D = [bad(ValueError, r"\[conv1d\] expected an input of 3 dimensions", x4, Input((6, 4, 3)))]
+ERRORS_3D = [bad(ValueError, r"\[conv3d\] expected a weight of 5 dimensions", Input((1, 4, 5, 5, 5)), w4)]
 
 # Sums of up to some hundred terms of either sign: float32 is exact to a part of their size, not of the result's.
 CASES = [
@@ -183,7 +206,26 @@ CASES = [
         benchmarks=LARGE,
         errors=ERRORS_2D,
     ),
-    Case("conv.conv1d", F.conv1d, SAMPLES_1D, reference, "nn.functional.conv1d", atol=1e-5, errors=ERRORS_1D),
+    Case(
+        "conv.conv1d",
+        F.conv1d,
+        SAMPLES_1D,
+        reference,
+        "nn.functional.conv1d",
+        atol=1e-5,
+        benchmarks=LARGE_1D,
+        errors=ERRORS_1D,
+    ),
+    Case(
+        "conv.conv3d",
+        F.conv3d,
+        SAMPLES_3D,
+        reference,
+        "nn.functional.conv3d",
+        atol=2e-5,
+        benchmarks=LARGE_3D,
+        errors=ERRORS_3D,
+    ),
     Case("conv.conv2d_reference", by("reference", F.conv2d), SAMPLES_2D[:12], reference, atol=1e-5),
     Case("conv.conv2d_implicit", by("implicit", F.conv2d), SAMPLES_2D[6:10], reference, atol=1e-5),
     Case("conv.conv2d_depthwise", by("depthwise", F.conv2d), SAMPLES_DEPTHWISE, reference, atol=1e-5),

@@ -10,7 +10,7 @@ from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
 from lamina.tensor import Tensor
 
-__all__ = ["conv1d", "conv2d", "conv_algorithm"]
+__all__ = ["conv1d", "conv2d", "conv3d", "conv_algorithm"]
 
 # In the order of kernels::ConvAlgorithm.
 ALGORITHMS = ("automatic", "reference", "implicit", "depthwise", "winograd", "fft")
@@ -57,6 +57,11 @@ class conv_algorithm:  # noqa: N801 (a context manager, used like a function)
 
     def __exit__(self, kind: type | None, value: BaseException | None, trace: TracebackType | None) -> None:
         _choice.algorithm = self._previous
+
+
+def chosen_algorithm() -> int:
+    """The number of this thread's algorithm, as the bindings take it."""
+    return _choice.algorithm
 
 
 def conv1d(
@@ -119,6 +124,28 @@ def conv2d(
     return _conv("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
 
 
+def conv3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] | str = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Slides kernels through volumes; see :func:`conv2d`, whose arguments these are with one dimension more.
+
+    Args:
+        input: (N, C, D, H, W) or (C, D, H, W).
+        weight: (K, C / groups, kernel depth, kernel height, kernel width).
+
+    Example:
+        >>> F.conv3d(lamina.ones(1, 2, 4, 4, 4), lamina.ones(3, 2, 3, 3, 3), padding=1).max()
+        tensor(54.)
+    """
+    return _conv("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
+
+
 def _conv(
     op: str,
     rank: int,
@@ -130,19 +157,56 @@ def _conv(
     dilation: int | Sequence[int],
     groups: int,
 ) -> Tensor:
-    for name, value in (("input", input), ("weight", weight), ("bias", bias)):
-        if not isinstance(value, Tensor) and not (name == "bias" and value is None):
-            raise TypeError(f"[{op}] expected a tensor as {name}, got {type(value).__name__}")
+    check_operands(op, input, weight, bias, groups)
     stride = sizes(op, "stride", stride, rank)
     dilation = sizes(op, "dilation", dilation, rank)
     before, after = split_padding(op, padding, weight.shape[2:], stride, dilation, rank)
-    if isinstance(groups, bool) or not isinstance(groups, int):
-        raise TypeError(f"[{op}] expected an integer as groups, got {groups!r}")
-    geometry = (stride, before, after, dilation, groups, _choice.algorithm)
+    geometry = (stride, before, after, dilation, groups, chosen_algorithm())
     if input.ndim == rank + 1:
         y = fprop(input.reshape((1, *input.shape)), weight, bias, geometry)
         return y.reshape(y.shape[1:])
     return fprop(input, weight, bias, geometry)
+
+
+def conv_fused(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: tuple[int, ...],
+    padding: tuple[int, ...] | str,
+    dilation: tuple[int, ...],
+    groups: int,
+    residual: Tensor | None,
+    relu: bool,
+) -> Tensor:
+    """``relu(conv(input) + residual)`` in one pass, for inference: nothing is recorded.  The input has a batch."""
+    rank = len(stride)
+    before, after = split_padding("conv", padding, weight.shape[2:], stride, dilation, rank)
+    geometry = (stride, before, after, dilation, groups, _choice.algorithm)
+    if residual is not None:
+        spatial = [
+            (input.shape[2 + d] + before[d] + after[d] - dilation[d] * (weight.shape[2 + d] - 1) - 1)
+            // stride[d]
+            + 1
+            for d in range(rank)
+        ]
+        if (
+            tuple(residual.shape) != (input.shape[0], weight.shape[0], *spatial)
+            or residual.dtype != input.dtype
+        ):
+            y = Tensor(_C.conv(input._array, weight._array, None if bias is None else bias._array, *geometry))
+            return (y + residual).relu() if relu else y + residual
+    b, r = (None if t is None else t._array for t in (bias, residual))
+    return Tensor(_C.conv_fused(input._array, weight._array, b, r, relu, *geometry))
+
+
+def check_operands(op: str, input: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> None:
+    """Raises TypeError for what the bindings could not name."""
+    for name, value in (("input", input), ("weight", weight), ("bias", bias)):
+        if not isinstance(value, Tensor) and not (name == "bias" and value is None):
+            raise TypeError(f"[{op}] expected a tensor as {name}, got {type(value).__name__}")
+    if isinstance(groups, bool) or not isinstance(groups, int):
+        raise TypeError(f"[{op}] expected an integer as groups, got {groups!r}")
 
 
 def sizes(op: str, name: str, value: int | Sequence[int], rank: int) -> tuple[int, ...]:

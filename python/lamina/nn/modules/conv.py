@@ -14,7 +14,7 @@ from lamina.nn.parameter import Parameter
 from lamina.ops.creation import empty
 from lamina.tensor import Tensor
 
-__all__ = ["Conv1d", "Conv2d"]
+__all__ = ["Conv1d", "Conv2d", "Conv3d"]
 
 _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
@@ -24,6 +24,7 @@ class _ConvNd(Module):
 
     _rank: ClassVar[int]
     bias: Parameter | None
+    output_padding: tuple[int, ...] = ()  # of the transposed ones
 
     def __init__(
         self,
@@ -57,10 +58,12 @@ class _ConvNd(Module):
         self.padding = padding if isinstance(padding, str) else before
         # As F.pad takes it: the last dimension first.
         self._pad = tuple(v for pair in zip(reversed(before), reversed(after), strict=True) for v in pair)
-        shape = (out_channels, in_channels // groups, *self.kernel_size)
-        self.weight = Parameter(empty(*shape, device=device, dtype=dtype))
+        self.weight = Parameter(empty(*self._weight_shape(), device=device, dtype=dtype))
         self.bias = Parameter(empty(out_channels, device=device, dtype=dtype)) if bias else None
         self.reset_parameters()
+
+    def _weight_shape(self) -> tuple[int, ...]:
+        return self.out_channels, self.in_channels // self.groups, *self.kernel_size
 
     def reset_parameters(self) -> None:
         """Draws the parameters anew."""
@@ -84,6 +87,8 @@ class _ConvNd(Module):
             parts.append(f"padding={self.padding}")
         if self.dilation != (1,) * self._rank:
             parts.append(f"dilation={self.dilation}")
+        if any(self.output_padding):
+            parts.append(f"output_padding={self.output_padding}")
         if self.groups != 1:
             parts.append(f"groups={self.groups}")
         if self.bias is None:
@@ -139,3 +144,17 @@ class Conv2d(_ConvNd):
 
     def forward(self, input: Tensor) -> Tensor:
         return self._convolve(F.conv2d, input)
+
+
+class Conv3d(_ConvNd):
+    """Convolution of volumes (N, C, D, H, W) or (C, D, H, W); arguments as :class:`Conv2d`'s.
+
+    Example:
+        >>> lamina.nn.Conv3d(2, 8, 3, padding=1)(lamina.ones(1, 2, 4, 8, 8)).shape
+        lamina.Size([1, 8, 4, 8, 8])
+    """
+
+    _rank = 3
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self._convolve(F.conv3d, input)
