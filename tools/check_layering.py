@@ -35,7 +35,7 @@ LAYERS = (
     ("",),  # the namespace itself; what follows is loaded when it is first used
     ("nn.functional",),
     ("nn",),
-    ("optim", "data", "io", "models", "viz", "vision", "_summary", "__main__"),
+    ("optim", "data", "io", "models", "viz", "vision", "backends", "explanation", "_summary", "__main__"),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 

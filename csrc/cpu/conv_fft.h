@@ -12,7 +12,7 @@
 
 #include "core/memory.h"
 #include "core/parallel.h"
-#include "cpu/conv_lane_rows.h"
+#include "cpu/conv_box.h"
 #include "cpu/conv_lanes.h"
 #include "cpu/fft_tile.h"
 
@@ -58,8 +58,8 @@ struct FftWork {
 
 // Cycles a point and doubling of a transform; a vector's complex multiply-add; a vector moved past
 // the second cache.  Measured.
-inline constexpr double kPointCycles = 0.55, kProductCycles = 2.5, kMovedCycles = 4;
-inline constexpr int64_t kSpectrumBytes = 320 << 10;  // of a tile: three of them stay in L2
+inline constexpr double kPointCycles = 1.3, kProductCycles = 4.5, kMovedCycles = 8;
+inline constexpr int64_t kSpectrumBytes = 200 << 10;  // of a tile: three of them stay in L2
 
 LAMINA_INLINE double fft_cycles(const FftWork& a, const FftPlan& plan) {
   const double points = static_cast<double>(plan.h.n * plan.w.n);

@@ -60,26 +60,25 @@ struct GroupLanes {
   }
 };
 
-// The taps of a sum along rows, in pixels.
+// The taps of a sum along rows, in pixels: position o meets those at o * step + tap * tap_step from
+// the row's first one.
 struct LaneColumns {
   int64_t width;  // positions of a row
-  int64_t step, offset, taps,
-      tap_step;  // position o meets pixels o * step + offset + tap * tap_step
-  int64_t in;    // pixels of an input row
+  int64_t step, taps, tap_step;
+
+  // The step where neighbouring taps read neighbouring pixels and it is 1 or 2, else 0.
+  LAMINA_INLINE int shared_step() const {
+    return (tap_step == 1 || taps <= 1) && step <= 2 ? static_cast<int>(step) : 0;
+  }
+  // Of a row, with tiles of at least `positions`.
+  LAMINA_INLINE int64_t pixels(int64_t positions) const {
+    const int64_t last = (width > positions ? width : positions) - 1;
+    return last * step + (taps > 0 ? (taps - 1) * tap_step : 0) + 1;
+  }
 };
 
 LAMINA_INLINE LaneColumns lane_columns(const TapSum& s) {
-  const AxisTaps& a = s.axis[2];
-  return {s.grid[2], s.step[2], a.offset, a.count, a.offset_step, s.in[2]};
-}
-
-// Bit i where first + i * step lies in [0, in), for i < 64.
-LAMINA_INLINE uint64_t inside_bits(int64_t first, int64_t step, int64_t in) {
-  const auto below = [](int64_t bits) __attribute__((always_inline)) {
-    return bits <= 0 ? 0 : bits >= 64 ? ~uint64_t{0} : (uint64_t{1} << bits) - 1;
-  };
-  if (step == 1) return below(in - first) & ~below(-first);
-  return below((in - first + step - 1) / step) & ~below((-first + step - 1) / step);
+  return {s.grid[2], s.step[2], s.axis[2].count, s.axis[2].offset_step};
 }
 
 // Keeps a loaded vector in one of 32 registers; the compiler would otherwise load it for each use.

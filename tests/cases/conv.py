@@ -97,6 +97,26 @@ SAMPLES_1D = [
     conv((0, 2, 6), (3, 2, 2)),
 ]
 
+# Groups of so few channels that several share a vector: partial vectors, channel multipliers, every kind of step.
+SAMPLES_DEPTHWISE = [
+    conv((1, 17, 5, 6), (17, 1, 3, 3), groups=17, padding=1),
+    conv((2, 5, 7, 9), (5, 1, 5, 2), bias=False, groups=5, padding=(2, 1), stride=2, dilation=(1, 2)),
+    conv((1, 3, 6, 5), (6, 1, 3, 3), groups=3, padding=1),
+    conv((1, 8, 6, 6), (4, 2, 3, 1), groups=4, padding=1, stride=(1, 3)),
+    conv((2, 20, 4, 4), (20, 2, 2, 4), groups=10, padding=2),
+    conv((1, 4, 3, 3), (4, 1, 3, 3), groups=4, padding=3),  # windows of zeros only
+    conv((1, 2, 5, 5), (2, 1, 2, 2), groups=2, stride=3),  # inputs that no window meets
+    conv((0, 3, 5, 5), (3, 1, 3, 3), groups=3),
+]
+SAMPLES_FFT = [
+    conv((1, 2, 9, 12), (3, 2, 5, 7), padding=(2, 3)),
+    conv((2, 3, 7, 5), (2, 3, 7, 5), bias=False),  # kernel as large as the input
+    conv((1, 17, 6, 4), (18, 17, 3, 2), padding=1),
+    conv((2, 5, 8, 8), (5, 1, 5, 5), groups=5, padding=2),
+    conv((1, 4, 5, 6), (6, 2, 3, 3), groups=2),
+    conv((0, 2, 6, 6), (2, 2, 5, 5)),
+]
+
 SAMPLES_3D = [
     conv((2, 2, 3, 4, 5), (3, 2, 3, 3, 3), padding=1),
     conv((1, 2, 5, 4, 6), (2, 2, 2, 3, 2), bias=False, stride=(1, 2, 3), padding=(1, 0, 1)),
@@ -119,8 +139,16 @@ LARGE = {
     "7x7 3>64 @64 stride 2": conv((2, 3, 64, 64), (64, 3, 7, 7), bias=False, stride=2, padding=3),
     "5x5 1>6 @28": conv((8, 1, 28, 28), (6, 1, 5, 5)),
     "3x3 128 in 4 groups @28": conv((2, 128, 28, 28), (128, 32, 3, 3), groups=4, padding=1),
-    "3x3 depthwise 96 @28": conv((2, 96, 28, 28), (96, 1, 3, 3), groups=96, padding=1),
-    "7x7 depthwise 96 @28": conv((2, 96, 28, 28), (96, 1, 7, 7), groups=96, padding=3),
+    "3x3 in 32 groups 128 @56": conv((8, 128, 56, 56), (128, 4, 3, 3), bias=False, groups=32, padding=1),
+    "3x3 in 32 groups 256 @28": conv((8, 256, 28, 28), (256, 8, 3, 3), bias=False, groups=32, padding=1),
+    "3x3 depthwise 32 @112": conv((8, 32, 112, 112), (32, 1, 3, 3), bias=False, groups=32, padding=1),
+    "3x3 depthwise 512 @14": conv((8, 512, 14, 14), (512, 1, 3, 3), bias=False, groups=512, padding=1),
+    "3x3 depthwise 64 @112 stride 2": conv(
+        (8, 64, 112, 112), (64, 1, 3, 3), bias=False, groups=64, padding=1, stride=2
+    ),
+    "7x7 depthwise 96 @56": conv((8, 96, 56, 56), (96, 1, 7, 7), bias=False, groups=96, padding=3),
+    "31x31 depthwise 64 @56": conv((4, 64, 56, 56), (64, 1, 31, 31), bias=False, groups=64, padding=15),
+    "11x11 32>32 @56": conv((8, 32, 56, 56), (32, 32, 11, 11), bias=False, padding=5),
 }
 
 LARGE_1D = {
@@ -200,4 +228,6 @@ CASES = [
     ),
     Case("conv.conv2d_reference", by("reference", F.conv2d), SAMPLES_2D[:12], reference, atol=1e-5),
     Case("conv.conv2d_implicit", by("implicit", F.conv2d), SAMPLES_2D[6:10], reference, atol=1e-5),
+    Case("conv.conv2d_depthwise", by("depthwise", F.conv2d), SAMPLES_DEPTHWISE, reference, atol=1e-5),
+    Case("conv.conv2d_fft", by("fft", F.conv2d), SAMPLES_FFT, reference, atol=2e-5),
 ]
