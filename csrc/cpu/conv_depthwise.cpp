@@ -95,6 +95,7 @@ struct LaneSum {
   const T* x;
   const LaneVector<T>* vectors;
   T* y;
+  Epilogue<T> epilogue;
 
   int64_t tasks() const { return sum.n * sum.grid[0] * bands * blocks.blocks; }
   int64_t kernel_rows() const { return sum.axis[0].count * sum.axis[1].count; }
@@ -120,6 +121,7 @@ struct LaneSum {
     row.y_pixel = sum.y_stride[4];
     row.y_channel = sum.y_stride[1];
     row.lanes = lanes.lanes();
+    row.epilogue = epilogue;
     row.ahead_row = sum.x_stride[3];
     row.ahead_rows = sum.x_stride[1] == 1 ? clamp(sum.step[1], 1, 2) : 0;
     row.ahead_pixel = sum.x_stride[4];
@@ -166,7 +168,7 @@ void cut_bands(LaneSum<T>& s) {
 template <class T, class Weight>
 void run_lane_sums(const TapSum* sums, int64_t count, const ConvShape& s,
                    const GroupLanes<T>& lanes, const T* x, const T* bias, T* y,
-                   const Weight& weight) {
+                   const Weight& weight, const Epilogue<T>& epilogue = {}) {
   constexpr int64_t n = kLanes<T>;
   const LaneTables<T> tables(lanes, bias);
   const int64_t tap_elements = lanes.vectors * lanes.in * n;
@@ -190,7 +192,8 @@ void run_lane_sums(const TapSum* sums, int64_t count, const ConvShape& s,
       vectors[v] = {lanes.first_in(v), lanes.first_out(v), packed + v * lanes.in * sum.taps() * n,
                     tables.bias + v * n, tables.index + v * lanes.in};
     packed += tap_elements * sum.taps();
-    plan[i] = {sum, lanes, cut_vectors<T>(sum, lanes.vectors), 1, x, vectors, y + sum.y_offset};
+    plan[i] = {sum,     lanes, cut_vectors<T>(sum, lanes.vectors), 1, x, vectors, y + sum.y_offset,
+               epilogue};
     cut_bands(plan[i]);
     tasks = tasks > plan[i].tasks() ? tasks : plan[i].tasks();
   }
@@ -202,22 +205,23 @@ void run_lane_sums(const TapSum* sums, int64_t count, const ConvShape& s,
   });
 }
 
-void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w, const void* bias,
-           const ConvTensor& y) {
+void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
+           const kernels::ConvEpilogue& epilogue, const ConvTensor& y) {
   visit_real(dtype, [&](auto of) {
     using T = decltype(of);
     const TapSum sum = fprop_sum(s, x, y);
     const int64_t in = inputs(s), taps = taps_of(s);
     run_lane_sums(&sum, 1, s, GroupLanes<T>(s.groups, in, outputs(s)),
-                  static_cast<const T*>(x.data), static_cast<const T*>(bias),
+                  static_cast<const T*>(x.data), static_cast<const T*>(epilogue.bias),
                   static_cast<T*>(y.data),
                   [&, from = static_cast<const T*>(w)](int64_t k, int64_t c, int64_t t) {
                     return from[(k * in + c) * taps + t];
-                  });
+                  },
+                  {epilogue, y.data});
   });
 }
 
-void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
+void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w, const void* bias,
            const ConvTensor& dx) {
   visit_real(dtype, [&](auto of) {
     using T = decltype(of);
@@ -226,7 +230,7 @@ void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
     TapSum* sum = sums.as<TapSum>();
     for (int64_t i = 0; i < count; ++i) sum[i] = dgrad_sum(s, dy, dx, i);
     run_lane_sums(sum, count, s, GroupLanes<T>(s.groups, out, in), static_cast<const T*>(dy.data),
-                  static_cast<const T*>(nullptr), static_cast<T*>(dx.data),
+                  static_cast<const T*>(bias), static_cast<T*>(dx.data),
                   [&, from = static_cast<const T*>(w)](int64_t c, int64_t k, int64_t t) {
                     return from[((c / in * out + k) * in + c % in) * taps + t];
                   });
