@@ -36,7 +36,7 @@ lint: env-test
 	.venv-test/bin/mypy
 	$(TEST) tools/stubs.py --check
 	$(TEST) tools/check_layering.py
-	git ls-files 'csrc/*.h' 'csrc/*.cpp' | xargs .venv-test/bin/clang-format --dry-run --Werror
+	git ls-files 'csrc/*.h' 'csrc/*.cpp' 'csrc/*.cu' | xargs .venv-test/bin/clang-format --dry-run --Werror
 
 symbols: env-test
 	$(TEST) tools/check_symbols.py build/test

@@ -32,22 +32,28 @@ def draw(*shape: int, dtype: str = "float32") -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("n", "c", "k", "h", "w", "padding"),
+    ("n", "c", "k", "h", "w", "options"),
     [
-        (1, 1, 1, 3, 3, 0),
-        (2, 3, 5, 9, 7, 1),
-        (1, 65, 40, 1, 9, 1),
-        (3, 17, 33, 6, 5, 2),
-        (2, 16, 18, 4, 4, (1, 5)),
-        (9, 40, 70, 13, 10, 1),
-        (5, 200, 170, 4, 4, 1),  # panels outside
+        (1, 1, 1, 3, 3, {}),
+        (2, 3, 5, 9, 7, {"padding": 1}),
+        (1, 65, 40, 1, 9, {"padding": 1}),
+        (3, 17, 33, 6, 5, {"padding": 2}),
+        (2, 16, 18, 4, 4, {"padding": (1, 5)}),
+        (9, 40, 70, 13, 10, {"padding": 1}),
+        (4, 40, 33, 7, 14, {"padding": 1}),  # tiles of four and three outputs
+        (3, 33, 64, 11, 3, {"padding": 1}),
+        (5, 200, 170, 4, 4, {"padding": 1}),  # panels outside
+        (5, 300, 250, 7, 7, {"padding": 1}),
+        (2, 33, 40, 13, 18, {"padding": 2, "dilation": 2}),
+        (2, 300, 250, 9, 10, {"padding": (3, 0), "dilation": (3, 1)}),
+        (1, 5, 6, 12, 11, {"padding": 1, "dilation": (2, 5)}),
     ],
 )
-def test_winograd(n: int, c: int, k: int, h: int, w: int, padding: Any) -> None:
+def test_winograd(n: int, c: int, k: int, h: int, w: int, options: dict[str, Any]) -> None:
     x, weight = draw(n, c, h, w), draw(k, c, 3, 3)
-    exact = passes(x.astype("float64"), weight.astype("float64"), "implicit", padding=padding)
+    exact = passes(x.astype("float64"), weight.astype("float64"), "implicit", **options)
     for name, got, want in zip(
-        ("y", "dx", "dw"), passes(x, weight, "winograd", padding=padding), exact, strict=True
+        ("y", "dx", "dw"), passes(x, weight, "winograd", **options), exact, strict=True
     ):
         assert relative_error(got, want) < 5e-6, name
 
@@ -73,12 +79,16 @@ def test_phases(n: int, c: int, k: int, h: int, w: int, padding: Any) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["implicit", "winograd", "automatic"])
-def test_nan_reaches_every_output_that_reads_it(algorithm: str) -> None:
-    x = draw(16, 32, 8, 8)
-    x[3, 5, 4, 6] = np.nan
-    y = passes(x, draw(32, 32, 3, 3), algorithm, padding=1)[0]
-    assert np.isnan(y[3, :, 3:6, 5:8]).all()
-    assert not np.isnan(y[:3]).any() and not np.isnan(y[4:]).any()
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
+def test_what_is_not_finite_stays_where_it_belongs(value: float, algorithm: str) -> None:
+    x, w = draw(16, 32, 8, 8), np.abs(draw(32, 32, 3, 3)) + 2
+    x[3, 5, 4, 6] = value
+    for got, want in zip(
+        passes(x, w, algorithm, padding=1), passes(x, w, "reference", padding=1), strict=True
+    ):
+        np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
+        np.testing.assert_array_equal(np.isinf(got), np.isinf(want))
+        assert (got[np.isinf(got)] == want[np.isinf(got)]).all()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -179,3 +189,18 @@ def test_bad_modules() -> None:
         lamina.nn.Conv1d(3, 4, 3, padding_mode="mirror")
     with pytest.raises(ValueError, match=r"\[Conv2d\] expected an integer or 2 as kernel_size"):
         lamina.nn.Conv2d(3, 4, (3, 3, 3))
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_phases_spread_nan_and_infinity_no_further(transposed: bool) -> None:
+    """To what reads them, as plain loops do, although a transform carries them to its whole tile."""
+    x, w = draw(1, 5, 12, 11), draw(5, 5, 4, 4)
+    x[0, 2, 5, 6], x[0, 1, 10, 0] = np.nan, np.inf
+    results = []
+    for algorithm in ("phases", "reference"):
+        with F.conv_algorithm(algorithm):
+            function = F.conv_transpose2d if transposed else F.conv2d
+            results.append(function(lamina.tensor(x), lamina.tensor(w), stride=2, padding=1).numpy())
+    got, want = results
+    np.testing.assert_array_equal(np.isfinite(got), np.isfinite(want))
+    np.testing.assert_allclose(got[np.isfinite(got)], want[np.isfinite(want)], rtol=1e-4, atol=1e-5)

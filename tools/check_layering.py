@@ -30,7 +30,7 @@ LAYERS = (
     ("autograd", "autograd.grad_mode", "autograd.graph", "autograd.hooks", "autograd.inplace"),
     ("tensor",),
     ("autograd.checks", "autograd.engine", "autograd.function", "autograd.functional", "autograd.numeric"),
-    ("random", "config"),
+    ("random", "config", "cuda"),
     ("ops",),
     ("",),  # the namespace itself; what follows is loaded when it is first used
     ("nn.functional",),

@@ -36,7 +36,7 @@ TYPES = {
     "numpy.ndarray": "np.ndarray[Any, Any]",
 }
 # Arguments that may be None: pybind11 does not say so of pointers.
-NULLABLE = {("linear", 2), ("conv", 2), ("conv_transpose", 2)}
+NULLABLE = {("linear", 2), ("conv", 2), ("conv_fused", 2), ("conv_fused", 3), ("conv_transpose", 2)}
 SIGNATURE = re.compile(r"^(?:\d+\. )?\w*\((?P<arguments>.*)\) -> (?P<result>.*)$")
 
 
@@ -103,7 +103,7 @@ def class_stub(cls: type) -> list[str]:
             lines += ["    @property", f"    def {name}(self) -> {result}: ..."]
             if member.fset:
                 lines += [f"    @{name}.setter", f"    def {name}(self, value: {result}) -> None: ..."]
-        elif inspect.isgetsetdescriptor(member):
+        elif inspect.isgetsetdescriptor(member) and not name.startswith("_"):
             result = next(signatures(member.__doc__, True)).partition(" -> ")[2]
             lines += ["    @property", f"    def {name}(self) -> {result}: ..."]
         elif name == "__init__" and "__init__(self" not in (member.__doc__ or ""):  # object's own

@@ -4,6 +4,7 @@
 #include "bindings/bindings.h"
 #include "bindings/borrow.h"
 #include "core/check.h"
+#include "ops/copy.h"
 
 namespace lamina::bindings {
 namespace {
@@ -13,7 +14,7 @@ py::object item(const Array& a) {
                       a.shape());
   return visit(a.dtype(), [&](auto tag) -> py::object {
     using T = decltype(tag);
-    const T value = *a.data<T>();
+    const T value = ops::element<T>(a);
     if constexpr (std::is_same_v<T, bool>) {
       return py::bool_(value);
     } else if constexpr (std::is_integral_v<T>) {

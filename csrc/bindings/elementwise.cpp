@@ -25,6 +25,14 @@ void def_unary_1(py::module_& m, const char* name, Unary op) {
       [op](const Array& a, double p, const Array& out) { ops::unary(op, a, {{p}}, &out); });
 }
 
+void def_unary_2(py::module_& m, const char* name, Unary op) {
+  def(m, name, [op](const Array& a, double p, double q) { return ops::unary(op, a, {{p, q}}); });
+  def(m, (std::string(name) + "_out").c_str(),
+      [op](const Array& a, double p, double q, const Array& out) {
+        ops::unary(op, a, {{p, q}}, &out);
+      });
+}
+
 void def_unary_3(py::module_& m, const char* name, Unary op) {
   def(m, name, [op](const Array& a, double p, double q, double r) {
     return ops::unary(op, a, {{p, q, r}});
@@ -68,10 +76,14 @@ void bind_elementwise(py::module_& m) {
   }
   def_unary(m, "gelu", Unary::gelu);
   def_unary(m, "gelu_tanh", Unary::gelu_tanh);
-  def_unary(m, "silu", Unary::silu);
+  for (const Unary op : {Unary::silu, Unary::selu, Unary::log_sigmoid, Unary::mish,
+                         Unary::hardsigmoid, Unary::hardswish})
+    def_unary(m, ops::name(op), op);
   def_unary_3(m, "round_to", Unary::round_to);
-  def_unary_1(m, "leaky_relu", Unary::leaky_relu);
-  def_unary_1(m, "elu", Unary::elu);
+  for (const Unary op :
+       {Unary::leaky_relu, Unary::elu, Unary::celu, Unary::softshrink, Unary::hardshrink})
+    def_unary_1(m, ops::name(op), op);
+  def_unary_2(m, "threshold", Unary::threshold);
   def_unary_3(m, "nan_to_num", Unary::nan_to_num);
   def_unary_3(m, "softplus", Unary::softplus);
   def_unary_3(m, "clamp", Unary::clamp);
@@ -81,7 +93,7 @@ void bind_elementwise(py::module_& m) {
     def_binary(m, op == Binary::trunc_divide ? "trunc_divide" : ops::name(op), op);
   }
   for (int i = static_cast<int>(Binary::relu_backward);
-       i <= static_cast<int>(Binary::hardtanh_backward); ++i) {
+       i <= static_cast<int>(Binary::threshold_backward); ++i) {
     const auto op = static_cast<Binary>(i);
     def_gradient(m, op == Binary::gelu_tanh_backward ? "gelu_tanh_backward" : ops::name(op), op);
   }
@@ -100,6 +112,8 @@ void bind_elementwise(py::module_& m) {
     ops::begin_write(dst, "copy_");
     ops::copy_to(dst, src);
   });
+  def(m, "to_device",
+      [](const Array& a, int device) { return ops::to_device(a, device_from_code(device)); });
   def(m, "fill", &ops::fill);
   m.def("result_type",
         [](const Operand& a, const Operand& b) { return ops::result_type({&a, &b}); });

@@ -40,6 +40,7 @@ py::dict build_info() {
   d["build_type"] = LAMINA_BUILD_TYPE;
   d["flags"] = LAMINA_BUILD_FLAGS;
   d["sanitized"] = LAMINA_SANITIZED;
+  d["cuda"] = LAMINA_CUDA;
   return d;
 }
 

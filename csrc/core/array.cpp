@@ -3,6 +3,7 @@
 #include <limits>
 #include <ostream>
 
+#include "core/cuda.h"
 #include "core/memory.h"
 
 namespace lamina {
@@ -13,12 +14,18 @@ constexpr const char* kNames[kDTypes] = {"bool",    "uint8",    "int8",    "int3
 
 std::atomic<int64_t> births{0};
 
+void release_host(void*, void* data, size_t bytes) { deallocate(data, bytes); }
+
+void release_cuda(void* device, void* data, size_t) {
+  cuda::deallocate(data, static_cast<int>(reinterpret_cast<intptr_t>(device)));
+}
+
 StoragePtr make_storage(size_t bytes, Device device) {
-  check<RuntimeError>(device.type == DeviceType::cpu, "[empty] device ", name(device),
-                      " is not available in this build");
-  StoragePtr storage(new Storage(
-      allocate(bytes), bytes, device,
-      [](void*, void* data, size_t size) { deallocate(data, size); }, nullptr));
+  const auto index = static_cast<intptr_t>(device.index);
+  StoragePtr storage(device.type == DeviceType::cpu
+                         ? new Storage(allocate(bytes), bytes, device, &release_host, nullptr)
+                         : new Storage(cuda::allocate(bytes, device.index), bytes, device,
+                                       &release_cuda, reinterpret_cast<void*>(index)));
   storage->birth = births.fetch_add(1, std::memory_order_relaxed) + 1;
   return storage;
 }
@@ -124,6 +131,10 @@ Array Array::empty_like(const Array& like, const Dims& shape, DType dtype, const
     return empty(shape, dtype, like.device(), op);
   return make(shape, dense_strides(shape, memory_order(like.shape(), like.strides())), dtype,
               like.device(), op);
+}
+
+Array Array::empty_like(const Array& like, Device device) {
+  return make(like.shape(), like.strides(), like.dtype(), device, "to");
 }
 
 Array Array::empty_channels_last(const Dims& shape, DType dtype, Device device, const char* op) {

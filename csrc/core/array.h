@@ -86,6 +86,8 @@ class Array {
   static Array empty_like(const Array& like, DType dtype) {
     return empty_like(like, like.shape(), dtype, "empty_like");
   }
+  // The same shape, dtype and order on another device; `like` is dense.
+  static Array empty_like(const Array& like, Device device);
   // Memory order N, spatial..., C for a shape (N, C, spatial...).
   static Array empty_channels_last(const Dims& shape, DType dtype, Device device, const char* op);
 

@@ -10,6 +10,9 @@ namespace lamina {
 struct TypeError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
+struct NotImplementedError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
 using ValueError = std::invalid_argument;
 using IndexError = std::out_of_range;
 using RuntimeError = std::runtime_error;

@@ -55,4 +55,71 @@ LAMINA_INLINE V softplus_slope(V x, Element<V> beta, Element<V> threshold) {
   return x * beta > threshold ? V{} + 1 : sigmoid(x * beta);
 }
 
+// Klambauer et al., arXiv:1706.02515.
+constexpr double kSeluAlpha = 1.6732632423543772848170429916717;
+constexpr double kSeluScale = 1.0507009873554804934193349852946;
+
+template <class V>
+LAMINA_INLINE V selu(V x) {
+  using T = Element<V>;
+  return x > 0 ? x * T(kSeluScale) : expm1(x) * T(kSeluScale * kSeluAlpha);
+}
+
+// alpha (exp(x / alpha) - 1) below zero (Barron, arXiv:1704.07483).
+template <class V>
+LAMINA_INLINE V celu(V x, Element<V> alpha) {
+  return x > 0 ? x : expm1(x / alpha) * alpha;
+}
+
+// log(sigmoid(x)) = min(x, 0) - log(1 + exp(-|x|))
+template <class V>
+LAMINA_INLINE V log_sigmoid(V x) {
+  return minimum(x, V{}) - log1p(exp(-math::abs(x)));
+}
+
+// n = (1 + e^x)^2 - 1, so that tanh(log(1 + e^x)) = n / (n + 2); beyond 20 that is 1 anyway.
+template <class V>
+LAMINA_INLINE V mish_ratio(V x) {
+  const V e = exp(x < 20 ? x : V{} + 20);
+  return e * (e + 2);
+}
+
+// x tanh(softplus(x)) (Misra, arXiv:1908.08681).
+template <class V>
+LAMINA_INLINE V mish(V x) {
+  const V n = mish_ratio(x);
+  return x * (n / (n + 2));
+}
+
+template <class V>
+LAMINA_INLINE V mish_slope(V x) {
+  const V n = mish_ratio(x), below = 1 / (n + 2);
+  return n * below + x * (4 * (n + 1) * below * below) * sigmoid(x);
+}
+
+// min(max(x + 3, 0), 6) / 6
+template <class V>
+LAMINA_INLINE V hardsigmoid(V x) {
+  using T = Element<V>;
+  return minimum(maximum(x + 3, V{}), V{} + 6) * T(1.0 / 6);
+}
+
+// x hardsigmoid(x) (Howard et al., arXiv:1905.02244).
+template <class V>
+LAMINA_INLINE V hardswish(V x) {
+  return x * hardsigmoid(x);
+}
+
+template <class V>
+LAMINA_INLINE V hardswish_slope(V x) {
+  using T = Element<V>;
+  return x <= -3 ? V{} : x < 3 ? x * T(1.0 / 3) + T(0.5) : V{} + 1;
+}
+
+// x moved towards 0 by lambda, 0 where it is nearer; NaN stays.
+template <class V>
+LAMINA_INLINE V softshrink(V x, Element<V> lambda) {
+  return x > lambda ? x - lambda : x < -lambda ? x + lambda : x * 0;
+}
+
 }  // namespace lamina::cpu::LAMINA_ISA::math

@@ -4,7 +4,10 @@
 //   dx = weight / s (dy - mean(dy) - xhat mean(dy xhat)),  xhat = (x - m) / s.
 //
 // Two passes forward (statistics; y) and two backward (the two sums; dx), so bound by bytes: 2
-// reads and 1 write of the data forward, 4 and 1 backward.  The variance comes from one pass over x
+// reads and 1 write of the data forward, 4 and 1 backward.  ReLU comes along: backward finds its
+// mask again from x.  So does a residual, y = max(0, bn(x) + residual): 3 reads and 1 write forward;
+// backward takes the mask from y and leaves the residual's gradient, dy where y > 0, for its second
+// pass to read: 5 reads and 2 writes.  The variance comes from one pass over x
 // - pivot with the channel's first element as pivot, which does not cancel as x^2 would.
 #include "kernels/batch_norm.h"
 
@@ -17,35 +20,6 @@ namespace {
 
 using kernels::BatchNormBackward;
 using kernels::BatchNormForward;
-
-// A channel's coefficient for each lane: a vector of neighbours with rows, one value with planes.
-template <bool kRows, class T>
-LAMINA_INLINE Vec<T> of_channel(const T* values, int64_t channel) {
-  if constexpr (kRows) return load(values + channel);
-  return broadcast(values[channel]);
-}
-
-// Arrays over the channels, in scratch memory, readable for a vector more.
-template <class T, int kCount>
-struct Coefficients {
-  const Scratch held;
-  T* of[kCount];
-
-  LAMINA_INLINE explicit Coefficients(int64_t channels)
-      : held(kCount * (channels + kLanes<T>)*sizeof(T)) {
-    T* next = held.as<T>();
-    for (int i = 0; i < kCount; ++i) {
-      of[i] = next;
-      for (int k = 0; k < kLanes<T>; ++k) next[channels + k] = T(0);
-      next += channels + kLanes<T>;
-    }
-  }
-};
-
-template <class T>
-LAMINA_INLINE T channel_or(const void* values, int64_t c, T otherwise) {
-  return values ? static_cast<const T*>(values)[c] : otherwise;
-}
 
 // (x - mean) * scale + bias: what is normalised, and by what the backward pass finds ReLU's mask
 // again.
@@ -72,17 +46,26 @@ struct Affine {
   }
 };
 
-template <class T, bool kRows, bool kRelu>
-void normalize(const BatchNormForward& a) {
+template <class T, bool kRows, bool kRelu, bool kResidual>
+void normalize_of(const BatchNormForward& a) {
   const Affine<T> affine(a.shape.channels, a.mean, a.inv_std, a.weight, a.bias);
-  const T* x = static_cast<const T*>(a.x);
+  const T *x = static_cast<const T*>(a.x), *residual = static_cast<const T*>(a.residual);
   T* y = static_cast<T*>(a.y);
-  for_each_vector<T, kRows>(a.shape, [&](int64_t at, int64_t c, int n) {
+  for_each_vector_of<T, kRows>(a.shape, [&](int64_t at, int64_t c, int n) {
     const Vec<T> d = affine.template centred<kRows>(load_lanes(x + at, n), c);
     Vec<T> v = affine.template apply<kRows>(d, c);
+    if constexpr (kResidual) v += load_lanes(residual + at, n);
     if constexpr (kRelu) v = select(v < Vec<T>{}, Vec<T>{}, v);  // NaN stays
     store_lanes(y + at, v, n);
   });
+}
+
+template <class T, bool kRows, bool kRelu>
+void normalize(const BatchNormForward& a) {
+  if (kRelu && a.residual)
+    normalize_of<T, kRows, kRelu, kRelu>(a);
+  else
+    normalize_of<T, kRows, kRelu, false>(a);
 }
 
 template <class T>
@@ -103,7 +86,7 @@ void batch_statistics(const BatchNormForward& a) {
   double* sums = memory.as<double>();  // of x - pivot, and of its square
   channel_sums<T, kRows>(
       a.shape, [&](int64_t at) { __builtin_prefetch(x + at); },
-      [&](int64_t at, int64_t c, int n) -> Terms<T> {
+      [&](int64_t at, int64_t c, int n, int) -> Terms<T> {
         const Vec<T> d = load_lanes(x + at, n) - of_channel<kRows>(pivot.of[0], c);
         return {d, d * d};
       },
@@ -128,28 +111,38 @@ void running_statistics(const BatchNormForward& a) {
   }
 }
 
-// sums: of g and of g (x - mean), where g is dy through ReLU.
-template <class T, bool kRows, bool kRelu>
+// How the backward pass finds dy through what followed the normalisation.
+enum class Mask { none, from_x, from_y };
+
+// sums: of g and of g (x - mean), where g is dy through ReLU; from y, g is also written.
+template <class T, bool kRows, Mask kMask>
 void gradient_sums(const BatchNormBackward& a, const Affine<T>& affine, double* sums) {
-  const T *x = static_cast<const T*>(a.x), *dy = static_cast<const T*>(a.dy);
+  const T *x = static_cast<const T*>(a.x), *dy = static_cast<const T*>(a.dy),
+          *y = static_cast<const T*>(a.y);
+  T* dresidual = static_cast<T*>(a.dresidual);
   channel_sums<T, kRows>(
       a.shape,
       [&](int64_t at) {
         __builtin_prefetch(x + at);
         __builtin_prefetch(dy + at);
+        if constexpr (kMask == Mask::from_y) __builtin_prefetch(y + at);
       },
-      [&](int64_t at, int64_t c, int n) -> Terms<T> {
+      [&](int64_t at, int64_t c, int n, int own) -> Terms<T> {
         const Vec<T> d = affine.template centred<kRows>(load_lanes(x + at, n), c);
         Vec<T> g = load_lanes(dy + at, n);
-        if constexpr (kRelu)
+        if constexpr (kMask == Mask::from_x)
           g = select(affine.template apply<kRows>(d, c) <= Vec<T>{}, Vec<T>{}, g);
+        if constexpr (kMask == Mask::from_y) {
+          g = select(load_lanes(y + at, n) <= Vec<T>{}, Vec<T>{}, g);
+          store_lanes(dresidual + at, g, own);
+        }
         return {g, g * d};
       },
       sums);
 }
 
-// dx = scale g + slope (x - mean) + constant; without statistics of the batch, dx = scale g.
-template <class T, bool kRows, bool kRelu, bool kBatch>
+// dx = scale g + slope (x - mean) + constant, where a residual's gradient is g; without statistics of the batch, dx = scale g.
+template <class T, bool kRows, Mask kMask, bool kBatch>
 void input_gradient(const BatchNormBackward& a, const Affine<T>& affine, const double* sums) {
   const int64_t C = a.shape.channels;
   const double count = static_cast<double>(a.shape.outer * a.shape.inner);
@@ -160,25 +153,29 @@ void input_gradient(const BatchNormBackward& a, const Affine<T>& affine, const d
     by.of[0][c] = static_cast<T>(-scale * s * s * sums[C + c] / count);
     by.of[1][c] = static_cast<T>(-scale * sums[c] / count);
   }
-  const T *x = static_cast<const T*>(a.x), *dy = static_cast<const T*>(a.dy);
+  const T *x = static_cast<const T*>(a.x),
+          *dy = static_cast<const T*>(a.dresidual ? a.dresidual : a.dy);
   T* dx = static_cast<T*>(a.dx);
-  for_each_vector<T, kRows>(a.shape, [&](int64_t at, int64_t c, int n) {
+  for_each_vector_of<T, kRows>(a.shape, [&](int64_t at, int64_t c, int n) {
     Vec<T> g = load_lanes(dy + at, n), d{};
-    if constexpr (kRelu || kBatch) d = affine.template centred<kRows>(load_lanes(x + at, n), c);
-    if constexpr (kRelu) g = select(affine.template apply<kRows>(d, c) <= Vec<T>{}, Vec<T>{}, g);
+    if constexpr (kMask == Mask::from_x || kBatch)
+      d = affine.template centred<kRows>(load_lanes(x + at, n), c);
+    if constexpr (kMask == Mask::from_x)
+      g = select(affine.template apply<kRows>(d, c) <= Vec<T>{}, Vec<T>{}, g);
     g *= of_channel<kRows>(affine.table.of[1], c);
     if constexpr (kBatch) g += d * of_channel<kRows>(by.of[0], c) + of_channel<kRows>(by.of[1], c);
     store_lanes(dx + at, g, n);
   });
 }
 
-template <class T, bool kRows, bool kRelu>
+template <class T, bool kRows, Mask kMask>
 void backward_of(const BatchNormBackward& a) {
   const int64_t C = a.shape.channels;
   const Affine<T> affine(C, a.mean, a.inv_std, a.weight, a.bias);
   const Scratch memory(2 * C * sizeof(double));
   double* sums = memory.as<double>();
-  if (a.batch_statistics || a.dweight || a.dbias) gradient_sums<T, kRows, kRelu>(a, affine, sums);
+  if (a.batch_statistics || a.dweight || a.dbias || a.dresidual)
+    gradient_sums<T, kRows, kMask>(a, affine, sums);
   for (int64_t c = 0; c < C; ++c) {
     if (a.dbias) static_cast<T*>(a.dbias)[c] = static_cast<T>(sums[c]);
     if (a.dweight)
@@ -187,40 +184,43 @@ void backward_of(const BatchNormBackward& a) {
   }
   if (!a.dx) return;
   if (a.batch_statistics)
-    input_gradient<T, kRows, kRelu, true>(a, affine, sums);
+    input_gradient<T, kRows, kMask, true>(a, affine, sums);
   else
-    input_gradient<T, kRows, kRelu, false>(a, affine, sums);
+    input_gradient<T, kRows, kMask, false>(a, affine, sums);
 }
 
-// f.operator()<T, rows, relu>()
+// f.operator()<T, rows>()
 template <class F>
-LAMINA_INLINE void visit_layout(DType dtype, const BatchNormShape& shape, bool relu, const F& f) {
+LAMINA_INLINE void visit_layout(DType dtype, const BatchNormShape& shape, const F& f) {
   visit_real(dtype, [&](auto tag) {
     using T = decltype(tag);
-    if (shape.inner == 1)
-      relu ? f.template operator()<T, true, true>() : f.template operator()<T, true, false>();
-    else
-      relu ? f.template operator()<T, false, true>() : f.template operator()<T, false, false>();
+    shape.inner == 1 ? f.template operator()<T, true>() : f.template operator()<T, false>();
   });
 }
 
 void train(const BatchNormForward& a) {
-  visit_layout(a.dtype, a.shape, a.relu, [&]<class T, bool kRows, bool kRelu>() {
+  visit_layout(a.dtype, a.shape, [&]<class T, bool kRows>() {
     batch_statistics<T, kRows>(a);
-    normalize<T, kRows, kRelu>(a);
+    a.relu ? normalize<T, kRows, true>(a) : normalize<T, kRows, false>(a);
   });
 }
 
 void eval(const BatchNormForward& a) {
-  visit_layout(a.dtype, a.shape, a.relu, [&]<class T, bool kRows, bool kRelu>() {
+  visit_layout(a.dtype, a.shape, [&]<class T, bool kRows>() {
     running_statistics<T>(a);
-    normalize<T, kRows, kRelu>(a);
+    a.relu ? normalize<T, kRows, true>(a) : normalize<T, kRows, false>(a);
   });
 }
 
 void backward(const BatchNormBackward& a) {
-  visit_layout(a.dtype, a.shape, a.relu,
-               [&]<class T, bool kRows, bool kRelu>() { backward_of<T, kRows, kRelu>(a); });
+  visit_layout(a.dtype, a.shape, [&]<class T, bool kRows>() {
+    if (a.dresidual)
+      backward_of<T, kRows, Mask::from_y>(a);
+    else if (a.relu)
+      backward_of<T, kRows, Mask::from_x>(a);
+    else
+      backward_of<T, kRows, Mask::none>(a);
+  });
 }
 
 }  // namespace

@@ -99,6 +99,29 @@ RowMap real(Binary op) {
       return vec<T>([](V g, V x, P p) {
         return (x > static_cast<T>(p[0])) & (x < static_cast<T>(p[1])) ? g : V{};
       });
+    case Binary::selu_backward:
+      return vec<T>([](V g, V y, P) {
+        const V below = y + static_cast<T>(math::kSeluScale * math::kSeluAlpha);
+        return g * (y > 0 ? V{} + static_cast<T>(math::kSeluScale) : below);
+      });
+    case Binary::celu_backward:
+      return vec<T>([](V g, V y, P p) { return y > 0 ? g : g * (y / static_cast<T>(*p) + 1); });
+    case Binary::log_sigmoid_backward:
+      return vec<T>([](V g, V x, P) { return g * math::sigmoid(-x); });
+    case Binary::mish_backward:
+      return vec<T>([](V g, V x, P) { return g * math::mish_slope(x); });
+    case Binary::hardsigmoid_backward:
+      return vec<T>(
+          [](V g, V x, P) { return (x > -3) & (x < 3) ? g * static_cast<T>(1.0 / 6) : V{}; });
+    case Binary::hardswish_backward:
+      return vec<T>([](V g, V x, P) { return g * math::hardswish_slope(x); });
+    case Binary::shrink_backward:
+      return vec<T>([](V g, V x, P p) {
+        const T lambda = static_cast<T>(*p);
+        return (x >= -lambda) & (x <= lambda) ? V{} : g;
+      });
+    case Binary::threshold_backward:
+      return vec<T>([](V g, V x, P p) { return x <= static_cast<T>(*p) ? V{} : g; });
     default:
       __builtin_unreachable();
   }

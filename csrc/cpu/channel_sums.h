@@ -9,8 +9,7 @@
 
 #include "core/memory.h"
 #include "core/parallel.h"
-#include "cpu/shuffle.h"
-#include "cpu/vec.h"
+#include "cpu/row_sums.h"
 #include "kernels/batch_norm.h"
 
 namespace lamina::cpu::LAMINA_ISA {
@@ -22,11 +21,34 @@ inline constexpr int64_t kChunkElements = 32768;  // elements a chunk: some 10 u
 inline constexpr int64_t kBlockChannels = 256;  // channels an item: few rows can feed many threads
 inline constexpr int64_t kRowsAhead = 8;        // of rows, and of lines of a plane, to ask for
 
-// Two quantities to sum, for a vector of elements.
-template <class T>
-struct Terms {
-  Vec<T> first, second;
+// A channel's coefficient for each lane: a vector of neighbours with rows, one value with planes.
+template <bool kRows, class T>
+LAMINA_INLINE Vec<T> of_channel(const T* values, int64_t channel) {
+  if constexpr (kRows) return load(values + channel);
+  return broadcast(values[channel]);
+}
+
+// Arrays over the channels, in scratch memory, readable for a vector more.
+template <class T, int kCount>
+struct Coefficients {
+  const Scratch held;
+  T* of[kCount];
+
+  LAMINA_INLINE explicit Coefficients(int64_t channels)
+      : held(kCount * (channels + kLanes<T>)*sizeof(T)) {
+    T* next = held.as<T>();
+    for (int i = 0; i < kCount; ++i) {
+      of[i] = next;
+      for (int k = 0; k < kLanes<T>; ++k) next[channels + k] = T(0);
+      next += channels + kLanes<T>;
+    }
+  }
 };
+
+template <class T>
+LAMINA_INLINE T channel_or(const void* values, int64_t c, T otherwise) {
+  return values ? static_cast<const T*>(values)[c] : otherwise;
+}
 
 template <class T, int kVectors>
 class LaneSums {
@@ -51,8 +73,9 @@ class LaneSums {
   Vec<T> first_[kVectors] = {}, second_[kVectors] = {};
 };
 
-// term(offset, channel, n) gives the two terms of a vector of elements, of which the first n may be
-// read: with rows they belong to channels channel, channel + 1, ...; with planes all to `channel`.
+// term(offset, channel, n, own) gives the two terms of a vector of elements, of which the first n
+// may be read and the first `own` are this call's alone: with rows they belong to channels channel,
+// channel + 1, ...; with planes all to `channel`.
 // ahead(offset): the line there will be read soon.
 template <class T, int kVectors, class Ahead, class Term>
 LAMINA_INLINE void sum_columns(const BatchNormShape& s, int64_t begin, int64_t end, int64_t c,
@@ -69,7 +92,8 @@ LAMINA_INLINE void sum_columns(const BatchNormShape& s, int64_t begin, int64_t e
         // Only one vector can be wider than what is left of the channels, and read into the next
         // row.
         const int n = kVectors > 1 || total - at >= kLane ? kLane : static_cast<int>(total - at);
-        sums.add(v, term(at, c + v * kLane, n));
+        const int own = kVectors > 1 || C - c >= kLane ? kLane : static_cast<int>(C - c);
+        sums.add(v, term(at, c + v * kLane, n, own));
       }
     sums.flush();
   }
@@ -91,51 +115,67 @@ LAMINA_INLINE void sum_rows(const BatchNormShape& s, int64_t begin, int64_t end,
   for (; c < last; c += kLane) sum_columns<T, 1>(s, begin, end, c, ahead, term, out);
 }
 
+// Sums in four vectors of T that go to double as one: what a plane needs, whose lanes all count for one channel.
+template <class T>
+class PlaneSums {
+ public:
+  double first = 0, second = 0;  // complete after flush
+
+  LAMINA_INLINE void add(int v, const Terms<T>& t) {
+    first_[v] += t.first;
+    second_[v] += t.second;
+  }
+  LAMINA_INLINE void count() {  // after at most one term a lane
+    if (++pending_ == kFlush) flush();
+  }
+  LAMINA_INLINE void flush() {
+    first += static_cast<double>(sum_lanes<T>((first_[0] + first_[1]) + (first_[2] + first_[3])));
+    second +=
+        static_cast<double>(sum_lanes<T>((second_[0] + second_[1]) + (second_[2] + second_[3])));
+    for (int v = 0; v < 4; ++v) first_[v] = second_[v] = Vec<T>{};
+    pending_ = 0;
+  }
+
+ private:
+  Vec<T> first_[4] = {}, second_[4] = {};
+  int64_t pending_ = 0;
+};
+
 // The planes of channel c of images [begin, end).
 template <class T, class Ahead, class Term>
 LAMINA_INLINE void sum_planes(const BatchNormShape& s, int64_t begin, int64_t end, int64_t c,
                               const Ahead& ahead, const Term& term, double* out) {
-  constexpr int kLane = kLanes<T>, kVectors = 4;
+  constexpr int kLane = kLanes<T>;
   const int64_t next = s.channels * s.inner;
-  LaneSums<T, kVectors> sums;
-  int64_t pending = 0;  // terms a lane has added since the last flush
-  const auto count = [&](int64_t terms) {
-    if ((pending += terms) < kFlush) return;
-    sums.flush();
-    pending = 0;
-  };
+  PlaneSums<T> sums;
   for (int64_t image = begin; image < end; ++image) {
     const int64_t base = (image * s.channels + c) * s.inner;
     int64_t i = 0;
-    for (; i + kVectors * kLane <= s.inner; i += kVectors * kLane) {
-      for (int v = 0; v < kVectors; ++v) {
+    for (; i + 4 * kLane <= s.inner; i += 4 * kLane) {
+      for (int v = 0; v < 4; ++v) {
         const int64_t at = i + v * kLane, soon = at + kRowsAhead * kLane;
         ahead(base + (soon < s.inner ? soon : soon - s.inner + next));
-        sums.add(v, term(base + at, c, kLane));
+        sums.add(v, term(base + at, c, kLane, kLane));
       }
-      count(1);
+      sums.count();
     }
     for (; i + kLane <= s.inner; i += kLane) {
       ahead(base + i + next);
-      sums.add(0, term(base + i, c, kLane));
-      count(1);
+      sums.add(0, term(base + i, c, kLane, kLane));
     }
     if (i < s.inner) {
       const int64_t left = s.outer * next - base - i;
-      const Terms<T> t = term(base + i, c, left < kLane ? static_cast<int>(left) : kLane);
-      const auto inside = first_lanes<T>(static_cast<int>(s.inner - i));
-      sums.add(0, {select(inside, t.first, Vec<T>{}), select(inside, t.second, Vec<T>{})});
-      count(1);
+      const int n = left < kLane ? static_cast<int>(left) : kLane,
+                own = static_cast<int>(s.inner - i);
+      const Terms<T> t = term(base + i, c, n, own);
+      const auto inside = first_lanes<T>(own);
+      sums.add(3, {select(inside, t.first, Vec<T>{}), select(inside, t.second, Vec<T>{})});
     }
+    sums.count();
   }
   sums.flush();
-  double first = 0, second = 0;
-  for (int k = 0; k < sums.kWidth; ++k) {
-    first += sums.first[k];
-    second += sums.second[k];
-  }
-  out[c] = first;
-  out[s.channels + c] = second;
+  out[c] = sums.first;
+  out[s.channels + c] = sums.second;
 }
 
 // sums: (2, channels).
@@ -168,18 +208,14 @@ LAMINA_INLINE void channel_sums(const BatchNormShape& s, const Ahead& ahead, con
 // and written.  A vector may run on past its row or plane: what it writes there is overwritten by
 // the same thread, and of each channel's coefficients a vector more has to be readable.
 template <class T, bool kRows, class Body>
-LAMINA_INLINE void for_each_vector(const BatchNormShape& s, const Body& body) {
-  constexpr int kLane = kLanes<T>;
+LAMINA_INLINE void for_each_vector_of(const BatchNormShape& s, const Body& body) {
   const int64_t length = kRows ? s.channels : s.inner,
                 units = kRows ? s.outer : s.outer * s.channels;
   parallel_for(units, 1 + kChunkElements / 2 / length, [&](int64_t begin, int64_t end) {
-    const int64_t limit = end * length;
     for (int64_t unit = begin; unit < end; ++unit) {
       const int64_t base = unit * length, channel = kRows ? 0 : unit % s.channels;
-      for (int64_t i = 0; i < length; i += kLane) {
-        const int64_t left = limit - base - i;
-        body(base + i, kRows ? i : channel, left < kLane ? static_cast<int>(left) : kLane);
-      }
+      for_each_vector<T>(0, length, end * length - base,
+                         [&](int64_t i, int n) { body(base + i, kRows ? i : channel, n); });
     }
   });
 }

@@ -8,6 +8,7 @@ namespace lamina::cpu::LAMINA_ISA {
 namespace {
 
 using kernels::ConvAlgorithm;
+using kernels::ConvEpilogue;
 using kernels::ConvPass;
 using kernels::ConvShape;
 using kernels::ConvTensor;
@@ -22,6 +23,8 @@ const ConvRoutines& routines(ConvAlgorithm algorithm) {
       return winograd_conv;
     case ConvAlgorithm::phases:
       return phases_conv;
+    case ConvAlgorithm::fft:
+      return fft_conv;
     default:
       return implicit_conv;
   }
@@ -30,8 +33,9 @@ const ConvRoutines& routines(ConvAlgorithm algorithm) {
 const ConvRoutines& choose(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s,
                            DType dtype) {
   if (algorithm != ConvAlgorithm::automatic) return routines(algorithm);
-  constexpr ConvAlgorithm kPreferred[] = {ConvAlgorithm::depthwise, ConvAlgorithm::winograd,
-                                          ConvAlgorithm::phases, ConvAlgorithm::implicit};
+  constexpr ConvAlgorithm kPreferred[] = {ConvAlgorithm::fft, ConvAlgorithm::depthwise,
+                                          ConvAlgorithm::winograd, ConvAlgorithm::phases,
+                                          ConvAlgorithm::implicit};
   for (ConvAlgorithm a : kPreferred)
     if (routines(a).offers(pass, s, dtype) && routines(a).pays(pass, s, dtype)) return routines(a);
   return reference_conv;
@@ -42,8 +46,8 @@ bool offers(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s, DType dt
 }
 
 void fprop(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvTensor& x,
-           const void* w, const void* bias, const ConvTensor& y) {
-  choose(algorithm, ConvPass::fprop, s, dtype).fprop(s, dtype, x, w, bias, y);
+           const void* w, const ConvEpilogue& epilogue, const ConvTensor& y) {
+  choose(algorithm, ConvPass::fprop, s, dtype).fprop(s, dtype, x, w, epilogue, y);
 }
 
 void dgrad(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvTensor& dy,

@@ -11,13 +11,14 @@ struct ConvRoutines {
   bool (*offers)(kernels::ConvPass pass, const kernels::ConvShape& shape, DType dtype);
   bool (*pays)(kernels::ConvPass pass, const kernels::ConvShape& shape, DType dtype);
   void (*fprop)(const kernels::ConvShape& shape, DType dtype, const kernels::ConvTensor& x,
-                const void* w, const void* bias, const kernels::ConvTensor& y);
+                const void* w, const kernels::ConvEpilogue& epilogue, const kernels::ConvTensor& y);
   void (*dgrad)(const kernels::ConvShape& shape, DType dtype, const kernels::ConvTensor& dy,
                 const void* w, const void* bias, const kernels::ConvTensor& dx);
   void (*wgrad)(const kernels::ConvShape& shape, DType dtype, const kernels::ConvTensor& x,
                 const kernels::ConvTensor& dy, void* dw);
 };
 
-extern const ConvRoutines reference_conv, implicit_conv, depthwise_conv, winograd_conv, phases_conv;
+extern const ConvRoutines reference_conv, implicit_conv, depthwise_conv, winograd_conv, fft_conv,
+    phases_conv;
 
 }  // namespace lamina::cpu::LAMINA_ISA

@@ -1,165 +1,218 @@
-// Depthwise convolution: every channel is a group of its own, c == k == groups.
+// Depthwise convolution and narrow groups: groups of at most a vector of channels.
 //
-// A task copies a box of x for a few vectors of channels, with its padding, into scratch that stays
-// in the cache, and runs the register tiles of conv_depthwise.h over it.  3x3 kernels are bound by
-// memory, large ones by multiply-adds.
+// A task computes some rows of y for a few vectors of channels with the register tiles of
+// conv_depthwise.h.  It reads x where it lies if the channels of a pixel lie together, else from a
+// copy in which they do (conv_lane_rows.h).  3x3 depthwise kernels are bound by memory, larger ones
+// and groups of several channels by multiply-adds.
 #include "cpu/conv_depthwise.h"
 
 #include "core/memory.h"
 #include "core/parallel.h"
 #include "cpu/conv_algorithms.h"
-#include "cpu/conv_box.h"
-#include "cpu/conv_pack_image.h"
-#include "cpu/conv_taps.h"
+#include "cpu/conv_depthwise_wgrad.h"
+#include "cpu/conv_lane_rows.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
 
 using kernels::ConvPass;
 
-inline constexpr int64_t kBoxBytes = 96 << 10;  // of a task's copy of x
-inline constexpr int64_t kMaxBlockVectors = 4;
-inline constexpr int64_t kMaxParts = 32;  // of the weight gradient
+inline constexpr int64_t kBandBytes = 128 << 10;  // of the rows of x of a task, in L2
+inline constexpr int64_t kLaneTasks = 16;         // wanted
+inline constexpr int64_t kMostParts = 32;         // of the weight gradient
+inline constexpr int64_t kPartsBytes = int64_t{4} << 20;
 
-bool offers(ConvPass, const ConvShape& s, DType) {
-  return s.groups == s.c && s.groups == s.k && s.c > 1 && boxes_fit(s);
+int64_t inputs(const ConvShape& s) { return s.c / s.groups; }
+int64_t outputs(const ConvShape& s) { return s.k / s.groups; }
+int64_t taps_of(const ConvShape& s) { return s.kernel[0] * s.kernel[1] * s.kernel[2]; }
+
+bool fits(const ConvShape& s, DType dtype) {
+  const int64_t lanes = visit_real(dtype, [](auto of) { return int64_t{kLanes<decltype(of)>}; });
+  return s.groups > 1 && inputs(s) <= lanes && outputs(s) <= lanes && boxes_fit(s);
 }
+bool offers(ConvPass, const ConvShape& s, DType dtype) { return fits(s, dtype); }
 
-// Channels in blocks of whole vectors; only the last may hold fewer channels than its width.
+// What all sums of a pass share for each vector of channels: its biases and permutations.
 template <class T>
-ChannelBlocks vector_blocks(int64_t c) {
-  constexpr int64_t n = kLanes<T>;
-  const int64_t vectors = (c + n - 1) / n,
-                blocks = (vectors + kMaxBlockVectors - 1) / kMaxBlockVectors;
-  const int64_t width = (vectors + blocks - 1) / blocks * n, needed = (c + width - 1) / width;
-  return {needed, width, c - (needed - 1) * width};
-}
+struct LaneTables {
+  static constexpr int64_t n = kLanes<T>;
+  Scratch memory;
+  LaneIndex<T>* index;  // [vector][step]
+  T* bias;              // [vector][lane]
 
-template <class T>
-BoxCut cut_depthwise(const TapSum& s, const ChannelBlocks& blocks) {
-  const int64_t bytes =
-      blocks.width * s.step[0] * s.step[1] * s.step[2] * static_cast<int64_t>(sizeof(T));
-  const int64_t most = kBoxBytes / bytes;
-  return cut_boxes({s.n, s.grid[0], s.grid[1], s.grid[2]}, most < 16 ? 16 : most, kDepthwisePixels);
-}
-
-// A block as the only one: x or y from its first channel on.
-template <class T>
-const T* block_begin(const T* a, const int64_t* stride, const ChannelBlocks& blocks,
-                     int64_t block) {
-  return a + block * blocks.width * stride[1];
-}
-ChannelBlocks only(const ChannelBlocks& blocks, int64_t block) {
-  return {1, blocks.width, block + 1 == blocks.blocks ? blocks.last : blocks.width};
-}
-
-// Rows of the packed box: f(row of x, n, d, h) for every row of output positions.
-template <class T, class F>
-LAMINA_INLINE void for_each_row(const TapSum& s, const Box& box, const ImageBox<T>& image,
-                                const T* packed, const F& f) {
-  const int64_t row = image.size[2] * image.channels.width, plane = image.size[1] * row;
-  for (int64_t n = 0; n < box.size[0]; ++n)
-    for (int64_t d = 0; d < box.size[1]; ++d)
-      for (int64_t h = 0; h < box.size[2]; ++h)
-        f(packed + (n * image.size[0] + d * s.step[0]) * plane + h * s.step[1] * row, n, d, h);
-}
-
-// out[j * stride_pixel + l * stride_channel] = sum[j][l] for j < pixels, l < lanes
-template <class T>
-LAMINA_INLINE void store_depthwise(T* out, int64_t stride_pixel, int64_t stride_channel,
-                                   const Vec<T> (&sum)[kDepthwisePixels], int64_t pixels,
-                                   int64_t lanes) {
-  constexpr int P = kDepthwisePixels, n = kLanes<T>;
-  if (stride_channel == 1 && lanes >= n) {
-    LAMINA_UNROLL
-    for (int j = 0; j < P; ++j)
-      if (j < pixels) store(out + j * stride_pixel, sum[j]);
-    return;
-  }
-  alignas(64) T spilled[P][n];
-  LAMINA_UNROLL
-  for (int j = 0; j < P; ++j) store(spilled[j], sum[j]);
-  for (int64_t j = 0; j < pixels; ++j)
-    for (int64_t l = 0; l < lanes && l < n; ++l)
-      out[j * stride_pixel + l * stride_channel] = spilled[j][l];
-}
-
-// A box of y = bias + sum over taps of x * w for one block; w [tap][width] and bias [width] are the
-// block's.
-template <class T>
-void depthwise_box(const TapSum& s, const Box& box, const ChannelBlocks& blocks, int64_t block,
-                   const T* x, const T* w, const T* bias, T* y) {
-  constexpr int P = kDepthwisePixels, n = kLanes<T>;
-  const ImageBox<T> image =
-      input_box(s, box, block_begin(x, s.x_stride, blocks, block), only(blocks, block));
-  const AxisTaps* a = s.axis;
-  const int64_t width = blocks.width, row = image.size[2] * width, plane = image.size[1] * row;
-  const int64_t pixel = s.step[2] * width;
-  const int64_t elements = image.elements() + P * pixel;  // a row's last tile reads beyond its end
-  Scratch scratch(elements * sizeof(T)), offsets((s.taps() + 1) * sizeof(int64_t));
-  T* packed = scratch.as<T>();
-  int64_t* rows = offsets.as<int64_t>();
-  TapRows taps{rows, 0, a[2].count, a[2].offset_step * width};
-  if (s.taps() > 0) {
-    pack_image(image, packed);
-    for (int64_t d = 0; d < a[0].count; ++d)
-      for (int64_t h = 0; h < a[1].count; ++h)
-        rows[taps.rows++] = d * a[0].offset_step * plane + h * a[1].offset_step * row;
-  }
-  const bool together = a[2].offset_step == s.step[2];
-  const int64_t channels = image.channels.last;
-  for_each_row(s, box, image, packed, [&](const T* from, int64_t in_box, int64_t d, int64_t h) {
-    T* to = y + block * width * s.y_stride[1] + (box.begin[0] + in_box) * s.y_stride[0] +
-            (box.begin[1] + d) * s.y_stride[2] + (box.begin[2] + h) * s.y_stride[3] +
-            box.begin[3] * s.y_stride[4];
-    for (int64_t o = 0; o < box.size[3]; o += P)
-      for (int64_t c = 0; c < channels; c += n) {
-        Vec<T> sum[P];
-        LAMINA_UNROLL
-        for (int j = 0; j < P; ++j) sum[j] = load(bias + c);
-        if (together)
-          depthwise_tile<T, true>(taps, from + o * pixel + c, pixel, w + c, width, sum);
-        else
-          depthwise_tile<T, false>(taps, from + o * pixel + c, pixel, w + c, width, sum);
-        store_depthwise(to + o * s.y_stride[4] + c * s.y_stride[1], s.y_stride[4], s.y_stride[1],
-                        sum, box.size[3] - o, channels - c);
+  LaneTables(const GroupLanes<T>& lanes, const T* from)
+      : memory(lanes.vectors * (lanes.in + 1) * kVectorBytes), index(memory.as<LaneIndex<T>>()) {
+    bias = reinterpret_cast<T*>(index + lanes.vectors * lanes.in);
+    for (int64_t v = 0; v < lanes.vectors; ++v)
+      for (int64_t l = 0; l < n; ++l) {
+        for (int64_t i = 0; i < lanes.in; ++i) index[v * lanes.in + i][l] = lanes.source(v, i, l);
+        bias[v * n + l] = from && l < lanes.lanes() ? from[lanes.first_out(v) + l] : T(0);
       }
+  }
+};
+
+// The weights of a sum, [vector][step][kernel row][tap][lane], from weight(channel, step, position);
+// zeros in lanes without an output.
+template <class T, class Weight>
+void pack_lane_weights(const GroupLanes<T>& lanes, int64_t taps, const Weight& weight, T* packed) {
+  constexpr int64_t n = kLanes<T>;
+  const int64_t elements = lanes.in * taps * n;
+  parallel_for(lanes.vectors, 16384 / (elements + 1) + 1, [&](int64_t begin, int64_t end) {
+    T* to = packed + begin * elements;
+    for (int64_t v = begin; v < end; ++v)
+      for (int64_t i = 0; i < lanes.in; ++i)
+        for (int64_t t = 0; t < taps; ++t)
+          for (int64_t l = 0; l < n; ++l)
+            *to++ = l < lanes.lanes() ? weight(lanes.first_out(v) + l, i, t) : T(0);
   });
 }
 
-// One sum over taps; w is (c, taps of the kernel).
+// Vectors [first, last) of a block, of equal numbers to within one.
+struct Blocks {
+  int64_t vectors, blocks;
+  LAMINA_INLINE int64_t first(int64_t block) const { return vectors * block / blocks; }
+};
+
+// As many vectors as keep the rows of x that a row of y meets in L1, two at least.
 template <class T>
-void depthwise_sum(const TapSum& s, const ConvShape& shape, const T* x, const T* w, const T* bias,
-                   T* y) {
-  const ChannelBlocks blocks = vector_blocks<T>(shape.c);
-  const int64_t width = blocks.width, padded = blocks.blocks * width, taps = s.taps();
-  const int64_t kernel_taps = shape.kernel[0] * shape.kernel[1] * shape.kernel[2];
-  Scratch scratch((taps + 1) * padded * sizeof(T));
-  T* padded_bias = scratch.as<T>();
-  T* packed = padded_bias + padded;  // [block][tap][width]
-  for (int64_t c = 0; c < padded; ++c) {
-    padded_bias[c] = bias && c < shape.c ? bias[c] : T(0);
-    T* to = packed + (c / width * taps) * width + c % width;
-    for_each_tap(s, shape, [&](int64_t position, int64_t t) {
-      to[position * width] = c < shape.c ? w[c * kernel_taps + t] : T(0);
-    });
+Blocks cut_vectors(const TapSum& s, int64_t vectors) {
+  constexpr int64_t kRowBytes = 32 << 10;
+  const int64_t bytes = s.axis[0].count * s.axis[1].count * s.in[2] * kVectorBytes;
+  const int64_t most = clamp(kRowBytes / (bytes + 1), 2, 16);
+  return {vectors, ceil_div(vectors, most)};
+}
+
+// Rows of x that rows [begin, end) of positions at depth d meet.
+RowRange rows_met(const TapSum& s, int64_t n, int64_t d, int64_t begin, int64_t end) {
+  const AxisTaps &depth = s.axis[0], &row = s.axis[1];
+  const int64_t d_first = d * s.step[0] + depth.offset, h_first = begin * s.step[1] + row.offset;
+  return {n, d_first, d_first + (depth.count - 1) * depth.offset_step + 1, h_first,
+          h_first + (end - 1 - begin) * s.step[1] + (row.count - 1) * row.offset_step + 1};
+}
+
+// One sum over taps, cut into bands of rows by blocks of vectors.
+template <class T>
+struct LaneSum {
+  TapSum sum;
+  GroupLanes<T> lanes;
+  Blocks blocks;
+  int64_t bands;  // of a plane of y
+  LaneSource<T> x;
+  const LaneVector<T>* vectors;
+  T* y;
+  Epilogue<T> epilogue;
+
+  int64_t tasks() const { return sum.n * sum.grid[0] * bands * blocks.blocks; }
+
+  void run(int64_t task) const {
+    const int64_t block = task % blocks.blocks, band = task / blocks.blocks % bands;
+    const int64_t plane = task / blocks.blocks / bands, d = plane % sum.grid[0],
+                  n = plane / sum.grid[0];
+    const int64_t begin = sum.grid[1] * band / bands, end = sum.grid[1] * (band + 1) / bands;
+    const int64_t first = blocks.first(block), last = blocks.first(block + 1);
+    const int64_t channel = vectors[first].in;
+    const LaneRows<T> source(x, rows_met(sum, n, d, begin, end), channel,
+                             vectors[last - 1].in + kLanes<T> - channel);
+    const AxisTaps &depth = sum.axis[0], &row = sum.axis[1];
+    const LaneTile<T> tile{lane_columns(sum), lanes.in,        depth.count * row.count,
+                           source.pixel,      sum.y_stride[4], sum.y_stride[1],
+                           lanes.lanes(),     sum.step[1],     epilogue};
+    const LaneRowKernel<T> kernel = choose_lane_row<T>(tile.columns, lanes.permuted());
+    Scratch met((tile.kernel_rows + 1) * sizeof(LaneRow<T>));
+    LaneRow<T>* rows = met.as<LaneRow<T>>();
+    for (int64_t h = begin; h < end; ++h) {
+      int64_t count = 0;
+      for (int64_t i = 0; i < depth.count; ++i)
+        for (int64_t j = 0; j < row.count; ++j) {
+          const T* at = source.row(d * sum.step[0] + depth.offset + i * depth.offset_step,
+                                   h * sum.step[1] + row.offset + j * row.offset_step);
+          if (at) rows[count++] = {at, i * row.count + j};
+        }
+      kernel(tile, rows, count, vectors + first, last - first,
+             y + n * sum.y_stride[0] + d * sum.y_stride[2] + h * sum.y_stride[3]);
+    }
   }
-  const BoxCut cut = cut_depthwise<T>(s, blocks);
-  parallel_for(cut.boxes() * blocks.blocks, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t block = i % blocks.blocks;
-      depthwise_box(s, cut.at(i / blocks.blocks), blocks, block, x, packed + block * taps * width,
-                    padded_bias + block * width, y);
+};
+
+// Bands of rows: enough tasks to share, and copies that stay in L2.
+template <class T>
+void cut_bands(LaneSum<T>& s) {
+  const TapSum& sum = s.sum;
+  const int64_t row_work =
+      sum.grid[2] * sum.taps() * s.lanes.in * ceil_div(s.blocks.vectors, s.blocks.blocks);
+  const int64_t row_bytes =
+      sum.step[1] * sum.in[2] * ceil_div(s.blocks.vectors, s.blocks.blocks) * kVectorBytes;
+  int64_t rows = clamp(kBandBytes / row_bytes, 1, sum.grid[1]);
+  const int64_t planes = sum.n * sum.grid[0] * s.blocks.blocks;
+  const int64_t wanted = ceil_div(kLaneTasks, planes);             // bands
+  const int64_t least = ceil_div(int64_t{1} << 16, row_work + 1);  // rows worth a task
+  if (s.x.in_place) rows = sum.grid[1];
+  rows = clamp(ceil_div(sum.grid[1], wanted), least < rows ? least : rows, rows);
+  s.bands = ceil_div(sum.grid[1], rows);
+}
+
+// The sums of one pass, which have the same outputs: fprop's only one, dgrad's residues.  They take
+// turns, so that all of them read a row of x while it is in the cache.
+template <class T, class Weight>
+void run_lane_sums(const TapSum* sums, int64_t count, const ConvShape& s,
+                   const GroupLanes<T>& lanes, const T* x, const T* bias, T* y,
+                   const Weight& weight, const Epilogue<T>& epilogue = {}) {
+  constexpr int64_t n = kLanes<T>;
+  const LaneTables<T> tables(lanes, bias);
+  const int64_t tap_elements = lanes.vectors * lanes.in * n;
+  Scratch weights(taps_of(s) * tap_elements * sizeof(T)), order(taps_of(s) * sizeof(int64_t)),
+      places(count * lanes.vectors * sizeof(LaneVector<T>)), plans(count * sizeof(LaneSum<T>));
+  LaneSum<T>* plan = plans.as<LaneSum<T>>();
+  LaneVector<T>* vectors = places.as<LaneVector<T>>();
+  T* packed = weights.as<T>();
+  int64_t* tap = order.as<int64_t>();
+  int64_t tasks = 0;
+  for (int64_t i = 0; i < count; ++i, vectors += lanes.vectors) {
+    const TapSum& sum = sums[i];
+    for_each_tap(sum, s, [&](int64_t position, int64_t t) { tap[position] = t; });
+    pack_lane_weights<T>(
+        lanes, sum.taps(),
+        [&](int64_t channel, int64_t step, int64_t position) {
+          return weight(channel, step, tap[position]);
+        },
+        packed);
+    for (int64_t v = 0; v < lanes.vectors; ++v)
+      vectors[v] = {lanes.first_in(v), lanes.first_out(v), packed + v * lanes.in * sum.taps() * n,
+                    tables.bias + v * n, tables.index + v * lanes.in};
+    packed += tap_elements * sum.taps();
+    const bool in_place = lies_well<T>(sum.x_stride) && s.groups * lanes.in >= n;
+    plan[i] = {sum,
+               lanes,
+               cut_vectors<T>(sum, lanes.vectors),
+               1,
+               {x, sums[i].x_stride, sums[i].in, s.groups * lanes.in, in_place},
+               vectors,
+               y + sum.y_offset,
+               epilogue};
+    cut_bands(plan[i]);
+    tasks = tasks > plan[i].tasks() ? tasks : plan[i].tasks();
+  }
+  parallel_for(tasks * count, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      const LaneSum<T>& sum = plan[task % count];
+      if (task / count < sum.tasks()) sum.run(task / count);
     }
   });
 }
 
-void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w, const void* bias,
-           const ConvTensor& y) {
+void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
+           const kernels::ConvEpilogue& epilogue, const ConvTensor& y) {
   visit_real(dtype, [&](auto of) {
     using T = decltype(of);
-    depthwise_sum(fprop_sum(s, x, y), s, static_cast<const T*>(x.data), static_cast<const T*>(w),
-                  static_cast<const T*>(bias), static_cast<T*>(y.data));
+    const TapSum sum = fprop_sum(s, x, y);
+    const int64_t in = inputs(s), taps = taps_of(s);
+    run_lane_sums(&sum, 1, s, GroupLanes<T>(s.groups, in, outputs(s)),
+                  static_cast<const T*>(x.data), static_cast<const T*>(epilogue.bias),
+                  static_cast<T*>(y.data),
+                  [&, from = static_cast<const T*>(w)](int64_t k, int64_t c, int64_t t) {
+                    return from[(k * in + c) * taps + t];
+                  },
+                  {epilogue, y.data});
   });
 }
 
@@ -167,86 +220,138 @@ void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
            const ConvTensor& dx) {
   visit_real(dtype, [&](auto of) {
     using T = decltype(of);
-    for (int64_t residue = 0; residue < residues(s); ++residue) {
-      const TapSum sum = dgrad_sum(s, dy, dx, residue);
-      depthwise_sum(sum, s, static_cast<const T*>(dy.data), static_cast<const T*>(w),
-                    static_cast<const T*>(bias), static_cast<T*>(dx.data) + sum.y_offset);
-    }
+    const int64_t count = residues(s), in = inputs(s), out = outputs(s), taps = taps_of(s);
+    Scratch sums(count * sizeof(TapSum));
+    TapSum* sum = sums.as<TapSum>();
+    for (int64_t i = 0; i < count; ++i) sum[i] = dgrad_sum(s, dy, dx, i);
+    run_lane_sums(sum, count, s, GroupLanes<T>(s.groups, out, in), static_cast<const T*>(dy.data),
+                  static_cast<const T*>(bias), static_cast<T*>(dx.data),
+                  [&, from = static_cast<const T*>(w)](int64_t c, int64_t k, int64_t t) {
+                    return from[((c / in * out + k) * in + c % in) * taps + t];
+                  });
   });
 }
 
-// dw[tap][width] += over a box of positions, for one block.
+// The weight gradient: parts of the bands, cut by the problem alone, have sums of their own, which
+// are added in order.
 template <class T>
-void depthwise_wgrad_box(const TapSum& s, const Box& box, const ChannelBlocks& blocks,
-                         int64_t block, const T* x, const T* dy, T* dw) {
-  constexpr int n = kLanes<T>;
-  const ImageBox<T> image =
-      input_box(s, box, block_begin(x, s.x_stride, blocks, block), only(blocks, block));
-  const ImageBox<T> grads =
-      output_box(s, box, block_begin(dy, s.y_stride, blocks, block), only(blocks, block));
-  const AxisTaps* a = s.axis;
-  const int64_t width = blocks.width, row = image.size[2] * width, plane = image.size[1] * row,
-                taps = s.taps();
-  Scratch scratch((image.elements() + grads.elements()) * sizeof(T)),
-      offsets((taps + kDepthwiseTaps) * sizeof(int64_t));
-  T* packed = scratch.as<T>();
-  T* packed_dy = packed + image.elements();
-  pack_image(image, packed);
-  pack_image(grads, packed_dy);
-  int64_t* tap = offsets.as<int64_t>();
-  for (int64_t t = 0; t < taps + kDepthwiseTaps; ++t) {
-    const int64_t w = t % a[2].count, h = t / a[2].count % a[1].count,
-                  d = t / a[2].count / a[1].count;
-    tap[t] = t < taps ? d * a[0].offset_step * plane + h * a[1].offset_step * row +
-                            w * a[2].offset_step * width
-                      : 0;
+struct LaneGrad {
+  static constexpr int R = kGradLaneRows;
+  TapSum sum;  // of fprop
+  GroupLanes<T> lanes;
+  Blocks blocks;
+  int64_t bands, parts;
+  LaneSource<T> x, dy;
+  T* dw;  // [part][vector][step][kernel row][tap][lane]
+
+  int64_t kernel_rows() const { return sum.axis[0].count * sum.axis[1].count; }
+  int64_t vector_elements() const { return lanes.in * sum.taps() * kLanes<T>; }
+  int64_t all_bands() const { return sum.n * sum.grid[0] * bands; }
+
+  void run(int64_t task) const {
+    const int64_t part = task / blocks.blocks, block = task % blocks.blocks;
+    const int64_t first = blocks.first(block), last = blocks.first(block + 1);
+    T* to = dw + (part * lanes.vectors + first) * vector_elements();
+    fill_zero(to, (last - first) * vector_elements());
+    for (int64_t b = all_bands() * part / parts; b < all_bands() * (part + 1) / parts; ++b)
+      add_band(b, first, last, to);
   }
-  for (int64_t c = 0; c < image.channels.last; c += n)
-    for (int64_t t = 0; t < taps; t += kDepthwiseTaps) {
-      Vec<T> sum[kDepthwiseTaps];
-      LAMINA_UNROLL
-      for (int i = 0; i < kDepthwiseTaps; ++i)
-        sum[i] = t + i < taps ? load(dw + (t + i) * width + c) : Vec<T>{};
-      const T* g = packed_dy + c;
-      for_each_row(s, box, image, packed, [&](const T* from, int64_t, int64_t, int64_t) {
-        depthwise_wgrad_row(from + c, s.step[2] * width, tap + t, g, width, box.size[3], sum);
-        g += box.size[3] * width;
-      });
-      LAMINA_UNROLL
-      for (int i = 0; i < kDepthwiseTaps; ++i)
-        if (t + i < taps) store(dw + (t + i) * width + c, sum[i]);
+
+  void add_band(int64_t band, int64_t first, int64_t last, T* to) const {
+    constexpr int64_t n = kLanes<T>;
+    const int64_t plane = band / bands, d = plane % sum.grid[0], image = plane / sum.grid[0];
+    const int64_t begin = sum.grid[1] * (band % bands) / bands,
+                  end = sum.grid[1] * (band % bands + 1) / bands;
+    const int64_t in = lanes.first_in(first), out = lanes.first_out(first);
+    const LaneRows<T> inputs(x, rows_met(sum, image, d, begin, end), in,
+                             lanes.first_in(last - 1) + n - in),
+        grads(dy, {image, d, d + 1, begin, end}, out, lanes.first_out(last - 1) + n - out);
+    const LaneTile<T> tile{lane_columns(sum), lanes.in, kernel_rows(), inputs.pixel,
+                           grads.pixel,       1,        lanes.lanes(), 0};
+    const LaneGradKernel<T> kernel = choose_lane_grad<T>(tile.columns, lanes.permuted());
+    Scratch met((end - begin) * sizeof(LaneGradRow<T>)), index(lanes.in * sizeof(LaneIndex<T>));
+    LaneGradRow<T>* rows = met.as<LaneGradRow<T>>();
+    for (int64_t v = first; v < last; ++v, to += vector_elements()) {
+      for (int64_t i = 0; i < lanes.in; ++i)
+        for (int64_t l = 0; l < n; ++l) index.as<LaneIndex<T>>()[i][l] = lanes.source(v, i, l);
+      const LaneVector<T> vector{lanes.first_in(v), lanes.first_out(v), nullptr, nullptr,
+                                 index.as<LaneIndex<T>>()};
+      for (int64_t r = 0; r < kernel_rows(); r += R) {
+        const int count = static_cast<int>(kernel_rows() - r < R ? kernel_rows() - r : R);
+        const int64_t length = rows_of(inputs, grads, d, begin, end, r, count, rows);
+        kernel(tile, rows, length, vector, to + r * sum.axis[2].count * n, count);
+      }
     }
+  }
+
+  // The rows of positions that meet any of kernel rows [r, r + count).
+  int64_t rows_of(const LaneRows<T>& inputs, const LaneRows<T>& grads, int64_t d, int64_t begin,
+                  int64_t end, int64_t r, int count, LaneGradRow<T>* rows) const {
+    const AxisTaps &depth = sum.axis[0], &row = sum.axis[1];
+    int64_t length = 0;
+    for (int64_t h = begin; h < end; ++h) {
+      LaneGradRow<T> at{grads.row(d, h), {}};
+      bool any = false;
+      for (int i = 0; i < count; ++i) {
+        at.x[i] =
+            inputs.row(d * sum.step[0] + depth.offset + (r + i) / row.count * depth.offset_step,
+                       h * sum.step[1] + row.offset + (r + i) % row.count * row.offset_step);
+        any |= at.x[i] != nullptr;
+      }
+      if (any) rows[length++] = at;
+    }
+    return length;
+  }
+};
+
+template <class T>
+LaneGrad<T> plan_lane_grad(const TapSum& sum, const GroupLanes<T>& lanes) {
+  constexpr int64_t kRowsBytes = 40 << 10;  // of x and dy for one vector, in L1
+  LaneGrad<T> g{sum, lanes, cut_vectors<T>(sum, lanes.vectors), 1, 1, {}, {}, nullptr};
+  const int64_t x_row = sum.in[2] * kVectorBytes,
+                row = sum.step[1] * x_row + sum.grid[2] * kVectorBytes;
+  const int64_t rows = clamp((kRowsBytes - g.kernel_rows() * x_row) / row, 4, sum.grid[1]);
+  g.bands = ceil_div(sum.grid[1], rows);
+  const int64_t part_bytes = lanes.vectors * g.vector_elements() * static_cast<int64_t>(sizeof(T));
+  const int64_t work = sum.positions() * lanes.vectors * lanes.in * sum.taps();
+  const int64_t tasks = clamp(work >> 16, 1, kMostParts);
+  g.parts =
+      clamp(ceil_div(tasks, g.blocks.blocks), 1, clamp(kPartsBytes / part_bytes, 1, g.all_bands()));
+  return g;
 }
 
-// Parts of the boxes, cut by the problem alone, have sums of their own that are added in order.
 void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTensor& dy, void* dw) {
   visit_real(dtype, [&](auto of) {
     using T = decltype(of);
+    constexpr int64_t n = kLanes<T>;
+    const GroupLanes<T> lanes(s.groups, inputs(s), outputs(s));
     const TapSum sum = fprop_sum(s, x, dy);
-    const ChannelBlocks blocks = vector_blocks<T>(s.c);
-    const BoxCut cut = cut_depthwise<T>(sum, blocks);
-    const int64_t parts = cut.boxes() < kMaxParts ? cut.boxes() : kMaxParts, taps = sum.taps();
-    const int64_t block_elements = taps * blocks.width,
-                  part_elements = blocks.blocks * block_elements;
-    Scratch scratch(parts * part_elements * sizeof(T));
-    T* part_dw = scratch.as<T>();
-    parallel_for(parts * blocks.blocks, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const int64_t part = i / blocks.blocks, block = i % blocks.blocks;
-        T* to = part_dw + part * part_elements + block * block_elements;
-        fill_zero(to, block_elements);
-        for (int64_t b = cut.boxes() * part / parts; b < cut.boxes() * (part + 1) / parts; ++b)
-          depthwise_wgrad_box(sum, cut.at(b), blocks, block, static_cast<const T*>(x.data),
-                              static_cast<const T*>(dy.data), to);
-      }
+    LaneGrad<T> g = plan_lane_grad(sum, lanes);
+    g.x = {static_cast<const T*>(x.data), sum.x_stride, sum.in, s.c,
+           lies_well<T>(sum.x_stride) && s.c >= n};
+    g.dy = {static_cast<const T*>(dy.data), sum.y_stride, sum.grid, s.k,
+            lies_well<T>(sum.y_stride) && lanes.lanes() == n};
+    const int64_t taps = sum.taps(), part = lanes.vectors * g.vector_elements();
+    Scratch parts(g.parts * part * sizeof(T));
+    g.dw = parts.as<T>();
+    parallel_for(g.parts * g.blocks.blocks, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t task = begin; task < end; ++task) g.run(task);
     });
-    for (int64_t c = 0; c < s.c; ++c)
-      for (int64_t t = 0; t < taps; ++t) {
-        const T* from = part_dw + (c / blocks.width * taps + t) * blocks.width + c % blocks.width;
-        T total = 0;
-        for (int64_t part = 0; part < parts; ++part) total += from[part * part_elements];
-        static_cast<T*>(dw)[c * taps + t] = total;
-      }
+    parallel_for(lanes.vectors, 16384 / (g.vector_elements() * g.parts) + 1,
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t v = begin; v < end; ++v)
+                     for (int64_t i = 0; i < lanes.in * taps; ++i) {
+                       T* at = g.dw + v * g.vector_elements() + i * n;
+                       Vec<T> total = load(at);
+                       for (int64_t p = 1; p < g.parts; ++p) total += load(at + p * part);
+                       T* to = static_cast<T*>(dw) + lanes.first_out(v) * lanes.in * taps + i;
+                       // Lanes shared with the vector before are that one's to write.
+                       const int64_t shared =
+                           (v * lanes.per_vector - lanes.first_group(v)) * lanes.out;
+                       for (int64_t l = shared; l < lanes.lanes(); ++l)
+                         to[l * lanes.in * taps] = total[l];
+                     }
+                 });
   });
 }
 

@@ -15,7 +15,7 @@ int64_t kernel_taps(const ConvShape& s) { return s.kernel[0] * s.kernel[1] * s.k
 // Runs `count` sums that share w[k * stride_k + c * stride_c + tap]; x, y and bias by group.
 template <class T>
 void run_sums(TapSum* sums, int64_t count, const ConvShape& s, const T* w, int64_t stride_k,
-              int64_t stride_c, const T* x, const T* bias, T* y) {
+              int64_t stride_c, const T* x, const T* bias, T* y, const Epilogue<T>& epilogue = {}) {
   const int64_t taps = kernel_taps(s), k = sums[0].k, c = sums[0].c;
   int64_t most_taps = 1;
   bool in_place = true;
@@ -59,6 +59,7 @@ void run_sums(TapSum* sums, int64_t count, const ConvShape& s, const T* w, int64
     plan[i].y = y + sums[i].y_offset;
     plan[i].w = packed + before * vectors;
     plan[i].bias = packed_bias;
+    plan[i].epilogue = epilogue;
     before += sums[i].taps();
     group_tasks += plan[i].tasks();
   }
@@ -78,14 +79,15 @@ void run_sums(TapSum* sums, int64_t count, const ConvShape& s, const T* w, int64
   });
 }
 
-void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w, const void* bias,
-           const ConvTensor& y) {
+void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
+           const kernels::ConvEpilogue& epilogue, const ConvTensor& y) {
   visit_real(dtype, [&](auto of) {
     using T = decltype(of);
     const int64_t taps = kernel_taps(s);
     TapSum sum = fprop_sum(s, x, y);
     run_sums(&sum, 1, s, static_cast<const T*>(w), sum.c * taps, taps,
-             static_cast<const T*>(x.data), static_cast<const T*>(bias), static_cast<T*>(y.data));
+             static_cast<const T*>(x.data), static_cast<const T*>(epilogue.bias),
+             static_cast<T*>(y.data), Epilogue<T>(epilogue, y.data));
   });
 }
 

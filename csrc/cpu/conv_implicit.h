@@ -105,6 +105,7 @@ struct ImplicitSum {
 
   const T *x, *w, *bias;  // of one group; w and bias packed
   T* y;
+  Epilogue<T> epilogue;
 
   int64_t tasks() const { return cut.boxes() * panel_groups; }
   void run(int64_t task) const;
@@ -251,6 +252,7 @@ void ImplicitSum<T>::run(int64_t task) const {
     slice.out_pixel = sum.y_stride[4];
     slice.out_channel = sum.y_stride[1];
     slice.accumulate = s > 0;
+    if (last) slice.epilogue = epilogue;
     for (int64_t panel = order.panels * panel_group / panel_groups;
          panel < order.panels * (panel_group + 1) / panel_groups; ++panel)
       run_panel(slice, input, box, s, panel);

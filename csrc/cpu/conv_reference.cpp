@@ -1,5 +1,6 @@
 // The definition as plain loops, summed in double: what the fast algorithms are tested against.
 #include "cpu/conv_algorithms.h"
+#include "cpu/conv_epilogue.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
@@ -39,23 +40,29 @@ LAMINA_INLINE int64_t weight_index(const ConvShape& s, int64_t k, int64_t c, con
          t[2];
 }
 
-template <class T>
-void fill(const ConvTensor& a, int64_t n, int64_t c, const int64_t* size, const T* value) {
+// body(element, channel) over all of an activation.
+template <class T, class Body>
+LAMINA_INLINE void for_each_element(const ConvTensor& a, int64_t n, int64_t c, const int64_t* size,
+                                    const Body& body) {
   int64_t at[kConvDims];
   for (int64_t i = 0; i < n; ++i)
     for (int64_t j = 0; j < c; ++j)
       for (at[0] = 0; at[0] < size[0]; ++at[0])
         for (at[1] = 0; at[1] < size[1]; ++at[1])
-          for (at[2] = 0; at[2] < size[2]; ++at[2])
-            element<T>(a, i, j, at) = value ? value[j] : T(0);
+          for (at[2] = 0; at[2] < size[2]; ++at[2]) body(element<T>(a, i, j, at), j);
 }
 
-void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w, const void* bias,
-           const ConvTensor& y) {
+template <class T>
+void fill(const ConvTensor& a, int64_t n, int64_t c, const int64_t* size, const T* value) {
+  for_each_element<T>(a, n, c, size, [&](T& y, int64_t j) { y = value ? value[j] : T(0); });
+}
+
+void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
+           const kernels::ConvEpilogue& epilogue, const ConvTensor& y) {
   visit_real(dtype, [&](auto of) {
     using T = decltype(of);
     const T* weights = static_cast<const T*>(w);
-    fill<T>(y, s.n, s.k, s.out, static_cast<const T*>(bias));
+    fill<T>(y, s.n, s.k, s.out, static_cast<const T*>(epilogue.bias));
     for (int64_t n = 0; n < s.n; ++n)
       for (int64_t k = 0; k < s.k; ++k) {
         const int64_t c0 = k / (s.k / s.groups) * (s.c / s.groups);
@@ -66,6 +73,9 @@ void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w, 
           element<T>(y, n, k, o) += T(sum);
         });
       }
+    const Epilogue<T> finish(epilogue, y.data);
+    for_each_element<T>(y, s.n, s.k, s.out,
+                        [&](T& value, int64_t) { value = finish.apply(value, &value); });
   });
 }
 

@@ -7,7 +7,7 @@
 // registers over every tap and channel of the slice.
 #pragma once
 
-#include "cpu/vec.h"
+#include "cpu/conv_epilogue.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
@@ -32,6 +32,7 @@ struct TileSlice {
   int64_t blocks, block_stride, last_length;  // channel blocks; the last may have shorter runs
   int64_t out_pixel, out_channel;             // strides of y
   bool accumulate;                            // add to y: not the first slice
+  Epilogue<T> epilogue = {};                  // of the last slice
 };
 
 template <class T>
@@ -54,7 +55,7 @@ __attribute__((noinline)) void store_channels(const TileSlice<T>& s, const TileP
       const T* from = sum + (i * length + j) * kPanel<T>;
       for (int k = 0; k < channels; ++k) {
         T& y = out[k * s.out_channel];
-        y = from[k] + (s.accumulate ? y : bias[k]);
+        y = s.epilogue.apply(from[k] + (s.accumulate ? y : bias[k]), &y);
       }
     }
 }
@@ -124,7 +125,8 @@ __attribute__((noinline)) void conv_tile(const TileSlice<T>& s, const TilePlace<
       LAMINA_UNROLL
       for (int v = 0; v < NV; ++v) {
         T* out = place.out[i] + j * s.out_pixel + v * kLanes<T>;
-        store(out, sum[i * L + j][v] + (s.accumulate ? load(out) : load(bias + v * kLanes<T>)));
+        const V all = sum[i * L + j][v] + (s.accumulate ? load(out) : load(bias + v * kLanes<T>));
+        store(out, s.epilogue.apply(all, out));
       }
     }
   }

@@ -1,5 +1,5 @@
 // Winograd convolution of 3x3 kernels with stride 1 in float32: conv_winograd_tile.h has the
-// mathematics.
+// mathematics, conv_winograd_tiles.h cuts images into tiles.
 //
 // The 36 positions of a tile are 36 matrix products over tiles, which run on implicit GEMM's
 // register tiles.  Two schedules keep the operands in L2: few channels, whose transformed weights
@@ -30,8 +30,7 @@ inline constexpr int64_t kMinTiles = 16;  // below, transforming the weights cos
 bool offers(ConvPass, const ConvShape& s, DType dtype) {
   bool fits = dtype == DType::float32 && s.groups == 1;
   fits &= s.in[0] == 1 && s.kernel[0] == 1 && s.out[0] == 1 && s.pad[0] == 0;
-  for (int d = 1; d < kConvDims; ++d)
-    fits &= s.kernel[d] == 3 && s.stride[d] == 1 && s.dilation[d] == 1;
+  for (int d = 1; d < kConvDims; ++d) fits &= s.kernel[d] == 3 && s.stride[d] == 1;
   return fits;
 }
 
@@ -39,7 +38,7 @@ bool offers(ConvPass, const ConvShape& s, DType dtype) {
 // weights.
 bool pays(ConvPass pass, const ConvShape& s, DType) {
   const int64_t* extent = pass == ConvPass::dgrad ? s.in : s.out;
-  const Tiles tiles = cut_tiles(s.n, extent[1], extent[2]);
+  const Tiles tiles = cut_tiles(s.n, extent[1], extent[2], s.dilation[1], s.dilation[2]);
   const int64_t filled = s.n * extent[1] * extent[2],
                 computed = tiles.count * kWinogradOut * kWinogradOut;
   return s.c >= kMinChannels && s.k >= kMinChannels && tiles.count >= kMinTiles &&
@@ -53,6 +52,7 @@ struct WinogradSum {
   Tiles tiles;
   int64_t offset_h, offset_w;
   WinogradWeights weights;
+  Epilogue<float> epilogue;
   const float *bias, *zeros;  // bias in whole panels; zeros for the channels of x and a panel
 
   int64_t panels() const { return ceil_div(y.c, kPanel<float>); }
@@ -64,7 +64,7 @@ struct WinogradSum {
 };
 
 // Blocks of tiles outside: V of a block and M of a panel stay in L2 while the weights pass.
-void pass_over_tiles(const WinogradSum& s) {
+void pass_over_tiles(const WinogradSum& s, Finite& finite) {
   const ChannelBlocks blocks = s.blocks();
   const int64_t panels = s.panels(), u_stride = position_stride(s.x.c * kPanel<float>);
   Scratch weights((panels * kPositions * u_stride + 8 * kPanel<float>)*sizeof(float));
@@ -91,17 +91,18 @@ void pass_over_tiles(const WinogradSum& s) {
     transform_activations<InputTransform>(s.x, s.tiles, s.offset_h, s.offset_w, begin, count, 0,
                                           s.x.c, kBlock, v, v_stride, block_stride, s.zeros);
     for (int64_t panel = 0; panel < panels; ++panel) {
-      multiply_positions(v, v_stride, block_stride, blocks, count,
+      multiply_positions(s.tiles, begin, count, v, v_stride, block_stride, blocks,
                          u + panel * kPositions * u_stride, u_stride, s.vectors(panel), m, m_stride,
                          s.zeros, false);
-      transform_outputs(m, m_stride, s.tiles, begin, count, panel, s.bias, s.y);
+      finite.note(
+          transform_outputs(m, m_stride, s.tiles, begin, count, panel, s.bias, s.y, s.epilogue));
     }
   });
 }
 
 // Panels outside: V of many tiles is shared; a panel transforms its weights block by block and adds
 // up M.
-void pass_over_panels(const WinogradSum& s) {
+void pass_over_panels(const WinogradSum& s, Finite& finite) {
   const ChannelBlocks blocks = s.blocks();
   const int64_t tile_bytes =
       kPositions * blocks.blocks * kBlock * static_cast<int64_t>(sizeof(float));
@@ -129,10 +130,12 @@ void pass_over_panels(const WinogradSum& s) {
         for (int64_t b = 0; b < blocks.blocks; ++b) {
           const int64_t channels = b + 1 == blocks.blocks ? blocks.last : kBlock;
           transform_weights(s.weights, panel, b * kBlock, channels, u, u_stride);
-          multiply_positions(v + b * block_stride, v_stride, block_stride, {1, kBlock, channels},
-                             count, u, u_stride, s.vectors(panel), m, m_stride, s.zeros, b > 0);
+          multiply_positions(s.tiles, first, count, v + b * block_stride, v_stride, block_stride,
+                             {1, kBlock, channels}, u, u_stride, s.vectors(panel), m, m_stride,
+                             s.zeros, b > 0);
         }
-        transform_outputs(m, m_stride, s.tiles, first, count, panel, s.bias, s.y);
+        finite.note(
+            transform_outputs(m, m_stride, s.tiles, first, count, panel, s.bias, s.y, s.epilogue));
       }
     });
   }
@@ -176,30 +179,35 @@ void copy_from(const ConvTensor& a, const Pixels<float*>& to) {
   });
 }
 
-void copy_to(const Pixels<float*>& from, const ConvTensor& a) {
+void copy_to(const Pixels<float*>& from, const ConvTensor& a, const Epilogue<float>& epilogue) {
   parallel_for(from.n, 1, [&](int64_t n, int64_t) {
     for (int64_t h = 0; h < from.h; ++h)
       for (int64_t c = 0; c < from.c; ++c)
-        for (int64_t w = 0; w < from.w; ++w)
-          static_cast<float*>(
-              a.data)[n * a.stride[0] + c * a.stride[1] + h * a.stride[3] + w * a.stride[4]] =
-              from.data[n * from.n_stride + h * from.h_stride + w * from.w_stride + c];
+        for (int64_t w = 0; w < from.w; ++w) {
+          float* y = static_cast<float*>(a.data) + n * a.stride[0] + c * a.stride[1] +
+                     h * a.stride[3] + w * a.stride[4];
+          *y = epilogue.apply(
+              from.data[n * from.n_stride + h * from.h_stride + w * from.w_stride + c], y);
+        }
   });
 }
 
-void run(const ConvTensor& x, const ConvTensor& y, const TapSum& sum,
-         const WinogradWeights& weights, const float* bias) {
+// False where the result is not finite and must be computed otherwise.
+bool run(const ConvTensor& x, const ConvTensor& y, const TapSum& sum,
+         const WinogradWeights& weights, const float* bias, const Epilogue<float>& epilogue = {}) {
   const ChannelsLast in(x, sum.n, sum.c, sum.in[1], sum.in[2]),
       out(y, sum.n, sum.k, sum.grid[1], sum.grid[2]);
   if (in.copied()) copy_from(x, in.pixels);
-  WinogradSum s{read(in.pixels),
-                out.pixels,
-                cut_tiles(sum.n, sum.grid[1], sum.grid[2]),
-                sum.axis[1].offset,
-                sum.axis[2].offset,
-                weights,
-                nullptr,
-                nullptr};
+  WinogradSum s{
+      read(in.pixels),
+      out.pixels,
+      cut_tiles(sum.n, sum.grid[1], sum.grid[2], sum.axis[1].offset_step, sum.axis[2].offset_step),
+      sum.axis[1].offset,
+      sum.axis[2].offset,
+      weights,
+      out.copied() ? Epilogue<float>{} : epilogue,
+      nullptr,
+      nullptr};
   const int64_t outputs = s.panels() * kPanel<float>,
                 zeros = (sum.c > outputs ? sum.c : outputs) + kLanes<float>;
   Scratch constants((outputs + zeros) * sizeof(float));
@@ -208,28 +216,33 @@ void run(const ConvTensor& x, const ConvTensor& y, const TapSum& sum,
   if (bias) copy_elements(padded_bias, bias, sum.k);
   s.bias = padded_bias;
   s.zeros = padded_bias + outputs;
+  Finite finite;
   if (sum.c * sum.k <= kFewWeights)
-    pass_over_tiles(s);
+    pass_over_tiles(s, finite);
   else
-    pass_over_panels(s);
-  if (out.copied()) copy_to(out.pixels, y);
+    pass_over_panels(s, finite);
+  if (out.copied()) copy_to(out.pixels, y, epilogue);
+  return finite.all();
 }
 
-void fprop(const ConvShape& s, DType, const ConvTensor& x, const void* w, const void* bias,
-           const ConvTensor& y) {
+void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
+           const kernels::ConvEpilogue& epilogue, const ConvTensor& y) {
   const WinogradWeights weights{static_cast<const float*>(w), s.k,           s.c,
                                 s.c * kWinogradTaps,          kWinogradTaps, false};
-  run(x, y, fprop_sum(s, x, y), weights, static_cast<const float*>(bias));
+  if (!run(x, y, fprop_sum(s, x, y), weights, static_cast<const float*>(epilogue.bias),
+           {epilogue, y.data}))
+    implicit_conv.fprop(s, dtype, x, w, epilogue, y);
 }
 
-void dgrad(const ConvShape& s, DType, const ConvTensor& dy, const void* w, const void* bias,
+void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w, const void* bias,
            const ConvTensor& dx) {
   const WinogradWeights weights{static_cast<const float*>(w), s.c, s.k, kWinogradTaps,
                                 s.c * kWinogradTaps,          true};
-  run(dy, dx, dgrad_sum(s, dy, dx, 0), weights, static_cast<const float*>(bias));
+  if (!run(dy, dx, dgrad_sum(s, dy, dx, 0), weights, static_cast<const float*>(bias)))
+    implicit_conv.dgrad(s, dtype, dy, w, bias, dx);
 }
 
-void wgrad(const ConvShape& s, DType, const ConvTensor& x, const ConvTensor& dy, void* dw) {
+void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTensor& dy, void* dw) {
   const TapSum sum = fprop_sum(s, x, dy);
   const ChannelsLast in(x, s.n, s.c, s.in[1], s.in[2]), out(dy, s.n, s.k, s.out[1], s.out[2]);
   if (in.copied()) copy_from(x, in.pixels);
@@ -242,20 +255,27 @@ void wgrad(const ConvShape& s, DType, const ConvTensor& x, const ConvTensor& dy,
                           ceil_div(s.k, kPanel<float>),
                           {blocks, kBlock, s.c - (blocks - 1) * kBlock},
                           blocks};
-  const WinogradGrad g{read(in.pixels),      read(out.pixels),   cut_tiles(s.n, s.out[1], s.out[2]),
-                       sum.axis[1].offset,   sum.axis[2].offset, order,
+  const WinogradGrad g{read(in.pixels),
+                       read(out.pixels),
+                       cut_tiles(s.n, s.out[1], s.out[2], s.dilation[1], s.dilation[2]),
+                       sum.axis[1].offset,
+                       sum.axis[2].offset,
+                       order,
                        constants.as<float>()};
   const bool few = s.c * s.k <= kFewSums;
   int64_t parts = 1;
   while (few && parts < kParts && g.tiles.count >= 2 * parts * kGradTiles) parts *= 2;
   Scratch packed(parts * g.elements() * sizeof(float));
+  Finite finite;
   if (few) {
-    grad_over_tiles(g, parts, kGradTiles, packed.as<float>());
+    grad_over_tiles(g, parts, kGradTiles, packed.as<float>(), finite);
   } else {
     const int64_t tile_bytes = kPositions * (s.c + s.k) * static_cast<int64_t>(sizeof(float));
     const int64_t most = clamp(kLargeGradBytes / tile_bytes, 64, 512);
-    grad_over_panels(g, ceil_div(g.tiles.count, ceil_div(g.tiles.count, most)), packed.as<float>());
+    grad_over_panels(g, ceil_div(g.tiles.count, ceil_div(g.tiles.count, most)), packed.as<float>(),
+                     finite);
   }
+  if (!finite.all()) return implicit_conv.wgrad(s, dtype, x, dy, dw);
   unpack_weights(packed.as<float>(), parts, g.elements(), kWinogradTaps, order,
                  static_cast<float*>(dw));
 }

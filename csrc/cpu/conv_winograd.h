@@ -12,7 +12,7 @@
 #include "cpu/conv_pack_image.h"
 #include "cpu/conv_pack_weights.h"
 #include "cpu/conv_taps.h"
-#include "cpu/conv_winograd_tile.h"
+#include "cpu/conv_winograd_tiles.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
@@ -34,38 +34,25 @@ struct Pixels {
   int64_t n, h, w, c;
 };
 
-// 4x4 tiles of an output, numbered image by image, row by row.
-struct Tiles {
-  int64_t rows, columns, count;
-
-  struct Place {
-    int64_t n, h, w;  // of the tile's first pixel
-  };
-  LAMINA_INLINE Place at(int64_t tile) const {
-    return {tile / (rows * columns), tile / columns % rows * kWinogradOut,
-            tile % columns * kWinogradOut};
-  }
-};
-
-LAMINA_INLINE Tiles cut_tiles(int64_t n, int64_t h, int64_t w) {
-  const int64_t rows = ceil_div(h, kWinogradOut), columns = ceil_div(w, kWinogradOut);
-  return {rows, columns, n * rows * columns};
-}
-
-// `Size` x `Size` pixels from (h, w) on, those outside being zeros; all channels of one block in
-// one pass.
+// `Size` x `Size` pixels at an offset from a tile's first, in steps of the tiles' dilation; those
+// outside of x, or beyond the tile's outputs in its gradient, are zeros.  All channels of one block
+// in one pass.
 template <int Size>
 struct Window {
   const float* pixel[Size * Size];
 
   Window() = default;
-  LAMINA_INLINE Window(const Pixels<const float*>& x, int64_t n, int64_t h, int64_t w,
-                       const float* zeros) {
-    const float* image = x.data + n * x.n_stride;
+  LAMINA_INLINE Window(const Pixels<const float*>& x, const Tiles& tiles, const Tiles::Place& at,
+                       int64_t offset_h, int64_t offset_w, const float* zeros) {
+    const float* image = x.data + at.n * x.n_stride;
+    const bool outputs = Size == kWinogradOut;
     for (int i = 0; i < Size; ++i)
       for (int j = 0; j < Size; ++j) {
-        const bool inside = h + i >= 0 && h + i < x.h && w + j >= 0 && w + j < x.w;
-        pixel[i * Size + j] = inside ? image + (h + i) * x.h_stride + (w + j) * x.w_stride : zeros;
+        const int64_t row = at.h + offset_h + i * tiles.h.step,
+                      column = at.w + offset_w + j * tiles.w.step;
+        const bool inside = row >= 0 && row < x.h && column >= 0 && column < x.w &&
+                            !(outputs && (i >= at.rows || j >= at.columns));
+        pixel[i * Size + j] = inside ? image + row * x.h_stride + column * x.w_stride : zeros;
       }
   }
   // Channels from c on; lanes beyond the last channel are not read.
@@ -88,8 +75,7 @@ __attribute__((noinline)) void transform_activations(const Pixels<const float*>&
                                                      const float* zeros) {
   constexpr int n = kLanes<float>;
   const auto window_of = [&](int64_t t) __attribute__((always_inline)) {
-    const Tiles::Place at = tiles.at(first + t);
-    return Window<Transform::kIn>(x, at.n, at.h + offset_h, at.w + offset_w, zeros);
+    return Window<Transform::kIn>(x, tiles, tiles.at(first + t), offset_h, offset_w, zeros);
   };
   Window<Transform::kIn> window, next = window_of(0);
   for (int64_t t = 0; t < count; ++t) {
@@ -158,12 +144,8 @@ LAMINA_INLINE void transform_weights(const WinogradWeights& weights, int64_t pan
   }
 }
 
-// M (+)= V U at every position for `count` tiles and one panel of which `vectors` are used; V from
-// the block where U begins.
-inline void multiply_positions(const float* v, int64_t v_stride, int64_t block_stride,
-                               const ChannelBlocks& blocks, int64_t count, const float* u,
-                               int64_t u_stride, int vectors, float* m, int64_t m_stride,
-                               const float* zeros, bool accumulate) {
+// The register tile that computes the fewest rows beyond `count`.
+inline const TileKernel<float>& fitting_tile(int64_t count) {
   const TileKernel<float>* tile = nullptr;
   int64_t fewest = INT64_MAX;
   for (const TileKernel<float>& candidate : kTileKernels<float>) {
@@ -171,16 +153,32 @@ inline void multiply_positions(const float* v, int64_t v_stride, int64_t block_s
                   computed = ceil_div(count, rows) * rows;
     if (computed < fewest) fewest = computed, tile = &candidate;
   }
-  const int S = tile->segments, L = tile->length;
+  return *tile;
+}
+
+// M (+)= V U at every position for the tiles of [first, first + count) that need it, and one panel
+// of which `vectors` are used; V from the block where U begins.
+inline void multiply_positions(const Tiles& tiles, int64_t first, int64_t count, const float* v,
+                               int64_t v_stride, int64_t block_stride, const ChannelBlocks& blocks,
+                               const float* u, int64_t u_stride, int vectors, float* m,
+                               int64_t m_stride, const float* zeros, bool accumulate) {
   const int64_t run = 0;
   const TileSlice<float> slice{
       kBlock,      &run,          1, kBlock,    blocks.blocks, block_stride,
       blocks.last, kPanel<float>, 1, accumulate};
-  for (int p = 0; p < kPositions; ++p, v += v_stride, u += u_stride, m += m_stride)
-    for (int64_t t = 0; t < count; t += S * L) {
+  int64_t rows = -1;
+  const TileKernel<float>* tile = nullptr;
+  for (int p = 0; p < kPositions; ++p, v += v_stride, u += u_stride, m += m_stride) {
+    const Tiles::Range range = tiles.needing(p, first, count);
+    if (range.end - range.begin != rows) {
+      rows = range.end - range.begin;
+      tile = &fitting_tile(rows);
+    }
+    const int S = tile->segments, L = tile->length;
+    for (int64_t t = range.begin; t < range.end; t += S * L) {
       TilePlace<float> place;
       for (int i = 0; i < S; ++i) {
-        const int64_t row = t + i * L, left = clamp(count - row, 0, L), at = left > 0 ? row : t;
+        const int64_t row = t + i * L, left = clamp(range.end - row, 0, L), at = left > 0 ? row : t;
         place.in[i] = v + at * kBlock;
         place.out[i] = m + at * kPanel<float>;
         place.first[i] = 0;
@@ -188,23 +186,41 @@ inline void multiply_positions(const float* v, int64_t v_stride, int64_t block_s
       }
       tile->run[vectors - 1](slice, place, u, zeros, vectors * kLanes<float>);
     }
+  }
 }
 
+// Whether results came out finite.  The transforms add and subtract what an output need not read: an
+// infinity becomes NaN, and NaN reaches the whole tile.  Such a convolution is computed again by an
+// algorithm that keeps infinities and NaN where they belong.
+class Finite {
+ public:
+  void note(Lanes doubt) {  // 0 where finite
+    for (int i = 0; i < kLanes<float>; ++i)
+      if (doubt[i] != 0) __atomic_store_n(&finite_, 0, __ATOMIC_RELAXED);
+  }
+  bool all() const { return finite_; }
+
+ private:
+  int finite_ = 1;
+};
+
 // y = bias + the inverse transform of M for tiles [first, first + count) and the outputs k of one
-// panel.
-__attribute__((noinline)) inline void transform_outputs(const float* m, int64_t stride,
-                                                        const Tiles& tiles, int64_t first,
-                                                        int64_t count, int64_t panel,
-                                                        const float* bias,
-                                                        const Pixels<float*>& y) {
+// panel.  Gives 0 in lanes where all was finite.
+__attribute__((noinline)) inline Lanes transform_outputs(const float* m, int64_t stride,
+                                                         const Tiles& tiles, int64_t first,
+                                                         int64_t count, int64_t panel,
+                                                         const float* bias, const Pixels<float*>& y,
+                                                         const Epilogue<float>& epilogue) {
   constexpr int n = kLanes<float>;
+  const int64_t h_stride = tiles.h.step * y.h_stride, w_stride = tiles.w.step * y.w_stride;
+  Lanes doubt{};
   for (int64_t t = 0; t < count; ++t) {
     const Tiles::Place at = tiles.at(first + t),
                        next = tiles.at(first + (t + 1 < count ? t + 1 : t));
     const int64_t ahead =
         (next.n - at.n) * y.n_stride + (next.h - at.h) * y.h_stride + (next.w - at.w) * y.w_stride;
-    const int64_t rows = clamp(y.h - at.h, 0, kWinogradOut),
-                  columns = clamp(y.w - at.w, 0, kWinogradOut);
+    const int64_t rows = clamp(ceil_div(y.h - at.h, tiles.h.step), 0, at.rows),
+                  columns = clamp(ceil_div(y.w - at.w, tiles.w.step), 0, at.columns);
     for (int v = 0; v < kPanelVectors; ++v) {
       const int64_t k = panel * kPanel<float> + v * n, left = y.c - k;
       if (left <= 0) break;
@@ -217,15 +233,20 @@ __attribute__((noinline)) inline void transform_outputs(const float* m, int64_t 
           },
           [&](int i, int j, Lanes value) __attribute__((always_inline)) {
             if (i >= rows || j >= columns) return;
-            float* pixel = to + i * y.h_stride + j * y.w_stride;
+            float* pixel = to + i * h_stride + j * w_stride;
             __builtin_prefetch(pixel + ahead, 1);
-            if (left >= n)
-              store(pixel, value + b);
-            else
-              store_partial(pixel, value + b, static_cast<int>(left));
+            const int lanes = left < n ? static_cast<int>(left) : n;
+            value += b;
+            if (lanes < n) {  // what is in the other lanes is nobody's
+              store_partial(pixel, value, lanes);
+              value = load_partial(pixel, lanes);
+            }
+            doubt += value * 0.0f;
+            store_lanes(pixel, epilogue.apply(value, pixel, lanes), lanes);
           });
     }
   }
+  return doubt;
 }
 
 }  // namespace

@@ -15,25 +15,30 @@
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
 
-// P (+)= V' S over `count` tiles for one panel and one block of channels, whose rows begin at `p`.
-inline void add_products(const float* v, int64_t v_stride, const float* s, int64_t s_stride,
-                         int64_t count, int64_t channels, bool one_vector, float* p,
-                         int64_t p_stride, bool accumulate) {
+// P (+)= V' S over those of tiles [first, first + count) that need a position, for one panel and one
+// block of channels, whose rows begin at `p`.
+inline void add_products(const Tiles& tiles, int64_t first, const float* v, int64_t v_stride,
+                         const float* s, int64_t s_stride, int64_t count, int64_t channels,
+                         bool one_vector, float* p, int64_t p_stride, bool accumulate) {
   const int64_t row = 0, most = ceil_div(channels, ceil_div(channels, kGradRows));
-  const GradBox box{&row, 1, count, kBlock};
   const GradTile<float> tile = choose_grad_tile<float>(static_cast<int>(most), one_vector);
   for (int position = 0; position < kPositions;
-       ++position, v += v_stride, s += s_stride, p += p_stride)
+       ++position, v += v_stride, s += s_stride, p += p_stride) {
+    const Tiles::Range range = tiles.needing(position, first, count);
+    const GradBox box{&row, 1, range.end - range.begin, kBlock};
     for (int64_t c = 0; c < channels; c += most)
-      tile(box, v + c, s, p + c * kPanel<float>, static_cast<int>(clamp(channels - c, 0, most)),
-           accumulate);
+      tile(box, v + range.begin * kBlock + c, s + range.begin * kPanel<float>,
+           p + c * kPanel<float>, static_cast<int>(clamp(channels - c, 0, most)), accumulate);
+  }
 }
 
-// dw of one panel and block, [tap][channel][kPanel], (+)= the inverse transform of P.
-inline void transform_weight_gradient(const float* p, int64_t p_stride, int64_t channels, float* dw,
-                                      bool accumulate) {
+// dw of one panel and block, [tap][channel][kPanel], (+)= the inverse transform of P.  Gives 0 in
+// lanes where all was finite.
+inline Lanes transform_weight_gradient(const float* p, int64_t p_stride, int64_t channels,
+                                       float* dw, int vectors, bool accumulate) {
+  Lanes doubt{};
   for (int64_t c = 0; c < channels; ++c)
-    for (int v = 0; v < kPanelVectors; ++v) {
+    for (int v = 0; v < vectors; ++v) {
       const float* from = p + c * kPanel<float> + v * kLanes<float>;
       float* to = dw + c * kPanel<float> + v * kLanes<float>;
       transform_tile<WeightGradientTransform>(
@@ -42,9 +47,11 @@ inline void transform_weight_gradient(const float* p, int64_t p_stride, int64_t 
           },
           [&](int i, int j, Lanes value) __attribute__((always_inline)) {
             float* tap = to + (3 * i + j) * channels * kPanel<float>;
+            doubt += value * 0.0f;
             store(tap, accumulate ? load(tap) + value : value);
           });
     }
+  return doubt;
 }
 
 struct WinogradGrad {
@@ -63,7 +70,8 @@ struct WinogradGrad {
 
 // Few channels: a task transforms and adds up its own part of the tiles, block of tiles by block.
 // `dw` has one packed gradient for each of the `parts`.
-inline void grad_over_tiles(const WinogradGrad& g, int64_t parts, int64_t block, float* dw) {
+inline void grad_over_tiles(const WinogradGrad& g, int64_t parts, int64_t block, float* dw,
+                            Finite& finite) {
   const WeightOrder& order = g.order;
   parallel_for(parts, 1, [&](int64_t part, int64_t) {
     const int64_t first = g.tiles.count * part / parts, last = g.tiles.count * (part + 1) / parts;
@@ -83,22 +91,23 @@ inline void grad_over_tiles(const WinogradGrad& g, int64_t parts, int64_t block,
                                                g.zeros);
       for (int64_t panel = 0; panel < order.panels; ++panel)
         for (int64_t b = 0; b < order.channels.blocks; ++b)
-          add_products(v + b * count * kBlock, v_stride, s + panel * count * kPanel<float>,
-                       s_stride, count, order.block_channels(b), g.one_vector(panel),
-                       p + panel * kPositions * p_stride + b * kBlock * kPanel<float>, p_stride,
-                       t > first);
+          add_products(
+              g.tiles, t, v + b * count * kBlock, v_stride, s + panel * count * kPanel<float>,
+              s_stride, count, order.block_channels(b), g.one_vector(panel),
+              p + panel * kPositions * p_stride + b * kBlock * kPanel<float>, p_stride, t > first);
     }
     for (int64_t panel = 0; panel < order.panels; ++panel)
       for (int64_t b = 0; b < order.channels.blocks; ++b)
-        transform_weight_gradient(p + panel * kPositions * p_stride + b * kBlock * kPanel<float>,
-                                  p_stride, order.block_channels(b),
-                                  g.packed(dw + part * g.elements(), panel, b), false);
+        finite.note(transform_weight_gradient(
+            p + panel * kPositions * p_stride + b * kBlock * kPanel<float>, p_stride,
+            order.block_channels(b), g.packed(dw + part * g.elements(), panel, b),
+            g.one_vector(panel) ? 1 : 2, false));
   });
 }
 
 // Many channels: blocks of tiles are transformed for all; a task then makes one panel and block of
 // channels of dw.
-inline void grad_over_panels(const WinogradGrad& g, int64_t block, float* dw) {
+inline void grad_over_panels(const WinogradGrad& g, int64_t block, float* dw, Finite& finite) {
   const WeightOrder& order = g.order;
   const int64_t most_v = position_stride(order.channels.blocks * block * kBlock);
   const int64_t most_s = position_stride(order.panels * block * kPanel<float>);
@@ -123,10 +132,12 @@ inline void grad_over_panels(const WinogradGrad& g, int64_t block, float* dw) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t panel = i / order.channels.blocks, b = i % order.channels.blocks,
                       channels = order.block_channels(b);
-        add_products(v + b * count * kBlock, v_stride, s + panel * count * kPanel<float>, s_stride,
-                     count, channels, g.one_vector(panel), scratch.as<float>(), p_stride, false);
-        transform_weight_gradient(scratch.as<float>(), p_stride, channels, g.packed(dw, panel, b),
-                                  first > 0);
+        add_products(g.tiles, first, v + b * count * kBlock, v_stride,
+                     s + panel * count * kPanel<float>, s_stride, count, channels,
+                     g.one_vector(panel), scratch.as<float>(), p_stride, false);
+        finite.note(transform_weight_gradient(scratch.as<float>(), p_stride, channels,
+                                              g.packed(dw, panel, b), g.one_vector(panel) ? 1 : 2,
+                                              first > 0));
       }
     });
   }

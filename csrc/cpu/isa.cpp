@@ -61,9 +61,7 @@ namespace lamina::kernels {
 
 #define LAMINA_KERNELS(Contract, stem)                                                          \
   template <>                                                                                   \
-  const Contract& on<Contract>(Device device) {                                                 \
-    check<RuntimeError>(device.type == DeviceType::cpu, "[" #stem "] has no kernel on device ", \
-                        name(device));                                                          \
+  const Contract& cpu_table<Contract>() {                                                       \
     static const Contract& table =                                                              \
         cpu::select<Contract>({LAMINA_BASELINE(stem), LAMINA_AVX2(stem), LAMINA_AVX512(stem)}); \
     return table;                                                                               \

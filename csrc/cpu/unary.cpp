@@ -139,6 +139,28 @@ RowMap real(Unary op) {
       return vec<T>([](V x, P p) {
         return minimum(V{} + static_cast<T>(p[1]), maximum(V{} + static_cast<T>(p[0]), x));
       });
+    case Unary::selu:
+      return vec<T>([](V x, P) { return math::selu(x); });
+    case Unary::celu:
+      return vec<T>([](V x, P p) { return math::celu(x, static_cast<T>(*p)); });
+    case Unary::log_sigmoid:
+      return vec<T>([](V x, P) { return math::log_sigmoid(x); });
+    case Unary::mish:
+      return vec<T>([](V x, P) { return math::mish(x); });
+    case Unary::hardsigmoid:
+      return vec<T>([](V x, P) { return math::hardsigmoid(x); });
+    case Unary::hardswish:
+      return vec<T>([](V x, P) { return math::hardswish(x); });
+    case Unary::softshrink:
+      return vec<T>([](V x, P p) { return math::softshrink(x, static_cast<T>(*p)); });
+    case Unary::hardshrink:
+      return vec<T>([](V x, P p) {
+        const T lambda = static_cast<T>(*p);
+        return (x >= -lambda) & (x <= lambda) ? V{} : x;
+      });
+    case Unary::threshold:
+      return vec<T>(
+          [](V x, P p) { return x <= static_cast<T>(p[0]) ? V{} + static_cast<T>(p[1]) : x; });
     default:
       __builtin_unreachable();
   }

@@ -16,7 +16,8 @@ struct BatchNormShape {
 struct BatchNormForward {
   BatchNormShape shape;
   DType dtype;
-  bool relu;  // y = max(0, y) in the same pass
+  bool relu;             // y = max(0, y) in the same pass
+  const void* residual;  // of x's shape, added before the ReLU; null for none, else `relu` is set
   double eps, momentum;
   const void *x, *weight, *bias;
   void *running_mean, *running_var;  // train: updated where not null; eval: read
@@ -30,6 +31,8 @@ struct BatchNormBackward {
   bool relu;              // dy counts where the forward's y > 0, which is computed from x again
   bool batch_statistics;  // mean and inv_std depend on x (training), or are constants
   const void *x, *dy, *weight, *bias, *mean, *inv_std;
+  const void* y;               // with a residual: the forward's, which says where dy counts
+  void* dresidual;             // with a residual: dy where it counts
   void *dx, *dweight, *dbias;  // each may be null
 };
 

@@ -32,16 +32,23 @@ struct ConvTensor {
   int64_t stride[2 + kConvDims];
 };
 
-enum class ConvAlgorithm { automatic, reference, implicit, depthwise, winograd, phases };
+// What happens to a sum before it becomes y: y = sum + bias + residual, then max(0, y) with `relu`.
+struct ConvEpilogue {
+  const void* bias;      // (k,) or null
+  const void* residual;  // laid out as y, or null
+  bool relu;
+};
+
+enum class ConvAlgorithm { automatic, reference, implicit, depthwise, winograd, fft, phases };
 enum class ConvPass { fprop, dgrad, wgrad };
 
 struct Conv {
   // Whether `algorithm` computes this pass of this shape.
   bool (*offers)(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& shape, DType dtype);
 
-  // w is (k, c / groups, kernel...) contiguous; bias is (k,) or null.
+  // w is (k, c / groups, kernel...) contiguous.
   void (*fprop)(ConvAlgorithm algorithm, const ConvShape& shape, DType dtype, const ConvTensor& x,
-                const void* w, const void* bias, const ConvTensor& y);
+                const void* w, const ConvEpilogue& epilogue, const ConvTensor& y);
   // bias, of a transposed convolution, is (c,) or null.
   void (*dgrad)(ConvAlgorithm algorithm, const ConvShape& shape, DType dtype, const ConvTensor& dy,
                 const void* w, const void* bias, const ConvTensor& dx);

@@ -57,6 +57,15 @@ enum class Unary {
   silu,
   softplus,  // p: beta, threshold
   clamp,     // p: min, max
+  selu,
+  celu,  // p: alpha
+  log_sigmoid,
+  mish,
+  hardsigmoid,
+  hardswish,
+  softshrink,  // p: lambda
+  hardshrink,  // p: lambda
+  threshold,   // p: threshold, value
 };
 
 enum class Binary {
@@ -99,6 +108,14 @@ enum class Binary {
   softplus_backward,  // a: gradient, b: input; p: beta, threshold
   clamp_backward,     // a: gradient, b: input; p: min, max: passes at the bounds
   hardtanh_backward,  // a: gradient, b: input or output; p: min, max: stops at the bounds
+  selu_backward,      // a: gradient, b: output
+  celu_backward,      // a: gradient, b: output; p: alpha
+  log_sigmoid_backward,
+  mish_backward,
+  hardsigmoid_backward,
+  hardswish_backward,  // a: gradient, b: input
+  shrink_backward,     // a: gradient, b: input; p: lambda
+  threshold_backward,  // a: gradient, b: input; p: threshold
 };
 
 enum class Ternary {

@@ -15,6 +15,7 @@ struct Loop {
   int64_t shape[kMaxLoopRank];       // 0 anywhere: nothing to do
   int64_t strides[N][kMaxLoopRank];  // in elements; 0 where an operand is broadcast
   void* data[N];                     // [0] is the output
+  unsigned numbers = 0;  // as bits, operands that are one number, in host memory on any device
 };
 
 }  // namespace lamina::kernels

@@ -171,18 +171,30 @@ ConvTensor view(const Array& a) {
 
 }  // namespace
 
-Array conv(const Array& x, const Array& w, const Array* bias, const ConvGeometry& g) {
+Array conv(const Array& x, const Array& w, const Array* bias, const ConvGeometry& g,
+           const Array* residual, bool relu) {
   const std::string op = op_name(g);
   const ConvShape s = conv_shape(op, x.shape(), w.shape(), g);
   check_operands(op, x, w, bias, s.k);
+  const Dims out = output_shape(s, g.stride.size());
+  if (residual) {
+    check_dtype(op, "residual", *residual, x.dtype(), x.device());
+    check(residual->shape() == out, "[", op, "] expected a residual of shape ", out, ", got ",
+          residual->shape());
+  }
   const Conv& kernels = kernels::on<Conv>(x.device());
   check_offered(op, kernels, ConvPass::fprop, s, g, x.dtype());
-  const Array y = allocate_activation(output_shape(s, g.stride.size()), x.dtype(), x.device(), op);
+  const Array y = allocate_activation(out, x.dtype(), x.device(), op);
   if (y.numel() == 0) return y;
   const Array weights = contiguous(w);
   const Array biases = bias ? contiguous(*bias) : weights;
-  kernels.fprop(g.algorithm, s, x.dtype(), view(x), weights.raw(), bias ? biases.raw() : nullptr,
-                view(y));
+  // The kernels read the residual where they write y: in the same memory order.
+  const Array added = !residual                            ? y
+                      : residual->strides() == y.strides() ? *residual
+                      : y.is_contiguous()                  ? contiguous(*residual)
+                                                           : channels_last(*residual);
+  kernels.fprop(g.algorithm, s, x.dtype(), view(x), weights.raw(),
+                {bias ? biases.raw() : nullptr, residual ? added.raw() : nullptr, relu}, view(y));
   return y;
 }
 

@@ -18,7 +18,10 @@ struct ConvGeometry {
 // x (N, C, spatial...), w (K, C / groups, kernel...), bias (K,) or null -> (N, K, out...), where
 //   out = (in + pad_begin + pad_end - dilation * (kernel - 1) - 1) / stride + 1, rounded down.
 // Channels-last from 16 output channels on, else row-major.
-Array conv(const Array& x, const Array& w, const Array* bias, const ConvGeometry& geometry);
+//
+// With a residual of y's shape, y = conv + residual; with `relu`, then max(0, y).
+Array conv(const Array& x, const Array& w, const Array* bias, const ConvGeometry& geometry,
+           const Array* residual = nullptr, bool relu = false);
 
 // Gradients of conv from dy (N, K, out...); also the two halves of its derivatives of any order.
 Array conv_dgrad(const Array& dy, const Array& w, const Dims& x_shape,

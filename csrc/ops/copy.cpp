@@ -7,9 +7,8 @@
 namespace lamina::ops {
 namespace {
 
-void run(const Array& dst, const Dims& dst_strides, void* src, const Dims& src_strides,
-         DType src_dtype) {
-  const auto loop = make_loop<2>(dst.shape(), {{{dst.raw(), dst_strides}, {src, src_strides}}});
+void run(const Array& dst, const Operands& src, DType src_dtype) {
+  const auto loop = make_loop<2>(dst.shape(), {{{dst.raw(), dst.strides()}, src}});
   kernels::on<kernels::Elementwise>(dst.device()).copy({dst.dtype(), src_dtype}, loop);
 }
 
@@ -52,11 +51,19 @@ void copy_to(const Array& dst, const Array& src) {
   const Dims shape = broadcast_shapes(dst.shape(), src.shape(), "copy_");
   check(shape == dst.shape(), "[copy_] expected a source that broadcasts to ", dst.shape(),
         ", got ", src.shape());
-  check<RuntimeError>(dst.device() == src.device(), "[copy_] expected both on one device, got ",
-                      name(dst.device()), " and ", name(src.device()));
   if (dst.numel() == 0) return;
+  if (dst.device() != src.device()) return copy_to(dst, to_device(src, dst.device()));
   if (clashes(dst, src)) return copy_to(dst, clone(src));
-  run(dst, dst.strides(), src.raw(), broadcast_strides(src, shape), src.dtype());
+  run(dst, {src.raw(), broadcast_strides(src, shape)}, src.dtype());
+}
+
+Array to_device(const Array& a, Device device) {
+  if (a.device() == device) return a;
+  if (!a.is_dense()) return to_device(contiguous(a), device);
+  const Array out = Array::empty_like(a, device);
+  cuda::transfer(out.raw(), device, a.raw(), a.device(),
+                 static_cast<size_t>(a.numel()) * itemsize(a.dtype()));
+  return out;
 }
 
 Array cast(const Array& a, DType dtype) {
@@ -91,7 +98,7 @@ void fill(const Array& dst, const Scalar& value) {
   if (dst.numel() == 0) return;
   uint64_t number = 0;
   write_scalar(value, dst.dtype(), &number, "fill_");
-  run(dst, dst.strides(), &number, Dims::filled(dst.rank(), 0), dst.dtype());
+  run(dst, {&number, Dims::filled(dst.rank(), 0), true}, dst.dtype());
 }
 
 }  // namespace lamina::ops

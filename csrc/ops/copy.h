@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/array.h"
+#include "core/cuda.h"
 #include "ops/promote.h"
 
 namespace lamina::ops {
@@ -12,6 +13,16 @@ Array contiguous(const Array& a);                  // `a` itself if it is row-ma
 Array channels_last(const Array& a);               // `a` itself if it is channels-last
 void copy_to(const Array& dst, const Array& src);  // dst[...] = src: broadcasts and casts
 void fill(const Array& dst, const Scalar& value);
+Array to_device(const Array& a, Device device);  // `a` itself if it is there; keeps memory order
+
+// The first element, wherever it is.
+template <class T>
+T element(const Array& a) {
+  T value;
+  if (a.device().type == DeviceType::cpu) return *a.data<T>();
+  cuda::transfer(&value, Device{}, a.raw(), a.device(), sizeof value);
+  return value;
+}
 
 // For ops that write in place: throws if the memory is read-only or elements overlap; counts the
 // write.

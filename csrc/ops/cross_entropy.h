@@ -4,10 +4,9 @@
 #include <optional>
 
 #include "core/array.h"
+#include "ops/loss_reduction.h"
 
 namespace lamina::ops {
-
-enum class Reduction { none, sum, mean };
 
 struct CrossEntropyOptions {
   int64_t ignore_index;

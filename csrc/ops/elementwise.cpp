@@ -74,6 +74,15 @@ Types types_of(Unary op, DType a) {
     case Unary::silu:
     case Unary::softplus:
     case Unary::clamp:
+    case Unary::selu:
+    case Unary::celu:
+    case Unary::log_sigmoid:
+    case Unary::mish:
+    case Unary::hardsigmoid:
+    case Unary::hardswish:
+    case Unary::softshrink:
+    case Unary::hardshrink:
+    case Unary::threshold:
       check<TypeError>(is_floating(a), "[", op_name, "] expected a floating dtype, got ",
                        lamina::name(a));
       return {a, a, compute_dtype(a)};
@@ -118,30 +127,33 @@ Types types_of(Ternary op, DType promoted) {
   return {promoted, promoted, compute_dtype(promoted)};
 }
 
-// One operand as the loop wants it; a number is written to `number`.
-Operands ready(const Operand& o, const Types& types, const Dims& shape, DType& dtype,
+// A 0-d array on the CPU joins arrays anywhere, as a number does.
+bool is_host_number(const Array& a) { return a.rank() == 0 && a.device().type == DeviceType::cpu; }
+
+// One operand as the loop of `device` wants it; a number is written to `number`.
+Operands ready(const Operand& o, Device device, const Types& types, const Dims& shape, DType& dtype,
                uint64_t& number, const char* op) {
   if (o.array) {
     dtype = o.array->dtype();
-    return {o.array->raw(), broadcast_strides(*o.array, shape)};
+    return {o.array->raw(), broadcast_strides(*o.array, shape), o.array->device() != device};
   }
   // Checked against the promoted dtype; comparisons also see it rounded to it, arithmetic keeps it
   // as it is.
   dtype = types.result == DType::boolean ? types.operands : types.compute;
   write_scalar(o.scalar, types.operands, &number, op);
   if (dtype != types.operands) write_scalar(o.scalar, dtype, &number, op);
-  return {&number, Dims::filled(shape.size(), 0)};
+  return {&number, Dims::filled(shape.size(), 0), true};
 }
 
 // The result's memory: `out` or new, in the order of the first operand that has the full shape.
 template <int N>
 Array allocate(const Operand* const (&operands)[N], const Dims& shape, DType dtype,
                const Array* out, const char* op, bool& detour) {
-  Device device{};
+  Device device = out ? out->device() : Device{};
   const Array* like = nullptr;
-  bool first = true;
+  bool first = !out;
   for (const Operand* o : operands) {
-    if (!o->array) continue;
+    if (!o->array || is_host_number(*o->array)) continue;
     check(first || o->array->device() == device, "[", op,
           "] expected all operands on one device, got ", lamina::name(device), " and ",
           lamina::name(o->array->device()));
@@ -173,7 +185,8 @@ Array run(Op op, const Operand* const (&operands)[N], const Types& types,
     std::array<Operands, N + 1> ready_operands;
     ready_operands[0] = {result.raw(), result.strides()};
     for (int k = 0; k < N; ++k)
-      ready_operands[k + 1] = ready(*operands[k], types, shape, dtypes[k + 1], numbers[k], op_name);
+      ready_operands[k + 1] =
+          ready(*operands[k], result.device(), types, shape, dtypes[k + 1], numbers[k], op_name);
     const auto loop = make_loop<N + 1>(shape, ready_operands);
     (kernels::on<Elementwise>(result.device()).*kernel)(op, types.compute, dtypes, loop,
                                                         parameters.p);
@@ -186,7 +199,7 @@ Array run(Op op, const Operand* const (&operands)[N], const Types& types,
 // Integer division by zero has no result; torch raises too.
 void check_divisor(Binary op, const Operand& b) {
   const bool zero =
-      b.array ? b.array->numel() > 0 && !*reduce(kernels::Reduce::all, *b.array, {}).data<bool>()
+      b.array ? b.array->numel() > 0 && !element<bool>(reduce(kernels::Reduce::all, *b.array, {}))
               : b.scalar.as_double() == 0;
   check<RuntimeError>(!zero, "[", name(op), "] integer division by zero");
 }
@@ -246,13 +259,17 @@ Array ternary(Ternary op, const Operand& a, const Operand& b, const Operand& c,
 
 const char* name(Unary op) {
   constexpr const char* names[] = {
-      "neg",  "abs",   "sign",  "square", "bitwise_not", "relu",       "logical_not", "floor",
-      "ceil", "round", "trunc", "frac",   "sqrt",        "rsqrt",      "reciprocal",  "exp",
-      "exp2", "expm1", "log",   "log2",   "log10",       "log1p",      "sin",         "cos",
-      "tan",  "asin",  "acos",  "atan",   "sinh",        "cosh",       "tanh",        "sigmoid",
-      "erf",  "erfc",  "isnan", "isinf",  "isfinite",    "nan_to_num", "round",       "leaky_relu",
-      "elu",  "gelu",  "gelu",  "silu",   "softplus",    "clamp"};
-  static_assert(std::size(names) == static_cast<size_t>(Unary::clamp) + 1);
+      "neg",         "abs",        "sign",        "square",     "bitwise_not", "relu",
+      "logical_not", "floor",      "ceil",        "round",      "trunc",       "frac",
+      "sqrt",        "rsqrt",      "reciprocal",  "exp",        "exp2",        "expm1",
+      "log",         "log2",       "log10",       "log1p",      "sin",         "cos",
+      "tan",         "asin",       "acos",        "atan",       "sinh",        "cosh",
+      "tanh",        "sigmoid",    "erf",         "erfc",       "isnan",       "isinf",
+      "isfinite",    "nan_to_num", "round",       "leaky_relu", "elu",         "gelu",
+      "gelu",        "silu",       "softplus",    "clamp",      "selu",        "celu",
+      "log_sigmoid", "mish",       "hardsigmoid", "hardswish",  "softshrink",  "hardshrink",
+      "threshold"};
+  static_assert(std::size(names) == static_cast<size_t>(Unary::threshold) + 1);
   return names[static_cast<int>(op)];
 }
 
@@ -295,8 +312,16 @@ const char* name(Binary op) {
                                    "silu_backward",
                                    "softplus_backward",
                                    "clamp_backward",
-                                   "hardtanh_backward"};
-  static_assert(std::size(names) == static_cast<size_t>(Binary::hardtanh_backward) + 1);
+                                   "hardtanh_backward",
+                                   "selu_backward",
+                                   "celu_backward",
+                                   "log_sigmoid_backward",
+                                   "mish_backward",
+                                   "hardsigmoid_backward",
+                                   "hardswish_backward",
+                                   "shrink_backward",
+                                   "threshold_backward"};
+  static_assert(std::size(names) == static_cast<size_t>(Binary::threshold_backward) + 1);
   return names[static_cast<int>(op)];
 }
 

@@ -18,6 +18,7 @@ Dims broadcast_strides(const Array& array, const Dims& shape);
 struct Operands {  // what Loop needs of one operand
   void* data;
   Dims strides;
+  bool number = false;  // a number in host memory, wherever the arrays are
 };
 
 void plan_loop(const Dims& shape, Operands* operands, int count, int* rank, int64_t* out_shape,
@@ -28,7 +29,10 @@ template <size_t N>
 kernels::Loop<N> make_loop(const Dims& shape, std::array<Operands, N> operands) {
   kernels::Loop<N> loop;
   plan_loop(shape, operands.data(), N, &loop.rank, loop.shape, loop.strides);
-  for (size_t k = 0; k < N; ++k) loop.data[k] = operands[k].data;
+  for (size_t k = 0; k < N; ++k) {
+    loop.data[k] = operands[k].data;
+    if (operands[k].number) loop.numbers |= 1u << k;
+  }
   return loop;
 }
 

@@ -15,75 +15,117 @@ bool same_order(const Array& a, const Array& b) {
   return true;
 }
 
+void check_parameter(const char* op, size_t i, const Array& p, const Array& grad, DType dtype) {
+  check(p.shape() == grad.shape(), "[", op, "] parameter ", i, " has shape ", p.shape(),
+        ", but its gradient has ", grad.shape());
+  check<TypeError>(p.dtype() == dtype && (dtype == DType::float32 || dtype == DType::float64), "[",
+                   op, "] expected parameters of one dtype, float32 or float64, got ",
+                   name(p.dtype()));
+  check(p.device() == grad.device(), "[", op, "] parameter ", i, " is on ", name(p.device()),
+        ", but its gradient on ", name(grad.device()));
+  check<RuntimeError>(p.is_dense(), "[", op, "] parameter ", i,
+                      " has gaps in memory; clone() it first");
+}
+
 // The tensors of one step; gradients of another memory order or dtype are copied into `held`.
-std::vector<OptimizerTensor> gather(const char* op, const Arrays& params, const Arrays& grads,
-                                    std::initializer_list<const Arrays*> states, Arrays& held) {
-  check(params.size() == grads.size(), "[", op, "] expected a gradient a parameter, got ",
-        grads.size(), " for ", params.size());
+// needed: bit k says that the rule uses state k.
+std::vector<OptimizerTensor> gather(const char* op, const OptimizerStep& step, unsigned needed,
+                                    bool factors, Arrays& held) {
+  const size_t n = step.params.size();
+  check(step.grads.size() == n, "[", op, "] expected a gradient a parameter, got ",
+        step.grads.size(), " for ", n);
+  check(step.steps.size() == n && (!factors || step.factors.size() == n), "[", op,
+        "] expected a step count a parameter", factors ? ", and factors" : "");
+  for (size_t k = 0; needed >> k; ++k)
+    check(!(needed >> k & 1) || (k < step.states.size() && step.states[k].size() == n), "[", op,
+          "] expected state ", k, " of every parameter");
   std::vector<OptimizerTensor> tensors;
-  held.reserve(params.size());
-  for (size_t i = 0; i < params.size(); ++i) {
-    const Array& p = params[i];
-    check(p.shape() == grads[i].shape(), "[", op, "] parameter ", i, " has shape ", p.shape(),
-          ", but its gradient has ", grads[i].shape());
-    check<TypeError>(p.dtype() == params[0].dtype() &&
-                         (p.dtype() == DType::float32 || p.dtype() == DType::float64),
-                     "[", op, "] expected parameters of one dtype, float32 or float64, got ",
-                     name(p.dtype()));
-    check(p.device() == grads[i].device(), "[", op, "] parameter ", i, " is on ", name(p.device()),
-          ", but its gradient on ", name(grads[i].device()));
-    check<RuntimeError>(p.is_dense(), "[", op, "] parameter ", i,
-                        " has gaps in memory; clone() it first");
+  tensors.reserve(n);
+  held.reserve(n);
+  for (size_t i = 0; i < n; ++i) {
+    const Array& p = step.params[i];
+    check_parameter(op, i, p, step.grads[i], step.params[0].dtype());
     begin_write(p, op);
-    const Array* grad = &grads[i];
+    const Array* grad = &step.grads[i];
     if (!same_order(p, *grad) || grad->dtype() != p.dtype()) {
       held.push_back(Array::empty_like(p, p.dtype()));
       copy_to(held.back(), *grad);
       grad = &held.back();
     }
-    OptimizerTensor t{p.raw(), grad->raw(), {}, p.numel(), 0, false};
-    int slot = 0;
-    for (const Arrays* state : states) {
-      if (!state->empty()) {
-        check(state->size() == params.size() && (*state)[i].shape() == p.shape() &&
-                  (*state)[i].dtype() == p.dtype() && same_order((*state)[i], p),
-              "[", op, "] the state of parameter ", i, " does not fit it");
-        t.state[slot] = (*state)[i].raw();
-      }
-      ++slot;
+    OptimizerTensor t{p.raw(), grad->raw(), {}, p.numel(), step.steps[i], {}};
+    for (size_t k = 0; needed >> k; ++k) {
+      if (!(needed >> k & 1)) continue;
+      const Array& state = step.states[k][i];
+      check(state.shape() == p.shape() && state.dtype() == p.dtype() && same_order(state, p) &&
+                state.device() == p.device(),
+            "[", op, "] the state of parameter ", i, " does not fit it");
+      t.state[k] = state.raw();
+    }
+    if (factors) {
+      t.factors[0] = step.factors[i].first;
+      t.factors[1] = step.factors[i].second;
     }
     tensors.push_back(t);
   }
   return tensors;
 }
 
-}  // namespace
+template <class Params>
+using Rule = void (*Optimizer::*)(DType, const OptimizerTensor*, int64_t, const kernels::Penalty&,
+                                  const Params&);
 
-void sgd_step(const Arrays& params, const Arrays& grads, const Arrays& momentum_buffers,
-              const std::vector<bool>& first, const kernels::SgdParams& options) {
-  if (params.empty()) return;
+template <class Params>
+void run(const char* op, Rule<Params> rule, const OptimizerStep& step, const Params& options,
+         unsigned needed, bool factors = false) {
+  if (step.params.empty()) return;
   Arrays held;
-  auto tensors = gather("sgd", params, grads, {&momentum_buffers}, held);
-  check(options.momentum == 0 || first.size() == params.size(),
-        "[sgd] expected one flag a parameter");
-  if (options.momentum != 0)
-    for (size_t i = 0; i < tensors.size(); ++i) tensors[i].first = first[i];
-  kernels::on<Optimizer>(params[0].device())
-      .sgd(params[0].dtype(), tensors.data(), static_cast<int64_t>(tensors.size()), options);
+  const auto tensors = gather(op, step, needed, factors, held);
+  (kernels::on<Optimizer>(step.params[0].device()).*rule)(step.params[0].dtype(), tensors.data(),
+                                                          static_cast<int64_t>(tensors.size()),
+                                                          step.penalty, options);
 }
 
-void adam_step(const Arrays& params, const Arrays& grads, const Arrays& means,
-               const Arrays& squares, const Arrays& maxima, const std::vector<double>& steps,
-               const kernels::AdamParams& options) {
-  if (params.empty()) return;
-  check(means.size() == params.size() && squares.size() == params.size() &&
-            steps.size() == params.size() && (!options.amsgrad || maxima.size() == params.size()),
-        "[adam] expected state for every parameter");
-  Arrays held;
-  auto tensors = gather("adam", params, grads, {&means, &squares, &maxima}, held);
-  for (size_t i = 0; i < tensors.size(); ++i) tensors[i].step = steps[i];
-  kernels::on<Optimizer>(params[0].device())
-      .adam(params[0].dtype(), tensors.data(), static_cast<int64_t>(tensors.size()), options);
+}  // namespace
+
+void sgd_step(const OptimizerStep& step, const kernels::SgdParams& options) {
+  run("sgd", &Optimizer::sgd, step, options, options.momentum != 0 ? 1u : 0u);
+}
+
+void adam_step(const OptimizerStep& step, const kernels::AdamParams& options) {
+  run("adam", &Optimizer::adam, step, options, options.amsgrad ? 7u : 3u);
+}
+
+void adamax_step(const OptimizerStep& step, const kernels::AdamaxParams& options) {
+  run("adamax", &Optimizer::adamax, step, options, 3u);
+}
+
+void nadam_step(const OptimizerStep& step, const kernels::NadamParams& options) {
+  run("nadam", &Optimizer::nadam, step, options, 3u, true);
+}
+
+void radam_step(const OptimizerStep& step, const kernels::RadamParams& options) {
+  run("radam", &Optimizer::radam, step, options, 3u);
+}
+
+void adagrad_step(const OptimizerStep& step, const kernels::AdagradParams& options) {
+  run("adagrad", &Optimizer::adagrad, step, options, 1u);
+}
+
+void rmsprop_step(const OptimizerStep& step, const kernels::RmspropParams& options) {
+  run("rmsprop", &Optimizer::rmsprop, step, options,
+      1u | (options.momentum > 0 ? 2u : 0u) | (options.centered ? 4u : 0u));
+}
+
+void adadelta_step(const OptimizerStep& step, const kernels::AdadeltaParams& options) {
+  run("adadelta", &Optimizer::adadelta, step, options, 3u);
+}
+
+void asgd_step(const OptimizerStep& step, const kernels::AsgdParams& options) {
+  run("asgd", &Optimizer::asgd, step, options, 1u, true);
+}
+
+void rprop_step(const OptimizerStep& step, const kernels::RpropParams& options) {
+  run("rprop", &Optimizer::rprop, step, options, 3u);
 }
 
 }  // namespace lamina::ops

@@ -1,6 +1,7 @@
 // Optimizer steps over lists of parameters, gradients and state.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "core/array.h"
@@ -10,14 +11,24 @@ namespace lamina::ops {
 
 using Arrays = std::vector<Array>;
 
-// `momentum_buffers` is empty without momentum; first[i]: the buffer of parameter i holds nothing
-// yet.
-void sgd_step(const Arrays& params, const Arrays& grads, const Arrays& momentum_buffers,
-              const std::vector<bool>& first, const kernels::SgdParams& options);
+struct OptimizerStep {
+  const Arrays& params;
+  const Arrays& grads;
+  const std::vector<Arrays>& states;  // in the order of the contract; empty lists where it has null
+  const std::vector<double>& steps;   // one a parameter, from 1; sgd: 1 where the buffer is new
+  const std::vector<std::pair<double, double>>& factors;  // one a parameter for nadam and asgd
+  kernels::Penalty penalty;
+};
 
-// `maxima` is empty without amsgrad; steps[i] counts the steps of parameter i from 1.
-void adam_step(const Arrays& params, const Arrays& grads, const Arrays& means,
-               const Arrays& squares, const Arrays& maxima, const std::vector<double>& steps,
-               const kernels::AdamParams& options);
+void sgd_step(const OptimizerStep& step, const kernels::SgdParams& options);
+void adam_step(const OptimizerStep& step, const kernels::AdamParams& options);
+void adamax_step(const OptimizerStep& step, const kernels::AdamaxParams& options);
+void nadam_step(const OptimizerStep& step, const kernels::NadamParams& options);
+void radam_step(const OptimizerStep& step, const kernels::RadamParams& options);
+void adagrad_step(const OptimizerStep& step, const kernels::AdagradParams& options);
+void rmsprop_step(const OptimizerStep& step, const kernels::RmspropParams& options);
+void adadelta_step(const OptimizerStep& step, const kernels::AdadeltaParams& options);
+void asgd_step(const OptimizerStep& step, const kernels::AsgdParams& options);
+void rprop_step(const OptimizerStep& step, const kernels::RpropParams& options);
 
 }  // namespace lamina::ops

@@ -1,139 +1,196 @@
 #include "ops/pad.h"
 
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+#include "kernels/pad.h"
+#include "kernels/registry.h"
+#include "ops/copy.h"
 #include "ops/elementwise.h"
-#include "ops/rearrange.h"
-#include "ops/shape.h"
 
 namespace lamina::ops {
 namespace {
 
-// The border of dimension d is filled from what the dimensions after d have already filled: it
-// spans all of those, and of the dimensions before d only the interior.  Every element of the
-// border belongs to exactly one such slab.
-struct Frame {
-  Dims before, after;  // at least 0
-  Dims inner;          // the interior's shape
+using kernels::PadDim;
 
-  Array slab(const Array& outer, int d) const {
-    Array s = outer;
-    for (int k = 0; k < d; ++k) s = slice(s, k, before[k], before[k] + inner[k], 1);
-    return s;
-  }
-  Array interior(const Array& outer) const { return slab(outer, outer.rank()); }
+// One dimension: cropped first, then bordered.
+struct Sides {
+  int64_t in, crop, inner, before, out;  // the input shows its [crop, crop + inner)
+
+  bool plain() const { return inner == in && out == in; }
 };
 
-Array range(const Array& a, int dim, int64_t start, int64_t length) {
-  return slice(a, dim, start, start + length, 1);
-}
-
-Array reversed(const Array& a, int dim) {
-  Dims strides = a.strides();
-  const int64_t start = a.size(dim) ? (a.size(dim) - 1) * strides[dim] : 0;
-  strides[dim] = -strides[dim];
-  return a.view(a.shape(), strides, a.offset() + start);
-}
-
-// Calls f(border, source) for both borders of dimension d; source broadcasts to border.
-template <class F>
-void for_each_border(const Frame& frame, const Array& outer, int d, PadMode mode, const F& f) {
-  const int64_t b = frame.before[d], a = frame.after[d], n = frame.inner[d];
-  const Array s = frame.slab(outer, d);
-  const Array low = range(s, d, 0, b), high = range(s, d, b + n, a);
-  if (mode == PadMode::reflect) {
-    if (b) f(low, reversed(range(s, d, b + 1, b), d));
-    if (a) f(high, reversed(range(s, d, b + n - 1 - a, a), d));
-  } else if (mode == PadMode::replicate) {
-    if (b) f(low, range(s, d, b, 1));
-    if (a) f(high, range(s, d, b + n - 1, 1));
-  } else if (mode == PadMode::circular) {
-    if (b) f(low, range(s, d, n, b));
-    if (a) f(high, range(s, d, b, a));
+// What position i of the bordered dimension, counted from the inside's first, shows of the inside.
+int64_t shown(int64_t i, int64_t n, PadMode mode) {
+  if (i >= 0 && i < n) return i;
+  switch (mode) {
+    case PadMode::reflect:
+      return i < 0 ? -i : 2 * (n - 1) - i;
+    case PadMode::replicate:
+      return i < 0 ? 0 : n - 1;
+    case PadMode::circular:
+      return i < 0 ? i + n : i - n;
+    default:
+      return -1;
   }
 }
 
-struct Plan {
-  Frame frame;
-  Dims crop_before, crop_after;  // at least 0
+Sides sides(int64_t size, int64_t before, int64_t after, PadMode mode, int d) {
+  const int64_t b = std::max<int64_t>(before, 0), a = std::max<int64_t>(after, 0);
+  int64_t inner = size;
+  bool bad = __builtin_sub_overflow(inner, b - before, &inner) ||
+             __builtin_sub_overflow(inner, a - after, &inner) || inner < 0;
+  check(!bad, "[pad] cropping ", b - before, " and ", a - after, " leaves nothing of dimension ", d,
+        " of size ", size);
+  const int64_t most = std::max(b, a);
+  check(mode != PadMode::reflect || most == 0 || most < inner,
+        "[pad] reflect needs padding smaller than dimension ", d, " of size ", inner, ", got ",
+        most);
+  check(mode != PadMode::circular || most == 0 || most <= inner,
+        "[pad] circular needs padding of at most dimension ", d, " of size ", inner, ", got ",
+        most);
+  check(mode != PadMode::replicate || most == 0 || inner > 0,
+        "[pad] replicate needs a nonempty dimension ", d);
+  int64_t out = inner;
+  bad = __builtin_add_overflow(out, b, &out) || __builtin_add_overflow(out, a, &out);
+  check(!bad, "[pad] dimension ", d, " overflows");
+  return {size, b - before, inner, b, out};
+}
+
+struct Borders {
+  std::vector<Sides> dims;
   Dims outer;
 };
 
-Plan plan(const Dims& shape, const Dims& before, const Dims& after, PadMode mode) {
+Borders borders(const Dims& shape, const Dims& before, const Dims& after, PadMode mode) {
   check(before.size() == shape.size() && after.size() == shape.size(), "[pad] expected ",
         shape.size(), " dimensions, got ", before, " and ", after);
-  Plan p;
+  Borders result;
   for (int d = 0; d < shape.size(); ++d) {
-    const int64_t b = std::max<int64_t>(before[d], 0), a = std::max<int64_t>(after[d], 0);
-    p.crop_before.push_back(b - before[d]);
-    p.crop_after.push_back(a - after[d]);
-    int64_t size = shape[d];
-    bool bad = __builtin_sub_overflow(size, p.crop_before[d], &size) ||
-               __builtin_sub_overflow(size, p.crop_after[d], &size) || size < 0;
-    check(!bad, "[pad] cropping ", p.crop_before[d], " and ", p.crop_after[d],
-          " leaves nothing of dimension ", d, " of size ", shape[d]);
-    const bool pads = b > 0 || a > 0;
-    const int64_t most = std::max(b, a);
-    check(mode != PadMode::reflect || !pads || most < size,
-          "[pad] reflect needs padding smaller than dimension ", d, " of size ", size, ", got ",
-          most);
-    check(mode != PadMode::circular || !pads || most <= size,
-          "[pad] circular needs padding of at most dimension ", d, " of size ", size, ", got ",
-          most);
-    check(mode != PadMode::replicate || !pads || size > 0,
-          "[pad] replicate needs a nonempty dimension ", d);
-    p.frame.before.push_back(b);
-    p.frame.after.push_back(a);
-    p.frame.inner.push_back(size);
-    bad = __builtin_add_overflow(size, b, &size) || __builtin_add_overflow(size, a, &size);
-    check(!bad, "[pad] dimension ", d, " overflows");
-    p.outer.push_back(size);
+    result.dims.push_back(sides(shape[d], before[d], after[d], mode, d));
+    result.outer.push_back(result.dims.back().out);
   }
-  return p;
+  return result;
 }
 
-Array cropped(const Array& a, const Plan& p) {
-  Array result = a;
-  for (int d = 0; d < a.rank(); ++d) result = range(result, d, p.crop_before[d], p.frame.inner[d]);
-  return result;
+// The tables of a dimension, and where they live.
+struct Tables {
+  std::vector<int64_t> source, first, images;
+
+  Tables(const Sides& s, PadMode mode) : first(s.in + 1) {
+    for (int64_t o = 0; o < s.out; ++o) {
+      const int64_t i = shown(o - s.before, s.inner, mode);
+      source.push_back(i < 0 ? -1 : i + s.crop);
+      if (i >= 0) ++first[source.back() + 1];
+    }
+    std::partial_sum(first.begin(), first.end(), first.begin());
+    images.resize(first.back());
+    std::vector<int64_t> next(first.begin(), first.end() - 1);
+    for (int64_t o = 0; o < s.out; ++o)
+      if (source[o] >= 0) images[next[source[o]]++] = o;
+  }
+};
+
+struct Plan {
+  kernels::PadPlan plan{};
+  std::vector<Tables> tables;
+  bool fits = true;  // x's rows lie together
+};
+
+// Dimensions in the order of y's memory; neighbours without a border become one.
+Plan make_plan(const Borders& b, const Array& x, const Array& y, PadMode mode) {
+  std::vector<int> order(y.rank());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int i, int j) { return y.strides()[i] > y.strides()[j]; });
+  struct Merged {
+    Sides sides;
+    int64_t stride;
+  };
+  std::vector<Merged> merged;  // the innermost first
+  for (auto d = order.rbegin(); d != order.rend(); ++d) {
+    const Sides& s = b.dims[*d];
+    const int64_t stride = x.strides()[*d];
+    if (s.plain() && s.in == 1) continue;
+    Merged* inner = merged.empty() ? nullptr : &merged.back();
+    if (inner && s.plain() && inner->sides.plain() && stride == inner->stride * inner->sides.in) {
+      const int64_t n = inner->sides.in * s.in;
+      inner->sides = {n, 0, n, 0, n};
+    } else {
+      merged.push_back({s, stride});
+    }
+  }
+  Plan p;
+  p.plan.unit = 1;
+  size_t from = 0;
+  if (merged.size() > 1 && merged[0].sides.plain()) {
+    p.plan.unit = merged[0].sides.in;
+    p.fits = merged[0].stride == 1;
+    from = 1;
+  }
+  if (merged.empty()) merged.push_back({{1, 0, 1, 0, 1}, 1});
+  p.fits = p.fits && (merged[from].stride == p.plan.unit || merged[from].sides.in <= 1);
+  p.plan.rank = static_cast<int>(merged.size() - from);
+  p.tables.reserve(merged.size());
+  for (size_t k = merged.size(); k-- > from;) {
+    const Sides& s = merged[k].sides;
+    PadDim& dim = p.plan.dims[merged.size() - 1 - k];
+    dim = {s.in, s.out, merged[k].stride, nullptr, nullptr, nullptr, s.before, s.inner, s.crop};
+    if (s.plain()) continue;
+    const Tables& t = p.tables.emplace_back(s, mode);
+    dim.source = t.source.data();
+    dim.first = t.first.data();
+    dim.images = t.images.data();
+  }
+  return p;
 }
 
 }  // namespace
 
 Array pad(const Array& a, const Dims& before, const Dims& after, PadMode mode,
           const Scalar& value) {
-  const Plan p = plan(a.shape(), before, after, mode);
-  Array out = Array::empty_like(a, p.outer, a.dtype(), "pad");
-  if (out.numel() == 0) return out;
-  copy_to(p.frame.interior(out), cropped(a, p));
-  for (int d = a.rank() - 1; d >= 0; --d) {
-    if (mode == PadMode::constant) {
-      const Array s = p.frame.slab(out, d);
-      fill(range(s, d, 0, p.frame.before[d]), value);
-      fill(range(s, d, p.frame.before[d] + p.frame.inner[d], p.frame.after[d]), value);
-    } else {
-      for_each_border(p.frame, out, d, mode,
-                      [](const Array& to, const Array& from) { copy_to(to, from); });
-    }
+  const Borders b = borders(a.shape(), before, after, mode);
+  Array x = a;
+  Array y = Array::empty_like(x, b.outer, x.dtype(), "pad");
+  uint64_t element = 0;
+  write_scalar(value, y.dtype(), &element, "pad");
+  if (y.numel() == 0) return y;
+  Plan p = make_plan(b, x, y, mode);
+  if (!p.fits) {
+    x = contiguous(x);
+    y = Array::empty_like(x, b.outer, x.dtype(), "pad");
+    p = make_plan(b, x, y, mode);
   }
-  return out;
+  kernels::on<kernels::Pad>(a.device())
+      .forward(p.plan, static_cast<int>(itemsize(a.dtype())), x.raw(), &element, y.raw());
+  return y;
 }
 
 Array pad_backward(const Array& grad, const Dims& before, const Dims& after, PadMode mode,
                    const Dims& shape) {
-  const Plan p = plan(shape, before, after, mode);
-  check(grad.shape() == p.outer, "[pad] expected a gradient of shape ", p.outer, ", got ",
+  const Borders b = borders(shape, before, after, mode);
+  check(grad.shape() == b.outer, "[pad] expected a gradient of shape ", b.outer, ", got ",
         grad.shape());
-  const Array work = clone(grad);
-  const auto add = [](const Array& to, const Array& from) {
-    binary(kernels::Binary::add, {&to}, {&from}, {}, &to);
-  };
-  for (int d = 0; d < grad.rank(); ++d)
-    for_each_border(p.frame, work, d, mode, [&](const Array& border, const Array& source) {
-      if (mode != PadMode::replicate) return add(source, border);
-      for (int64_t i = 0; i < border.size(d); ++i) add(source, range(border, d, i, 1));
-    });
-  Array out = new_zeros(grad, shape);
-  copy_to(cropped(out, p), p.frame.interior(work));
-  return out;
+  check<TypeError>(is_floating(grad.dtype()), "[pad] expected a floating gradient, got ",
+                   name(grad.dtype()));
+  const bool wide = grad.dtype() == DType::float64;
+  Array dy = wide ? grad : cast(grad, DType::float32);
+  if (!dy.is_dense()) dy = contiguous(dy);
+  Array dx = Array::empty_like(dy, shape, dy.dtype(), "pad");
+  if (dx.numel() == 0) return cast(dx, grad.dtype());
+  if (dy.numel() == 0) {
+    fill(dx, Scalar::of(0.0));
+    return cast(dx, grad.dtype());
+  }
+  Plan p = make_plan(b, dx, dy, mode);
+  if (!p.fits) {
+    dy = contiguous(dy);
+    dx = Array::empty(shape, dy.dtype(), dy.device(), "pad");
+    p = make_plan(b, dx, dy, mode);
+  }
+  kernels::on<kernels::Pad>(grad.device()).backward(p.plan, dy.dtype(), dy.raw(), dx.raw());
+  return cast(dx, grad.dtype());
 }
 
 }  // namespace lamina::ops

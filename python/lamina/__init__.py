@@ -3,7 +3,14 @@
 import importlib as _importlib
 
 from lamina import autograd
-from lamina.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from lamina.autograd import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from lamina.config import get_num_threads, set_num_threads, show_config
 from lamina.devices import device
 from lamina.dtypes import (
@@ -42,24 +49,46 @@ __version__ = "0.1.0"
 random = _importlib.import_module("lamina.random")
 
 # Loaded at first use, so that `import lamina` stays quick.
-_SUBMODULES = ("data", "io", "linalg", "models", "nn", "optim", "viz")
+_SUBMODULES = ("cuda", "data", "io", "linalg", "models", "nn", "optim", "viz")
 _FUNCTIONAL = (  # what torch offers in its top namespace too
     "adaptive_avg_pool1d",
     "adaptive_max_pool1d",
+    "alpha_dropout",
     "avg_pool1d",
     "batch_norm",
+    "bilinear",
+    "cdist",
     "celu",
+    "celu_",
+    "channel_shuffle",
     "conv1d",
     "conv2d",
+    "cosine_similarity",
     "dropout",
     "embedding",
+    "embedding_bag",
+    "feature_alpha_dropout",
+    "gru_cell",
+    "hardshrink",
+    "lstm_cell",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
+    "native_channel_shuffle",
+    "pairwise_distance",
+    "pdist",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "prelu",
     "relu_",
+    "rnn_relu_cell",
+    "rnn_tanh_cell",
+    "rrelu",
+    "rrelu_",
     "selu",
+    "selu_",
     "threshold",
+    "threshold_",
 )
 _FILES = ("load", "load_checkpoint", "save", "save_checkpoint")  # of lamina.io
 

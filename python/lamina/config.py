@@ -63,8 +63,16 @@ def _entries() -> list[tuple[str, str]]:
         ("threads", _threads()),
         ("huge pages", _huge_pages()),
         ("memory", _memory()),
-        ("devices", "cpu"),
+        ("devices", _devices()),
     ]
+
+
+def _devices() -> str:
+    count = _C.cuda_device_count()
+    if count == 0:
+        return f"cpu; no CUDA device: {_C.cuda_unavailable()}"
+    names = [_C.cuda_properties(i)[0] for i in range(count)]
+    return ", ".join(["cpu", *(f"cuda:{i} ({name})" for i, name in enumerate(names))])
 
 
 def _build() -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from lamina import _C
+
 _TYPES = ("cpu", "cuda")
+_MOST = 127  # the greatest index that an array can name
 
 
 class device:  # noqa: N801 (torch's name)
@@ -20,11 +23,10 @@ class device:  # noqa: N801 (torch's name)
         'cpu'
     """
 
-    __slots__ = ("code", "index", "type")
+    __slots__ = ("index", "type")
 
     type: str
     index: int | None
-    code: int
 
     def __init__(self, type: str | device, index: int | None = None) -> None:
         name = type if isinstance(type, str) else str(type)
@@ -33,7 +35,15 @@ class device:  # noqa: N801 (torch's name)
             raise ValueError(f"[device] expected 'cpu' or 'cuda', with ':index' or without, got {type!r}")
         self.type = kind
         self.index = int(number) if number else index
-        self.code = _TYPES.index(kind) << 8 | (self.index or 0)
+        if self.index is not None and not 0 <= self.index <= _MOST:
+            raise ValueError(f"[device] expected an index from 0 to {_MOST}, got {self.index}")
+
+    @property
+    def code(self) -> int:
+        """How the compiled part names it; ``"cuda"`` is the current device."""
+        if self.type == "cpu":
+            return 0
+        return 1 << 8 | (_C.cuda_current_device() if self.index is None else self.index)
 
     @staticmethod
     def from_code(code: int) -> device:
@@ -41,10 +51,13 @@ class device:  # noqa: N801 (torch's name)
         return device(kind) if kind == "cpu" else device(kind, code & 0xFF)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, device) and self.code == other.code
+        return isinstance(other, device) and self._key() == other._key()
 
     def __hash__(self) -> int:
-        return hash(self.code)
+        return hash(self._key())
+
+    def _key(self) -> tuple[str, int | None]:
+        return self.type, 0 if self.type == "cpu" else self.index
 
     def __repr__(self) -> str:
         index = "" if self.index is None else f", index={self.index}"

@@ -65,14 +65,13 @@ CASES = [
         errors=ERRORS,
     ),
     activation("elu", elu, (0.5,), (-0.5,), errors=ERRORS),
-    activation(
-        "selu", lambda x: 1.0507009873554805 * elu(x, 1.6732632423543772), dtypes=("float32", "float64")
-    ),
+    activation("selu", lambda x: 1.0507009873554805 * elu(x, 1.6732632423543772), errors=ERRORS),
     activation(
         "celu",
-        lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.minimum(x / alpha, 0))),
+        lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0) / alpha)),
         (0.5,),
-        dtypes=("float32", "float64"),
+        (-0.5,),
+        errors=[*ERRORS, bad(ValueError, r"\[celu\] expected an alpha other than 0", Input((2,)), 0.0)],
     ),
     activation("sigmoid", sigmoid),
     activation("tanh", np.tanh),
@@ -97,11 +96,12 @@ CASES = [
     activation(
         "hardsigmoid",
         lambda x: np.clip(x + 3, 0, 6) / 6,
+        # torch rounds its 1/6 to float32 in every dtype
         torch=lambda torch, x: torch.nn.functional.relu6(x + 3) / 6,
-        dtypes=("float32", "float64"),
+        errors=ERRORS,
     ),
-    activation("hardswish", lambda x: x * np.clip(x + 3, 0, 6) / 6, dtypes=("float32", "float64")),
-    activation("mish", lambda x: x * np.tanh(softplus(x)), dtypes=("float32", "float64")),
+    activation("hardswish", lambda x: x * np.clip(x + 3, 0, 6) / 6, errors=ERRORS),
+    activation("mish", lambda x: x * np.tanh(softplus(x)), errors=ERRORS),
     activation("softsign", lambda x: x / (1 + np.abs(x)), dtypes=("float32", "float64")),
     *[
         special(name)
@@ -116,14 +116,55 @@ CASES = [
             "softplus",
             "logsigmoid",
             "hardtanh",
+            "celu",
+            "mish",
+            "hardsigmoid",
+            "hardswish",
+            "softshrink",
+            "hardshrink",
+            "tanhshrink",
         )
     ],
+    activation("hardshrink", lambda x, lambd=0.5: np.where(np.abs(x) > lambd, x, 0), (1.0,), errors=ERRORS),
+    activation(
+        "softshrink",
+        lambda x, lambd=0.5: np.sign(x) * np.maximum(np.abs(x) - lambd, 0),
+        (1.0,),
+        (0.0,),
+        errors=[*ERRORS, bad(ValueError, r"\[softshrink\] expected lambd of at least 0", Input((2,)), -1.0)],
+    ),
+    activation("tanhshrink", lambda x: x - np.tanh(x), dtypes=("float32", "float64")),
     Case(
         "activation.threshold",
         F.threshold,
-        [sample(STEPS, 0.5, -2.0)],
-        lambda x, t, v: np.where(x > t, x, v),
+        [sample(STEPS, 0.5, -2.0), sample(SPECIAL, 0.0, 3.0), sample(Input((4,), "int", low=-3), 1, 2)],
+        lambda x, t, v: np.where(x <= t, v, x),
         "nn.functional.threshold",
+    ),
+    Case(
+        "activation.rrelu",
+        F.rrelu,
+        [sample(STEPS), sample(STEPS, 0.2, 0.2, True), sample(Input((0, 3)))],
+        lambda x, a=1 / 8, b=1 / 3, training=False: np.where(x > 0, x, x * (a + b) / 2),
+        "nn.functional.rrelu",
+        errors=[
+            bad(ValueError, r"\[rrelu\] expected lower of at most upper", STEPS, 0.5, 0.2),
+            bad(TypeError, r"\[rrelu\] expected a floating dtype", Input((2,), "int"), training=True),
+        ],
+    ),
+    Case(
+        "activation.maxout",
+        F.maxout,
+        [
+            sample(Input((2, 6), "distinct"), 3),
+            sample(Input((2, 6, 2, 3), "distinct"), 2),
+            sample(Input((4, 3), "distinct"), 2, 0),
+            sample(Input((0, 4)), 2),
+        ],
+        lambda x, k, dim=1: x.reshape(*x.shape[:dim], x.shape[dim] // k, k, *x.shape[dim + 1 :]).max(dim + 1),
+        errors=[
+            bad(ValueError, r"\[maxout\] expected pieces that divide dimension 1 of size 5", Input((2, 5)), 2)
+        ],
     ),
     Case(
         "activation.prelu",

@@ -1,13 +1,17 @@
-"""Losses."""
+"""Losses of classes."""
 
 import numpy as np
-from case import Case, Input, sample
+from case import Case, Input, bad, sample
 
 from lamina.nn import functional as F
 
 
 def classes(shape, high):
     return Input(shape, "int", high=high)
+
+
+def values(*given):
+    return Input((len(given),), "values", values=given, grad=False)
 
 
 WEIGHTS = Input((5,), "positive", grad=False)
@@ -22,23 +26,19 @@ CROSS_ENTROPY = [
     sample(Input((9, 133)), classes((9,), 133), label_smoothing=0.1),
     sample(Input((7, 5)), Input((7, 5), "uniform"), WEIGHTS, label_smoothing=0.1),
     sample(Input((7, 5)), Input((7, 5), "uniform"), reduction="none"),
+    sample(Input((2, 5, 3, 4)), Input((2, 5, 3, 4), "uniform"), reduction="sum"),
+    sample(Input((5,)), Input((5,), "uniform"), WEIGHTS),
+    sample(Input((2, 5, 3, 4, 2)), classes((2, 3, 4, 2), 5), WEIGHTS, ignore_index=3, label_smoothing=0.3),
+    sample(Input((3, 5)), values(2, -100, 4), WEIGHTS),
     sample(Input((0, 5)), classes((0,), 5), reduction="sum"),
 ]
 NLL = [
     sample(Input((7, 5)), classes((7,), 5)),
     sample(Input((7, 5)), classes((7,), 5), WEIGHTS, ignore_index=1),
     sample(Input((2, 5, 3)), classes((2, 3), 5), reduction="none"),
-]
-PAIRS = [
-    sample(Input((3, 4)), Input((3, 4))),
-    sample(Input((3, 4)), Input((3, 4)), reduction="sum"),
-    sample(Input((3, 4)), Input((3, 4)), reduction="none"),
-]
-HINGE = [
-    sample(Input((7, 5), "distinct"), classes((7,), 5)),
-    sample(Input((7, 5), "distinct"), classes((7,), 5), 2, 0.5),
-    sample(Input((7, 5), "distinct"), classes((7,), 5), weight=WEIGHTS, reduction="none"),
-    sample(Input((5,), "distinct"), classes((), 5), margin=0.3, reduction="sum"),
+    sample(Input((2, 5, 3, 2, 2)), classes((2, 3, 2, 2), 5), WEIGHTS, reduction="sum"),
+    sample(Input((5,)), classes((), 5)),
+    sample(Input((3, 5)), values(-100, -100, -100), reduction="sum"),
 ]
 
 
@@ -62,8 +62,14 @@ def cross_entropy(x, t, weight=None, ignore_index=-100, reduction="mean", label_
     return losses if reduction == "none" else losses.sum() / (divisor if reduction == "mean" else 1)
 
 
-def reduced(losses, reduction):
-    return losses if reduction == "none" else getattr(losses, reduction)()
+def nll(x, t, weight=None, ignore_index=-100, reduction="mean"):
+    axis = 0 if x.ndim == 1 else 1
+    w = np.ones(x.shape[axis]) if weight is None else weight
+    kept = t != ignore_index
+    index = np.where(kept, t, 0)
+    used = w[index] * kept
+    losses = -np.take_along_axis(x, np.expand_dims(index, axis), axis).squeeze(axis) * used
+    return losses if reduction == "none" else losses.sum() / (used.sum() if reduction == "mean" else 1)
 
 
 CASES = [
@@ -77,22 +83,36 @@ CASES = [
             "64x10": sample(Input((64, 10)), classes((64,), 10)),
             "8192x1000": sample(Input((8192, 1000)), classes((8192,), 1000)),
         },
+        errors=[
+            bad(ValueError, "targets of shape", Input((7, 5)), classes((6,), 5)),
+            bad(ValueError, "targets of shape", Input((2, 5, 3)), classes((2, 4), 5)),
+            bad(IndexError, "targets from 0 to 4, got 9", Input((2, 5)), values(0, 9)),
+            bad(ValueError, "5 weights", Input((7, 5)), classes((7,), 5), Input((4,))),
+            bad(
+                ValueError,
+                "label_smoothing from 0 to 1",
+                Input((7, 5)),
+                classes((7,), 5),
+                label_smoothing=2.0,
+            ),
+            bad(ValueError, "probabilities of shape", Input((7, 5)), Input((7, 4))),
+            bad(ValueError, "ignore_index", Input((7, 5)), Input((7, 5)), ignore_index=1),
+            bad(ValueError, "label_smoothing from 0 to 1", Input((7, 5)), Input((7, 5)), label_smoothing=2.0),
+            bad(ValueError, "5 weights", Input((7, 5)), Input((7, 5)), Input((4,))),
+            bad(ValueError, "reduction", Input((7, 5)), classes((7,), 5), reduction="average"),
+            bad(TypeError, "floating|float32", Input((7, 5), "int"), classes((7,), 5)),
+        ],
     ),
-    Case("loss.nll_loss", F.nll_loss, NLL, None, "nn.functional.nll_loss"),
     Case(
-        "loss.mse_loss",
-        F.mse_loss,
-        PAIRS,
-        lambda a, b, reduction="mean": reduced((a - b) ** 2, reduction),
-        "nn.functional.mse_loss",
-        benchmarks={"64x784": sample(Input((64, 784)), Input((64, 784)))},
+        "loss.nll_loss",
+        F.nll_loss,
+        NLL,
+        nll,
+        "nn.functional.nll_loss",
+        errors=[
+            bad(ValueError, "targets of shape", Input((7, 5)), classes((6,), 5)),
+            bad(IndexError, "targets from 0 to 4, got 9", Input((2, 5)), values(0, 9)),
+            bad(TypeError, "integer targets", Input((7, 5)), Input((7,))),
+        ],
     ),
-    Case(
-        "loss.l1_loss",
-        F.l1_loss,
-        PAIRS,
-        lambda a, b, reduction="mean": reduced(np.abs(a - b), reduction),
-        "nn.functional.l1_loss",
-    ),
-    Case("loss.multi_margin_loss", F.multi_margin_loss, HINGE, None, "nn.functional.multi_margin_loss"),
 ]

@@ -24,8 +24,8 @@ class Result:
     grads: list[np.ndarray | None]
 
 
-def to_lamina(x: Drawn) -> lamina.Tensor:
-    t = lamina.from_numpy(x.values)
+def to_lamina(x: Drawn, device: str = "cpu") -> lamina.Tensor:
+    t = lamina.from_numpy(x.values).to(device)
     if x.dtype == "bfloat16":
         t = t.to(lamina.bfloat16)
     return t.requires_grad_() if x.grad else t
@@ -37,7 +37,7 @@ def numpy_of(t: Any) -> np.ndarray:
         return np.asarray(t)
     if "bfloat16" in str(t.dtype):
         t = t.float()
-    return t.detach().numpy()
+    return t.detach().cpu().numpy()
 
 
 def dtype_name(t: Any) -> str:
@@ -50,14 +50,16 @@ def output_grads(case: Case, sample: Sample, outputs: list[np.ndarray]) -> list[
     return [rng.standard_normal(y.shape) for y in outputs]
 
 
-def run_lamina(case: Case, sample: Sample, call: Call, backward: bool = True, order: str = "C") -> Result:
+def run_lamina(
+    case: Case, sample: Sample, call: Call, backward: bool = True, order: str = "C", device: str = "cpu"
+) -> Result:
     """Forward and, with ``backward``, the gradients for the random gradients of the outputs, laid out in ``order``."""
     tensors: list[lamina.Tensor] = []
 
     def make(x: Any) -> Any:
         if not isinstance(x, Drawn):
             return x
-        tensors.append(to_lamina(x))
+        tensors.append(to_lamina(x, device))
         return tensors[-1]
 
     args, kwargs = call.mapped(make)
@@ -68,7 +70,7 @@ def run_lamina(case: Case, sample: Sample, call: Call, backward: bool = True, or
     inputs = [t for t in tensors if t.requires_grad]
     if backward and any(tracked) and inputs:
         seeds = [
-            lamina.from_numpy(np.asarray(g, order=order)).to(y.dtype)
+            lamina.from_numpy(np.asarray(g, order=order)).to(y.dtype).to(y.device)
             for y, g, wanted in zip(outputs, output_grads(case, sample, values), tracked)
             if wanted
         ]

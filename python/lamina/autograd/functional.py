@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from lamina.autograd.engine import grad
@@ -15,7 +15,14 @@ Tensors = Tensor | Sequence[Tensor]
 Func = Callable[..., Any]
 
 
-def jacobian(func: Func, inputs: Tensors, create_graph: bool = False, strict: bool = False) -> Any:
+def jacobian(
+    func: Func,
+    inputs: Tensors,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    strategy: str = "reverse-mode",
+) -> Any:
     """The derivative of every output element by every input element.
 
     Args:
@@ -23,44 +30,95 @@ def jacobian(func: Func, inputs: Tensors, create_graph: bool = False, strict: bo
         inputs: its arguments, one tensor or a tuple.
         create_graph: record the result, so that it can be differentiated.
         strict: raise if an output does not depend on an input, instead of giving zeros.
+        vectorize: as in torch, which then computes all passes at once; here they run one after another.
+        strategy: with ``vectorize``, ``"reverse-mode"`` for a pass an output element or ``"forward-mode"`` for a pass
+            an input element, which is sooner where there are fewer of those.
 
     Returns:
         A tensor of shape (*output, *input); a tuple of them for several inputs or outputs, a tuple of tuples for both.
+
+    Raises:
+        RuntimeError: where ``strict`` asks for it, or together with ``vectorize``.
+        ValueError: for another strategy, or forward mode without ``vectorize`` or with ``create_graph``.
+        TypeError: for inputs or outputs that are no tensors.
 
     Example:
         >>> lamina.autograd.functional.jacobian(lambda x: x * x, lamina.tensor([1.0, 2.0]))
         tensor([[2., 0.],
                 [0., 4.]])
     """
+    forward = _checked_strategy(strategy, vectorize, create_graph, strict, "jacobian") == "forward-mode"
     with enable_grad():
-        xs = _own(inputs, create_graph)
+        xs = _own(inputs, create_graph, "jacobian")
         ys, one_output = _call(func, xs, "jacobian")
-        blocks = [_rows(y, xs, create_graph, strict, o) for o, y in enumerate(ys)]
+        if forward:
+            blocks = _columns(ys, xs)
+        else:
+            blocks = [_rows(y, xs, create_graph, strict, o) for o, y in enumerate(ys)]
     shaped = [_shaped(row, inputs, create_graph) for row in blocks]
     return shaped[0] if one_output else tuple(shaped)
 
 
+def _checked_strategy(strategy: str, vectorize: bool, create_graph: bool, strict: bool, op: str) -> str:
+    if strategy not in ("reverse-mode", "forward-mode"):
+        raise ValueError(f"[{op}] expected strategy 'reverse-mode' or 'forward-mode', got {strategy!r}")
+    if vectorize and strict:
+        raise RuntimeError(f"[{op}] expected strict or vectorize, got both")
+    if strategy == "forward-mode" and (create_graph or not vectorize):
+        raise ValueError(f"[{op}] expected forward-mode with vectorize and without create_graph")
+    return strategy
+
+
+def _units(like: Tensor) -> Iterator[Tensor]:
+    """For each element a tensor of zeros with a one there."""
+    from lamina.ops.creation import zeros_like
+
+    for index in range(like.numel()):
+        unit = zeros_like(like.detach()).contiguous()
+        unit.reshape(-1)[index] = 1.0
+        yield unit
+
+
 def _rows(y: Tensor, xs: list[Tensor], create_graph: bool, strict: bool, output: int) -> list[Tensor]:
     """The Jacobians of one output by each input, a backward pass an output element."""
-    import numpy as np
-
-    from lamina.ops.creation import from_numpy, zeros
     from lamina.ops.join import stack
 
     rows: list[list[Tensor]] = [[] for _ in xs]
-    for index in np.ndindex(*y.shape):
-        seed = np.zeros(tuple(y.shape))
-        seed[index] = 1.0
-        found = _grad([y], xs, [from_numpy(seed).to(y.dtype)], create_graph, strict, f"output {output}")
+    for unit in _units(y):
+        found = _grad([y], xs, [unit], create_graph, strict, f"output {output}")
         for row, g in zip(rows, found):
             row.append(g)
     return [
-        stack(row).reshape((*y.shape, *x.shape)) if row else zeros((*y.shape, *x.shape), dtype=y.dtype)
+        stack(row).reshape((*y.shape, *x.shape)) if row else y.new_zeros((*y.shape, *x.shape))
         for row, x in zip(rows, xs)
     ]
 
 
-def hessian(func: Func, inputs: Tensors, create_graph: bool = False, strict: bool = False) -> Any:
+def _columns(ys: list[Tensor], xs: list[Tensor]) -> list[list[Tensor]]:
+    """The Jacobians of each output by each input, a product with the Jacobian an input element."""
+    from lamina.ops.creation import zeros_like
+    from lamina.ops.join import stack
+
+    duals = [zeros_like(y).requires_grad_() for y in ys]
+    back = _grad(ys, xs, duals, True, False, "the output")
+    blocks: list[list[Tensor]] = [[] for _ in ys]
+    for x, g in zip(xs, back):
+        columns = [_grad([g], duals, [unit], False, False, "the gradient") for unit in _units(x)]
+        for k, y in enumerate(ys):
+            shape = (*y.shape, *x.shape)
+            column = [c[k] for c in columns]
+            blocks[k].append(stack(column, -1).reshape(shape) if column else y.new_zeros(shape))
+    return blocks
+
+
+def hessian(
+    func: Func,
+    inputs: Tensors,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    outer_jacobian_strategy: str = "reverse-mode",
+) -> Any:
     """The second derivatives of a function with one output element; arguments as :func:`jacobian`.
 
     Returns:
@@ -71,9 +129,9 @@ def hessian(func: Func, inputs: Tensors, create_graph: bool = False, strict: boo
         tensor([[ 6.,  0.],
                 [ 0., 12.]])
     """
-    return jacobian(
-        _Gradient(func, isinstance(inputs, Tensor), strict, "hessian"), inputs, create_graph, strict
-    )
+    strategy = _checked_strategy(outer_jacobian_strategy, vectorize, create_graph, strict, "hessian")
+    gradient = _Gradient(func, isinstance(inputs, Tensor), strict, "hessian")
+    return jacobian(gradient, inputs, create_graph, strict, vectorize, strategy)
 
 
 def vjp(
@@ -92,7 +150,7 @@ def vjp(
         ``(outputs, vjp)``, the second in the shapes of the inputs.
     """
     with enable_grad():
-        xs = _own(inputs, create_graph)
+        xs = _own(inputs, create_graph, "vjp")
         ys, one_output = _call(func, xs, "vjp")
         products = _grad(ys, xs, _vector(v, ys, "vjp"), create_graph, strict, "the output")
     return _finished(ys, create_graph, one_output), _shaped(products, inputs, create_graph)
@@ -118,7 +176,7 @@ def jvp(
     from lamina.ops.creation import zeros_like
 
     with enable_grad():
-        xs = _own(inputs, create_graph)
+        xs = _own(inputs, create_graph, "jvp")
         ys, one_output = _call(func, xs, "jvp")
         along = _vector(v, xs, "jvp")
         duals = [zeros_like(y).requires_grad_() for y in ys]
@@ -173,21 +231,26 @@ class _Gradient:
         return found[0] if self.one_input else tuple(found)
 
 
-def _own(inputs: Tensors, create_graph: bool) -> list[Tensor]:
+def _own(inputs: Tensors, create_graph: bool, op: str) -> list[Tensor]:
     """Tensors in place of the inputs, so that gradients are taken with respect to these uses of them alone."""
-    tensors = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     return [
-        x.view_as(x) if create_graph and x.requires_grad else x.detach().requires_grad_() for x in tensors
+        x.view_as(x) if create_graph and x.requires_grad else x.detach().requires_grad_()
+        for x in _listed(inputs, f"[{op}] expected a tensor or a tuple of tensors as inputs")
     ]
 
 
 def _call(func: Func, xs: Sequence[Tensor], op: str) -> tuple[list[Tensor], bool]:
     result = func(*xs)
-    outputs = [result] if isinstance(result, Tensor) else list(result)
-    for y in outputs:
-        if not isinstance(y, Tensor):
-            raise TypeError(f"[{op}] expected a function that returns tensors, got {type(y).__name__}")
+    outputs = _listed(result, f"[{op}] expected a function that returns tensors")
     return outputs, isinstance(result, Tensor)
+
+
+def _listed(value: Any, expected: str) -> list[Tensor]:
+    values = list(value) if isinstance(value, (tuple, list)) else [value]
+    for t in values:
+        if not isinstance(t, Tensor):
+            raise TypeError(f"{expected}, got {type(t).__name__}")
+    return values
 
 
 def _grad(

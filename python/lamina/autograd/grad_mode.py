@@ -13,6 +13,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 class _Mode(threading.local):
     enabled = True
+    inference = False  # nothing will be recorded until the block ends: networks may run in other, faster ways
 
 
 mode = _Mode()
@@ -99,9 +100,25 @@ class enable_grad(_Block):  # noqa: N801 (torch's name)
 
 
 class inference_mode(_Block):  # noqa: N801 (torch's name)
-    """Within the block nothing is recorded, as in :class:`no_grad`; for code that only runs a network."""
+    """Within the block nothing is recorded, as in :class:`no_grad`; for code that only runs a network.
+
+    Networks in evaluation mode fold and fuse layers there: see :mod:`lamina.nn.fusion`.
+    """
 
     enabled = False
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        self._outer, mode.inference = mode.inference, True
+
+    def __exit__(self, kind: type | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        mode.inference = self._outer
+        super().__exit__(kind, value, trace)
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether this thread is within an :class:`inference_mode` block."""
+    return mode.inference
 
 
 def is_grad_enabled() -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lamina import nn
+from lamina.nn import fusion
 from lamina.tensor import Tensor
 
 
@@ -27,10 +28,9 @@ class BasicBlock(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.relu(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y))
-        y += x if self.downsample is None else self.downsample(x)
-        return self.relu(y)
+        y = fusion.run((self.conv1, self.bn1, self.relu), x)
+        shortcut = x if self.downsample is None else self.downsample(x)
+        return fusion.run((self.conv2, self.bn2, self.relu), y, residual=shortcut)
 
 
 class ResNet(nn.Module):
@@ -69,7 +69,7 @@ class ResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.maxpool(fusion.run((self.conv1, self.bn1, self.relu), x))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(self.avgpool(x).flatten(1))
 

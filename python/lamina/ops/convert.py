@@ -70,10 +70,18 @@ def to(
 
 
 def _to_device(x: Tensor, place: Any) -> Tensor:
-    wanted = device(place)
-    if wanted != x.device:
-        raise RuntimeError(f"[to] device {wanted} is not available in this build")
-    return x
+    code = device(place).code
+    if code == x._array.device:
+        return x
+    y = Tensor(_C.to_device(x._array, code))
+    if tracks(x):
+        record(y, _to_device_backward, (x,), (x.device,))
+    return y
+
+
+def _to_device_backward(node: Node, grad: Tensor) -> Tensor:
+    (place,) = node.saved
+    return _to_device(grad, place)
 
 
 def _cast(x: Tensor, dtype: dtype) -> Tensor:
@@ -149,13 +157,21 @@ def numel(input: Tensor) -> int:
 def tolist(x: Tensor) -> Any:
     if x.dtype is dtypes.bfloat16:
         x = x.detach().to(dtypes.float32)
-    return x._array.numpy().tolist()
+    return x.detach().cpu()._array.numpy().tolist()
 
 
 @method()
 def cpu(self: Tensor) -> Tensor:
     """This tensor on the CPU."""
     return to(self, device="cpu")
+
+
+@method()
+def cuda(self: Tensor, device: Any = None, non_blocking: bool = False) -> Tensor:
+    """This tensor on a CUDA device; default: the current one."""
+    if isinstance(device, int):
+        device = f"cuda:{device}"
+    return to(self, device="cuda" if device is None else device)
 
 
 @method()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lamina import _C, dtypes
+from lamina.devices import device
 from lamina.ops.creation import tensor, zeros
 from lamina.ops.shape import reshape
 from lamina.tensor import Tensor, method
@@ -76,7 +77,7 @@ def _unique(
 
 
 def _counts(index: _C.Array, n: int, weights: Any, dtype: Any) -> Tensor:
-    counts = zeros(n, dtype=dtype)
+    counts = zeros(n, dtype=dtype, device=device.from_code(index.device))
     _C.index_write(counts._array, 0, index, weights, _C.Combine.add, "bincount")
     return counts
 
@@ -171,7 +172,8 @@ def bucketize(
 def _searched(rows: Tensor, values: Tensor | float, right: bool, out_int32: bool, op: str) -> Tensor:
     if not isinstance(values, Tensor):
         exact = rows.dtype if rows.dtype.is_floating_point else None
-        values = tensor(values, dtype=exact or (dtypes.float64 if isinstance(values, float) else None))
+        wanted = exact or (dtypes.float64 if isinstance(values, float) else None)
+        values = tensor(values, dtype=wanted, device=rows.device)
     common = _C.promote(rows._array.dtype, values._array.dtype)
     found = Tensor(_C.searchsorted(_C.cast(rows._array, common), _C.cast(values._array, common), right, op))
     return found.to(dtypes.int32) if out_int32 else found

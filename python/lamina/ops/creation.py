@@ -40,7 +40,7 @@ def tensor(
     Args:
         data: a number, nested sequences of numbers, a NumPy array or a tensor.
         dtype: default: bool, int64 or the default floating dtype for Python numbers; else the data's own.
-        device: where it lives; default: the CPU.
+        device: where it lives; default: where ``data`` is.
         requires_grad: whether backward gives it a gradient.
 
     Raises:
@@ -51,7 +51,7 @@ def tensor(
         >>> lamina.tensor([[1, 2], [3, 4]]).dtype
         lamina.int64
     """
-    result = Tensor(_copy_of(data, dtype)).to(_device(device))
+    result = Tensor(_copy_of(data, dtype)).to(device=device)
     return result.requires_grad_() if requires_grad else result
 
 
@@ -315,5 +315,5 @@ def _from_sequence(data: Any) -> np.ndarray[Any, Any]:
 def _plain(data: Any) -> Any:
     """Nested sequences with tensors in them as nested sequences of NumPy arrays."""
     if isinstance(data, Tensor):
-        return data.detach().numpy()
+        return data.detach().cpu().numpy()
     return [_plain(x) for x in data] if isinstance(data, (list, tuple)) else data

@@ -233,8 +233,10 @@ def _as_strided_backward(node: Node, grad: Tensor) -> Tensor:
     from lamina.ops.indexing import index_put
     from lamina.ops.ranges import arange
 
-    positions = as_strided(arange(extent), *shown)
-    storage = index_put(zeros(extent, dtype=grad.dtype), (positions,), grad, accumulate=True)
+    positions = as_strided(arange(extent, device=grad.device), *shown)
+    storage = index_put(
+        zeros(extent, dtype=grad.dtype, device=grad.device), (positions,), grad, accumulate=True
+    )
     return as_strided(storage, *mine)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from lamina import _C
 from lamina.ops.creation import zeros_like
-from lamina.optim.optimizer import Optimizer, Params
+from lamina.optim.optimizer import Optimizer, Params, arguments
 from lamina.tensor import Tensor
 
 __all__ = ["Adam", "AdamW"]
@@ -17,29 +17,37 @@ class Adam(Optimizer):
 
     Args:
         params: what to train.
-        lr: the learning rate.
         betas: decay of the means of the gradient and of its square.
         eps: added to the denominator.
-        weight_decay: the factor of the L2 penalty's gradient.
         amsgrad: divide by the largest mean of squares so far (Reddi et al., ICLR 2018).
-        maximize: go uphill.
         decoupled_weight_decay: shrink the weights directly, as :class:`AdamW`.
+        lr, weight_decay, l1_decay, maximize, foreach, capturable, differentiable, fused: see :class:`Optimizer`.
+
+    Example:
+        >>> p = lamina.nn.Parameter(lamina.ones(2))
+        >>> p.grad = lamina.tensor([1.0, 100.0])
+        >>> lamina.optim.Adam([p], lr=0.5).step()
+        >>> p.detach()
+        tensor([0.5000, 0.5000])
     """
 
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-3,
+        lr: float | Tensor = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0,
         amsgrad: bool = False,
         *,
+        foreach: bool | None = None,
         maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
         decoupled_weight_decay: bool = False,
+        l1_decay: float = 0,
     ) -> None:
-        if not all(0 <= b < 1 for b in betas):
-            raise ValueError(f"[{type(self).__name__}] expected betas from 0 to below 1, got {betas}")
         defaults = {
             "lr": lr,
             "betas": betas,
@@ -47,34 +55,26 @@ class Adam(Optimizer):
             "weight_decay": weight_decay,
             "amsgrad": amsgrad,
             "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "differentiable": differentiable,
+            "fused": fused,
             "decoupled_weight_decay": decoupled_weight_decay,
+            "l1_decay": l1_decay,
         }
         super().__init__(params, defaults)
 
     def _update(self, group: dict[str, Any], params: list[Tensor]) -> None:
-        states = [self.state[p] for p in params]
-        names = ["exp_avg", "exp_avg_sq"] + (["max_exp_avg_sq"] if group["amsgrad"] else [])
-        for p, state in zip(params, states):
-            for name in names:
-                if name not in state:
-                    state[name] = zeros_like(p.detach())
-            state["step"] = state.get("step", 0) + 1
+        names = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq" if group["amsgrad"] else None]
+        states = self._counted(params, lambda p: {name: zeros_like(p) for name in names if name})
         beta1, beta2 = group["betas"]
         _C.adam_step(
-            [p._array for p in params],
-            [p.grad._array for p in params],  # type: ignore[union-attr]
-            [s["exp_avg"]._array for s in states],
-            [s["exp_avg_sq"]._array for s in states],
-            [s["max_exp_avg_sq"]._array for s in states] if group["amsgrad"] else [],
-            [s["step"] for s in states],
-            group["lr"],
+            *arguments(group, params, states, names),
+            float(group["lr"]),
             beta1,
             beta2,
             group["eps"],
-            group["weight_decay"],
-            group["decoupled_weight_decay"],
             group["amsgrad"],
-            group["maximize"],
         )
 
 
@@ -83,25 +83,42 @@ class AdamW(Adam):
 
     Args:
         params: what to train.
-        lr: the learning rate.
         betas: decay of the means of the gradient and of its square.
         eps: added to the denominator.
         weight_decay: the fraction of the weights, times ``lr``, that a step takes off.
+        l1_decay: what a step takes off the size of each weight, times ``lr``.
         amsgrad: divide by the largest mean of squares so far.
-        maximize: go uphill.
+        lr, maximize, foreach, capturable, differentiable, fused: see :class:`Optimizer`.
     """
 
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-3,
+        lr: float | Tensor = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        l1_decay: float = 0,
     ) -> None:
         super().__init__(
-            params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            foreach=foreach,
+            maximize=maximize,
+            capturable=capturable,
+            differentiable=differentiable,
+            fused=fused,
+            decoupled_weight_decay=True,
+            l1_decay=l1_decay,
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 from lamina import _C
 from lamina.ops.creation import zeros_like
-from lamina.optim.optimizer import Optimizer, Params
+from lamina.optim.optimizer import Optimizer, Params, arguments
 from lamina.tensor import Tensor
 
 __all__ = ["SGD"]
@@ -17,12 +17,10 @@ class SGD(Optimizer):
 
     Args:
         params: what to train.
-        lr: the learning rate.
         momentum: how much of the last update is kept.
         dampening: how much of the gradient is left out of the momentum.
-        weight_decay: the factor of the L2 penalty's gradient.
         nesterov: look ahead along the momentum (Sutskever et al., ICML 2013).
-        maximize: go uphill.
+        lr, weight_decay, l1_decay, maximize, foreach, differentiable, fused: see :class:`Optimizer`.
 
     Example:
         >>> p = lamina.nn.Parameter(lamina.ones(2))
@@ -35,18 +33,20 @@ class SGD(Optimizer):
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-3,
+        lr: float | Tensor = 1e-3,
         momentum: float = 0,
         dampening: float = 0,
         weight_decay: float = 0,
         nesterov: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        l1_decay: float = 0,
     ) -> None:
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("[SGD] Nesterov's momentum needs a momentum above 0 and no dampening")
-        if momentum < 0:
-            raise ValueError(f"[SGD] expected momentum of at least 0, got {momentum}")
         defaults = {
             "lr": lr,
             "momentum": momentum,
@@ -54,28 +54,24 @@ class SGD(Optimizer):
             "weight_decay": weight_decay,
             "nesterov": nesterov,
             "maximize": maximize,
+            "foreach": foreach,
+            "differentiable": differentiable,
+            "fused": fused,
+            "l1_decay": l1_decay,
         }
         super().__init__(params, defaults)
 
     def _update(self, group: dict[str, Any], params: list[Tensor]) -> None:
-        buffers, first = [], []
-        if group["momentum"]:
-            for p in params:
-                state = self.state[p]
-                fresh = state.get("momentum_buffer") is None
-                if fresh:
-                    state["momentum_buffer"] = zeros_like(p.detach())
-                first.append(fresh)
-                buffers.append(state["momentum_buffer"]._array)
+        states = [self.state[p] for p in params] if group["momentum"] else []
+        steps = [2.0] * len(params)
+        for i, state in enumerate(states):
+            if state.get("momentum_buffer") is None:
+                state["momentum_buffer"] = zeros_like(params[i].detach())
+                steps[i] = 1.0
         _C.sgd_step(
-            [p._array for p in params],
-            [p.grad._array for p in params],  # type: ignore[union-attr]
-            buffers,
-            first,
-            group["lr"],
+            *arguments(group, params, states, ["momentum_buffer"], steps=steps),
+            float(group["lr"]),
             group["momentum"],
             group["dampening"],
-            group["weight_decay"],
             group["nesterov"],
-            group["maximize"],
         )

@@ -7,13 +7,18 @@ import math
 from lamina import _C
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
-from lamina.nn.functional.rectifier import apply, write_over
+from lamina.nn.functional.rectifier import apply
+from lamina.ops.creation import empty_like, zeros_like
 from lamina.ops.elementwise import not_a_tensor
+from lamina.ops.gather import scatter
 from lamina.ops.select import where
+from lamina.ops.softmax import softmax
 from lamina.ops.unary import erf, exp, sigmoid, tanh
 from lamina.tensor import Tensor
 
-__all__ = ["gelu", "glu", "logsigmoid", "mish", "sigmoid", "silu", "softplus", "softsign", "tanh"]
+__all__ = [
+    "gelu", "glu", "gumbel_softmax", "logsigmoid", "maxout", "mish", "sigmoid", "silu", "softplus", "softsign", "tanh",
+]  # fmt: skip
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
@@ -107,17 +112,41 @@ def logsigmoid(input: Tensor) -> Tensor:
         >>> lamina.nn.functional.logsigmoid(lamina.tensor([-1.0, 1.0]))
         tensor([-1.3133, -0.3133])
     """
-    return -softplus(-input, threshold=math.inf if input.dtype.name == "float64" else 80.0)
+    return apply("log_sigmoid", _C.log_sigmoid, _log_sigmoid_backward, input, (), "input", False)
+
+
+def _log_sigmoid_backward(node: Node, grad: Tensor) -> Tensor:
+    (x,) = node.saved
+    if mode.enabled:
+        return grad * sigmoid(-x)
+    return Tensor(_C.log_sigmoid_backward(grad._array, x._array, 0, 0))
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
-    """``input * tanh(softplus(input))`` (Misra, arXiv:1908.08681)."""
-    y = input * tanh(softplus(input))
-    return write_over(input, y, "mish_") if inplace else y
+    """``input * tanh(softplus(input))`` (Misra, arXiv:1908.08681).
+
+    Example:
+        >>> lamina.nn.functional.mish(lamina.tensor([-1.0, 1.0]))
+        tensor([-0.3034,  0.8651])
+    """
+    return apply("mish", _C.mish, _mish_backward, input, (), "input", inplace)
+
+
+def _mish_backward(node: Node, grad: Tensor) -> Tensor:
+    (x,) = node.saved
+    if mode.enabled:
+        t = tanh(softplus(x))
+        return grad * (t + x * (1 - t * t) * sigmoid(x))
+    return Tensor(_C.mish_backward(grad._array, x._array, 0, 0))
 
 
 def softsign(input: Tensor) -> Tensor:
-    """``input / (1 + |input|)``."""
+    """``input / (1 + |input|)``.
+
+    Example:
+        >>> lamina.nn.functional.softsign(lamina.tensor([-1.0, 3.0]))
+        tensor([-0.5000,  0.7500])
+    """
     return input / (input.abs() + 1)
 
 
@@ -135,3 +164,56 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
         raise ValueError(f"[glu] expected an even size of dimension {dim}, got {tuple(input.shape)}")
     a, b = input.chunk(2, dim)
     return a * sigmoid(b)
+
+
+def maxout(input: Tensor, pieces: int, dim: int = 1) -> Tensor:
+    """The greatest of every ``pieces`` neighbours along ``dim`` (Goodfellow et al., arXiv:1302.4389).
+
+    After a linear map or a convolution this is a learned convex activation: the maximum of affine functions.
+
+    Args:
+        input: (N, C * pieces, ...).
+        pieces: how many maps compete for one output.
+        dim: the dimension of the maps.
+
+    Returns:
+        (N, C, ...); of equal maps the first gets the gradient.
+
+    Raises:
+        ValueError: if ``pieces`` does not divide the dimension.
+
+    Example:
+        >>> lamina.nn.functional.maxout(lamina.tensor([[1.0, 3.0, -2.0, -5.0]]), 2)
+        tensor([[ 3., -2.]])
+    """
+    size = input.shape[dim]
+    if pieces < 1 or size % pieces:
+        raise ValueError(f"[maxout] expected pieces that divide dimension {dim} of size {size}, got {pieces}")
+    at = dim % input.ndim
+    return input.unflatten(at, (size // pieces, pieces)).max(at + 1).values
+
+
+def gumbel_softmax(logits: Tensor, tau: float = 1.0, hard: bool = False, dim: int = -1) -> Tensor:
+    """A draw from a category's distribution that has a gradient (Jang et al., arXiv:1611.01144).
+
+    Args:
+        logits: unnormalised log-probabilities.
+        tau: the temperature: towards 0 the draws become one-hot.
+        hard: give one-hot vectors, with the gradient of the soft ones.
+        dim: the categories' dimension.
+
+    Raises:
+        ValueError: unless ``tau`` is positive.
+
+    Example:
+        >>> lamina.nn.functional.gumbel_softmax(lamina.zeros(2, 3), hard=True).sum(-1)
+        tensor([1., 1.])
+    """
+    if not tau > 0:
+        raise ValueError(f"[gumbel_softmax] expected tau above 0, got {tau}")
+    gumbels = -empty_like(logits, requires_grad=False).exponential_().log()
+    soft = softmax((logits + gumbels) / tau, dim)
+    if not hard:
+        return soft
+    winners = soft.max(dim, keepdim=True).indices
+    return scatter(zeros_like(soft), dim, winners, 1.0) - soft.detach() + soft

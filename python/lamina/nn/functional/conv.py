@@ -13,7 +13,7 @@ from lamina.tensor import Tensor
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_algorithm"]
 
 # In the order of kernels::ConvAlgorithm.
-ALGORITHMS = ("automatic", "reference", "implicit", "depthwise", "winograd", "phases")
+ALGORITHMS = ("automatic", "reference", "implicit", "depthwise", "winograd", "fft", "phases")
 
 # (stride, padding before, padding after, dilation, groups, algorithm), as the bindings take it
 Geometry = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...], int, int]
@@ -164,6 +164,38 @@ def _conv(
         y = fprop(input.reshape((1, *input.shape)), weight, bias, geometry)
         return y.reshape(y.shape[1:])
     return fprop(input, weight, bias, geometry)
+
+
+def conv_fused(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: tuple[int, ...],
+    padding: tuple[int, ...] | str,
+    dilation: tuple[int, ...],
+    groups: int,
+    residual: Tensor | None,
+    relu: bool,
+) -> Tensor:
+    """``relu(conv(input) + residual)`` in one pass, for inference: nothing is recorded.  The input has a batch."""
+    rank = len(stride)
+    before, after = split_padding("conv", padding, weight.shape[2:], stride, dilation, rank)
+    geometry = (stride, before, after, dilation, groups, _choice.algorithm)
+    if residual is not None:
+        spatial = [
+            (input.shape[2 + d] + before[d] + after[d] - dilation[d] * (weight.shape[2 + d] - 1) - 1)
+            // stride[d]
+            + 1
+            for d in range(rank)
+        ]
+        if (
+            tuple(residual.shape) != (input.shape[0], weight.shape[0], *spatial)
+            or residual.dtype != input.dtype
+        ):
+            y = Tensor(_C.conv(input._array, weight._array, None if bias is None else bias._array, *geometry))
+            return (y + residual).relu() if relu else y + residual
+    b, r = (None if t is None else t._array for t in (bias, residual))
+    return Tensor(_C.conv_fused(input._array, weight._array, b, r, relu, *geometry))
 
 
 def check_operands(op: str, input: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> None:

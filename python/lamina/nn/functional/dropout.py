@@ -7,7 +7,9 @@ from lamina.autograd.graph import Node, record, tracks
 from lamina.ops.creation import ones, zeros_like
 from lamina.tensor import Tensor
 
-__all__ = ["dropout", "dropout1d", "dropout2d", "dropout3d"]
+__all__ = [
+    "alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout",
+]  # fmt: skip
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -89,3 +91,53 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Drops whole channels of (N, C, D, H, W) or (C, D, H, W); arguments as :func:`dropout`."""
     return _channel_dropout(input, p, training, inplace, 3)
+
+
+def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
+    """Sets elements to what SELU tends to far below zero, and keeps mean and variance (Klambauer et al., 2017).
+
+    Args:
+        input: any floating tensor; best of mean 0 and variance 1.
+        p: the probability of a dropped element.
+        training: whether to drop anything.
+        inplace: write over ``input``.
+
+    Raises:
+        ValueError: if ``p`` is no probability.
+
+    Example:
+        >>> lamina.nn.functional.alpha_dropout(lamina.ones(3), p=0.5)
+        tensor([1., 1., 1.])
+    """
+    return _alpha_dropout(input, p, training, inplace, tuple(input.shape), "alpha_dropout")
+
+
+def feature_alpha_dropout(
+    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Tensor:
+    """:func:`alpha_dropout` of whole channels of (N, C, ...)."""
+    if input.ndim < 2:
+        raise ValueError(
+            f"[feature_alpha_dropout] expected at least 2 dimensions, got shape {tuple(input.shape)}"
+        )
+    channels = tuple(input.shape)[:2] + (1,) * (input.ndim - 2)
+    return _alpha_dropout(input, p, training, inplace, channels, "feature_alpha_dropout")
+
+
+SELU_FLOOR = -1.7580993408473766  # -scale * alpha, what SELU tends to far below zero
+
+
+def _alpha_dropout(
+    input: Tensor, p: float, training: bool, inplace: bool, shape: tuple[int, ...], op: str
+) -> Tensor:
+    """``a (m x + (1 - m) floor) + b``, m of ``shape``, with a and b such that mean 0 and variance 1 stay."""
+    _check_probability(p, op)
+    if not training or p == 0:
+        return input
+    if p == 1:
+        y = input * 0.0
+    else:
+        a = ((1 - p) * (1 + p * SELU_FLOOR**2)) ** -0.5
+        scale = ones(shape, dtype=input.dtype).bernoulli_(1 - p) * a
+        y = input * scale + (a * SELU_FLOOR * (1 - p) - scale * SELU_FLOOR)  # b = -a p floor
+    return _overwrite(input, y) if inplace else y

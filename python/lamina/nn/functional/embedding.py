@@ -74,8 +74,8 @@ def _embedding_backward(node: Node, grad: Tensor) -> Tensor:
     if scale_grad_by_freq:
         often = bincount(index, minlength=rows)
         flat = flat / unsqueeze(index_select(often, 0, index).to(flat.dtype), 1)
-    table = index_add(zeros(rows, flat._array.shape[1], dtype=flat.dtype), 0, index, flat)
-    return table if padding is None else table.index_fill_(0, tensor([padding]), 0)
+    table = index_add(flat.new_zeros(rows, flat._array.shape[1]), 0, index, flat)
+    return table if padding is None else table.index_fill_(0, tensor([padding], device=table.device), 0)
 
 
 def _limit_norms(weight: Tensor, index: Tensor, max_norm: float, norm_type: float) -> None:
@@ -112,5 +112,5 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         num_classes = _C.extent(tensor._array)[1] + 1
     if num_classes < 1:
         raise ValueError(f"[one_hot] expected at least 1 class, got {num_classes}")
-    empty = zeros((*tensor._array.shape, num_classes), dtype=dtypes.int64)
+    empty = zeros((*tensor._array.shape, num_classes), dtype=dtypes.int64, device=tensor.device)
     return scatter(empty, -1, unsqueeze(tensor, -1), 1)

@@ -1,13 +1,15 @@
-"""The linear map of a layer."""
+"""The linear and the bilinear map of a layer."""
 
 from __future__ import annotations
+
+import math
 
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
 from lamina.ops.matmul import matmul, product
 from lamina.tensor import Tensor
 
-__all__ = ["linear"]
+__all__ = ["bilinear", "linear"]
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -50,3 +52,40 @@ def _linear_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor | 
 def _rows(x: Tensor) -> Tensor:
     ndim = x._array.ndim
     return x if ndim == 2 else x.unsqueeze(0) if ndim == 1 else x.flatten(0, -2)
+
+
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``y[..., k] = input1 @ weight[k] @ input2 + bias[k]``.
+
+    Args:
+        input1: (..., I).
+        input2: (..., J), the same leading dimensions.
+        weight: (K, I, J).
+        bias: (K,), or none.
+
+    Returns:
+        (..., K).
+
+    Raises:
+        ValueError: if the shapes don't fit.
+
+    Example:
+        >>> F.bilinear(lamina.ones(5, 3), lamina.ones(5, 2), lamina.ones(4, 3, 2)).shape
+        lamina.Size([5, 4])
+    """
+    if weight.ndim != 3 or input1.ndim < 1 or input1.shape[:-1] != input2.shape[:-1]:
+        raise ValueError(
+            "[bilinear] expected inputs of equal leading dimensions and a weight of 3 dimensions, got shapes "
+            f"{tuple(input1.shape)}, {tuple(input2.shape)} and {tuple(weight.shape)}"
+        )
+    outputs, left, right = weight.shape
+    if (input1.shape[-1], input2.shape[-1]) != (left, right):
+        raise ValueError(
+            f"[bilinear] expected inputs of {left} and {right} features, "
+            f"got shapes {tuple(input1.shape)} and {tuple(input2.shape)}"
+        )
+    leading = tuple(input1.shape[:-1])
+    n = math.prod(leading)
+    rows = input1.reshape(n, left) @ weight.transpose(0, 1).reshape(left, outputs * right)
+    y = matmul(rows.reshape(n, outputs, right), input2.reshape(n, right, 1)).reshape(*leading, outputs)
+    return y if bias is None else y + bias

@@ -1,4 +1,4 @@
-"""Losses."""
+"""Losses of classes: cross-entropy and negative log-likelihood."""
 
 from __future__ import annotations
 
@@ -6,24 +6,11 @@ from lamina import _C
 from lamina.autograd.engine import grad as gradient_of
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
-from lamina.ops.creation import zeros_like
+from lamina.nn.functional.loss_reduction import reduction_code
 from lamina.ops.softmax import log_softmax
 from lamina.tensor import Tensor
 
-__all__ = ["cross_entropy", "l1_loss", "mse_loss", "multi_margin_loss", "nll_loss"]
-
-_REDUCTIONS = {"none": 0, "sum": 1, "mean": 2}
-
-
-def _reduction(reduction: str, op: str) -> int:
-    if reduction not in _REDUCTIONS:
-        raise ValueError(f"[{op}] expected reduction 'mean', 'sum' or 'none', got {reduction!r}")
-    return _REDUCTIONS[reduction]
-
-
-def _reduce(losses: Tensor, reduction: str, op: str) -> Tensor:
-    _reduction(reduction, op)
-    return losses if reduction == "none" else losses.mean() if reduction == "mean" else losses.sum()
+__all__ = ["cross_entropy", "nll_loss"]
 
 
 def cross_entropy(
@@ -54,9 +41,16 @@ def cross_entropy(
         0.6931
     """
     if target.is_floating_point():
+        if ignore_index >= 0:
+            raise ValueError(
+                "[cross_entropy] expected no ignore_index with probabilities, they have no classes"
+            )
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     return _class_loss(
-        input, target, weight, (ignore_index, label_smoothing, True, _reduction(reduction, "cross_entropy"))
+        input,
+        target,
+        weight,
+        (ignore_index, label_smoothing, True, reduction_code(reduction, "cross_entropy")),
     )
 
 
@@ -68,7 +62,9 @@ def nll_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """Negative log-likelihood: ``-input[target]`` for log-probabilities; arguments as :func:`cross_entropy`."""
-    return _class_loss(input, target, weight, (ignore_index, 0.0, False, _reduction(reduction, "nll_loss")))
+    return _class_loss(
+        input, target, weight, (ignore_index, 0.0, False, reduction_code(reduction, "nll_loss"))
+    )
 
 
 Options = tuple[int, float, bool, int]  # ignore_index, label_smoothing, log_softmax, reduction
@@ -121,13 +117,17 @@ def _composite_class_loss(input: Tensor, target: Tensor, weight: Tensor | None, 
 def _soft_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, label_smoothing: float
 ) -> Tensor:
-    _reduction(reduction, "cross_entropy")
+    reduction_code(reduction, "cross_entropy")
     if target.shape != input.shape:
         raise ValueError(
             f"[cross_entropy] expected probabilities of shape {tuple(input.shape)}, got {tuple(target.shape)}"
         )
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"[cross_entropy] expected label_smoothing from 0 to 1, got {label_smoothing}")
     dim = 0 if input.ndim == 1 else 1
     classes = input.shape[dim]
+    if weight is not None and tuple(weight.shape) != (classes,):
+        raise ValueError(f"[cross_entropy] expected {classes} weights, got shape {tuple(weight.shape)}")
     if label_smoothing:
         target = target * (1 - label_smoothing) + label_smoothing / classes
     products = log_softmax(input, dim) * target
@@ -137,75 +137,3 @@ def _soft_cross_entropy(
     if reduction == "none":
         return losses
     return losses.sum() / max(losses.numel(), 1) if reduction == "mean" else losses.sum()
-
-
-def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """Mean squared error: ``(input - target)^2``.
-
-    Args:
-        input: any shape.
-        target: of a shape that broadcasts with it.
-        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
-
-    Example:
-        >>> lamina.nn.functional.mse_loss(lamina.ones(2), lamina.zeros(2))
-        tensor(1.)
-    """
-    difference = input - target
-    return _reduce(difference * difference, reduction, "mse_loss")
-
-
-def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """Mean absolute error: ``|input - target|``; arguments as :func:`mse_loss`."""
-    return _reduce((input - target).abs(), reduction, "l1_loss")
-
-
-def multi_margin_loss(
-    input: Tensor,
-    target: Tensor,
-    p: int = 1,
-    margin: float = 1.0,
-    weight: Tensor | None = None,
-    reduction: str = "mean",
-) -> Tensor:
-    """The multiclass SVM hinge: ``sum over j != y of w_y max(0, margin - x_y + x_j)^p / classes``.
-
-    Args:
-        input: scores (N, classes) or (classes,).
-        target: class numbers (N,) or 0-d.
-        p: 1 for the hinge, 2 for its square.
-        margin: by how much the target's score must lead.
-        weight: (classes,) a factor a class.
-        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
-
-    Raises:
-        ValueError: if the shapes do not fit.
-        IndexError: if a target is no class.
-
-    Example:
-        >>> lamina.nn.functional.multi_margin_loss(lamina.zeros(1, 4), lamina.tensor([0]))
-        tensor(0.7500)
-    """
-    if p not in (1, 2):
-        raise ValueError(f"[multi_margin_loss] expected p of 1 or 2, got {p}")
-    if (
-        input.ndim not in (1, 2)
-        or target.ndim != input.ndim - 1
-        or tuple(target.shape) != tuple(input.shape[:-1])
-    ):
-        raise ValueError(
-            f"[multi_margin_loss] expected scores (N, classes) and targets (N,), got {tuple(input.shape)} "
-            f"and {tuple(target.shape)}"
-        )
-    scores, index = (input.unsqueeze(0), target.unsqueeze(0)) if input.ndim == 1 else (input, target)
-    column = index.long().unsqueeze(1)
-    violation = (scores - scores.gather(1, column) + margin).relu()
-    violation = violation.scatter(
-        1, column, zeros_like(column).to(violation.dtype)
-    )  # the target itself costs nothing
-    if p == 2:
-        violation = violation * violation
-    if weight is not None:
-        violation = violation * weight[index].unsqueeze(1)
-    losses = violation.sum(1) / scores.shape[1]
-    return _reduce(losses.squeeze(0) if input.ndim == 1 else losses, reduction, "multi_margin_loss")

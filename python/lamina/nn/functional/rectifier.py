@@ -9,30 +9,19 @@ from lamina import _C
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.ops import unary
+from lamina.ops.creation import empty_like
 from lamina.ops.elementwise import not_a_tensor, overwrite
-from lamina.ops.select import clamp, where
-from lamina.ops.unary import exp, expm1
+from lamina.ops.select import where
+from lamina.ops.unary import exp
 from lamina.tensor import Tensor
 
 if TYPE_CHECKING:
     from lamina.autograd.graph import Rule
 
 __all__ = [
-    "celu",
-    "elu",
-    "elu_",
-    "hardsigmoid",
-    "hardswish",
-    "hardtanh",
-    "leaky_relu",
-    "leaky_relu_",
-    "prelu",
-    "relu",
-    "relu6",
-    "relu_",
-    "selu",
-    "threshold",
-]
+    "celu", "celu_", "elu", "elu_", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_", "leaky_relu", "leaky_relu_",
+    "prelu", "relu", "relu6", "relu_", "rrelu", "rrelu_", "selu", "selu_",
+]  # fmt: skip
 
 
 def apply(
@@ -153,14 +142,37 @@ def _elu_backward(node: Node, grad: Tensor) -> Tensor:
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``input`` where it is positive, else ``alpha * (exp(input / alpha) - 1)`` (Barron, arXiv:1704.07483).
 
+    Args:
+        input: a floating tensor of any shape.
+        alpha: the limit, negated, far below zero.
+        inplace: write over ``input``.
+
     Raises:
         ValueError: if alpha is zero.
+        TypeError: for integers.
+
+    Example:
+        >>> lamina.nn.functional.celu(lamina.tensor([-1.0, 2.0]), 0.5)
+        tensor([-0.4323,  2.0000])
     """
     if alpha == 0:
         raise ValueError("[celu] expected an alpha other than 0")
-    scaled = clamp(input / alpha, max=0) if alpha > 0 else clamp(input / alpha, min=0)
-    y = where(input > 0, input, expm1(scaled) * alpha)
-    return write_over(input, y, "celu_") if inplace else y
+    keep = "output" if alpha > 0 else "input"
+    return apply("celu", _C.celu, _celu_backward, input, (float(alpha),), keep, inplace)
+
+
+def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """:func:`celu`, in place."""
+    return celu(input, alpha, True)
+
+
+def _celu_backward(node: Node, grad: Tensor) -> Tensor:
+    y, alpha = node.saved
+    if alpha < 0:
+        return where(y > 0, grad, grad * exp(y / alpha))  # y is the input
+    if mode.enabled:
+        return where(y > 0, grad, grad * (y / alpha + 1))
+    return Tensor(_C.celu_backward(grad._array, y._array, alpha, 0))
 
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
@@ -173,8 +185,19 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
         >>> lamina.nn.functional.selu(lamina.tensor([-1.0, 1.0]))
         tensor([-1.1113,  1.0507])
     """
-    y = elu(input, SELU_ALPHA) * SELU_SCALE
-    return write_over(input, y, "selu_") if inplace else y
+    return apply("selu", _C.selu, _selu_backward, input, (), "output", inplace)
+
+
+def selu_(input: Tensor) -> Tensor:
+    """:func:`selu`, in place."""
+    return selu(input, True)
+
+
+def _selu_backward(node: Node, grad: Tensor) -> Tensor:
+    (y,) = node.saved
+    if mode.enabled:
+        return grad * where(y > 0, SELU_SCALE, y + SELU_ALPHA * SELU_SCALE)
+    return Tensor(_C.selu_backward(grad._array, y._array, 0, 0))
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
@@ -216,6 +239,11 @@ def _hardtanh_backward(node: Node, grad: Tensor) -> Tensor:
     return Tensor(_C.hardtanh_backward(grad._array, y._array, low, high))
 
 
+def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """:func:`hardtanh`, in place."""
+    return hardtanh(input, min_val, max_val, True)
+
+
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     """``min(max(input, 0), 6)``.
 
@@ -227,21 +255,37 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
-    """``relu6(input + 3) / 6``."""
-    y = relu6(input + 3) / 6
-    return write_over(input, y, "hardsigmoid_") if inplace else y
+    """``relu6(input + 3) / 6``.
+
+    Example:
+        >>> lamina.nn.functional.hardsigmoid(lamina.tensor([-4.0, 0.0]))
+        tensor([0.0000, 0.5000])
+    """
+    return apply("hardsigmoid", _C.hardsigmoid, _hardsigmoid_backward, input, (), "input", inplace)
+
+
+def _hardsigmoid_backward(node: Node, grad: Tensor) -> Tensor:
+    (x,) = node.saved
+    if mode.enabled:
+        return where((x > -3) & (x < 3), grad / 6, 0.0)
+    return Tensor(_C.hardsigmoid_backward(grad._array, x._array, 0, 0))
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
-    """``input * relu6(input + 3) / 6`` (Howard et al., arXiv:1905.02244)."""
-    y = input * relu6(input + 3) / 6
-    return write_over(input, y, "hardswish_") if inplace else y
+    """``input * relu6(input + 3) / 6`` (Howard et al., arXiv:1905.02244).
+
+    Example:
+        >>> lamina.nn.functional.hardswish(lamina.tensor([1.0, 4.0]))
+        tensor([0.6667, 4.0000])
+    """
+    return apply("hardswish", _C.hardswish, _hardswish_backward, input, (), "input", inplace)
 
 
-def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
-    """``input`` where it exceeds ``threshold``, else ``value``."""
-    y = where(input > threshold, input, value)
-    return write_over(input, y, "threshold_") if inplace else y
+def _hardswish_backward(node: Node, grad: Tensor) -> Tensor:
+    (x,) = node.saved
+    if mode.enabled:
+        return where(x <= -3, 0.0, where(x < 3, grad * (x / 3 + 0.5), grad))
+    return Tensor(_C.hardswish_backward(grad._array, x._array, 0, 0))
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
@@ -263,3 +307,43 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         raise ValueError(f"[prelu] expected 1 or {channels} slopes, got {n}")
     slopes = weight.reshape([n if d == 1 else 1 for d in range(input.ndim)]) if n > 1 else weight.reshape([])
     return where(input > 0, input, input * slopes)
+
+
+def rrelu(
+    input: Tensor,
+    lower: float = 1 / 8,
+    upper: float = 1 / 3,
+    training: bool = False,
+    inplace: bool = False,
+) -> Tensor:
+    """:func:`leaky_relu` whose slope is drawn for each element while training (Xu et al., arXiv:1505.00853).
+
+    Args:
+        input: a floating tensor of any shape.
+        lower: the least slope.
+        upper: the greatest slope.
+        training: draw slopes uniformly; otherwise their mean serves all.
+        inplace: write over ``input``.
+
+    Raises:
+        ValueError: if the bounds are in the wrong order.
+        TypeError: for integers.
+
+    Example:
+        >>> lamina.nn.functional.rrelu(lamina.tensor([-3.0, 2.0]), 0.25, 0.75)
+        tensor([-1.5000,  2.0000])
+    """
+    if lower > upper:
+        raise ValueError(f"[rrelu] expected lower of at most upper, got {lower} and {upper}")
+    if not training:
+        return leaky_relu(input, (lower + upper) / 2, inplace)
+    if not input.dtype.is_floating_point:
+        raise TypeError(f"[rrelu] expected a floating dtype, got {input.dtype}")
+    slopes = empty_like(input, requires_grad=False).uniform_(lower, upper)
+    y = input * where(input > 0, 1.0, slopes)
+    return write_over(input, y, "rrelu_") if inplace else y
+
+
+def rrelu_(input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False) -> Tensor:
+    """:func:`rrelu`, in place."""
+    return rrelu(input, lower, upper, training, True)

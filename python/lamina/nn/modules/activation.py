@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from lamina.autograd.grad_mode import no_grad
 from lamina.nn import functional as F
 from lamina.nn.modules.module import Module
 from lamina.nn.parameter import Parameter
@@ -9,9 +12,8 @@ from lamina.ops.creation import full
 from lamina.tensor import Tensor
 
 __all__ = [
-    "CELU", "ELU", "GELU", "GLU", "SELU", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "LogSigmoid",
-    "LogSoftmax", "Mish", "PReLU", "ReLU", "ReLU6", "SiLU", "Sigmoid", "Softmax", "Softmin", "Softplus", "Softsign",
-    "Tanh", "Threshold",
+    "CELU", "ELU", "GELU", "SELU", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "LogSigmoid", "Mish", "PReLU",
+    "RReLU", "ReLU", "ReLU6", "SiLU", "Sigmoid", "Softplus", "Softsign", "Tanh",
 ]  # fmt: skip
 
 
@@ -155,24 +157,24 @@ class Hardtanh(_Inplace):
         return f"min_val={self.min_val}, max_val={self.max_val}" + (", inplace=True" if self.inplace else "")
 
 
-class Threshold(_Inplace):
-    """``x`` where it exceeds ``threshold``, else ``value``.
+class RReLU(_Inplace):
+    """LeakyReLU whose slope is drawn for each element while training; see :func:`lamina.nn.functional.rrelu`.
 
     Args:
-        threshold: the bound.
-        value: what stands for elements at or below it.
+        lower: the least slope.
+        upper: the greatest slope.
         inplace: write over the input.
     """
 
-    def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
+    def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3, inplace: bool = False) -> None:
         super().__init__(inplace)
-        self.threshold, self.value = threshold, value
+        self.lower, self.upper = lower, upper
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.threshold(input, self.threshold, self.value, self.inplace)
+        return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
 
     def extra_repr(self) -> str:
-        return f"threshold={self.threshold}, value={self.value}" + (", inplace=True" if self.inplace else "")
+        return f"lower={self.lower}, upper={self.upper}" + (", inplace=True" if self.inplace else "")
 
 
 class Sigmoid(Module):
@@ -246,74 +248,27 @@ class PReLU(Module):
     Args:
         num_parameters: 1, or the number of channels.
         init: the slopes at first.
+        device: where they live.
+        dtype: of the slopes.
 
     Attributes:
         weight: the slopes, of shape (num_parameters,).
     """
 
-    def __init__(self, num_parameters: int = 1, init: float = 0.25) -> None:
+    def __init__(
+        self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None
+    ) -> None:
         super().__init__()
-        self.num_parameters = num_parameters
-        self.weight = Parameter(full((num_parameters,), float(init)))
+        self.num_parameters, self.init = num_parameters, init
+        self.weight = Parameter(full((num_parameters,), float(init), device=device, dtype=dtype))
+
+    def reset_parameters(self) -> None:
+        """Sets the slopes to what they were at first."""
+        with no_grad():
+            self.weight.fill_(self.init)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.prelu(input, self.weight)
 
     def extra_repr(self) -> str:
         return f"num_parameters={self.num_parameters}"
-
-
-class _Along(Module):
-    """A function along one dimension.
-
-    Args:
-        dim: the dimension.
-    """
-
-    def __init__(self, dim: int | None = None) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
-
-
-class Softmax(_Along):
-    """``exp(x) / sum(exp(x))`` along a dimension.
-
-    Example:
-        >>> lamina.nn.Softmax(dim=0)(lamina.zeros(2))
-        tensor([0.5000, 0.5000])
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.softmax(input, self.dim)
-
-
-class LogSoftmax(_Along):
-    """``log(softmax(x))`` along a dimension."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.log_softmax(input, self.dim)
-
-
-class Softmin(_Along):
-    """``softmax(-x)`` along a dimension."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.softmin(input, self.dim)
-
-
-class GLU(_Along):
-    """``a * sigmoid(b)``, a and b the halves along a dimension.
-
-    Args:
-        dim: the dimension.
-    """
-
-    def __init__(self, dim: int = -1) -> None:
-        super().__init__(dim)
-
-    def forward(self, input: Tensor) -> Tensor:
-        assert self.dim is not None
-        return F.glu(input, self.dim)

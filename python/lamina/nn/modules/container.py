@@ -6,6 +6,7 @@ import operator
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
+from lamina.nn import fusion
 from lamina.nn.modules.module import Module
 from lamina.nn.parameter import Parameter
 from lamina.tensor import Tensor
@@ -81,7 +82,7 @@ class _Indexed(Module, Generic[T]):
 
 
 class Sequential(_Indexed[Module]):
-    """Modules run one after another.
+    """Modules run one after another, some of them as one: see :mod:`lamina.nn.fusion`.
 
     Args:
         args: modules, or one mapping of names to modules.
@@ -116,9 +117,7 @@ class Sequential(_Indexed[Module]):
             self.add_module(names.get(id(module), str(i)), module)
 
     def forward(self, input: Any) -> Any:
-        for module in self._modules.values():
-            input = module(input)
-        return input
+        return fusion.run(list(self._modules.values()), input)
 
 
 class ModuleList(_Indexed[Module]):

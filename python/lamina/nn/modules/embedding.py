@@ -12,7 +12,7 @@ from lamina.nn.parameter import Parameter
 from lamina.ops.creation import empty
 from lamina.tensor import Tensor
 
-__all__ = ["Embedding"]
+__all__ = ["Embedding", "EmbeddingBag"]
 
 
 class Embedding(Module):
@@ -116,4 +116,112 @@ class Embedding(Module):
         parts = [f"{self.num_embeddings}, {self.embedding_dim}"]
         defaults = {"padding_idx": None, "max_norm": None, "norm_type": 2.0, "scale_grad_by_freq": False}
         parts += [f"{name}={getattr(self, name)}" for name, v in defaults.items() if getattr(self, name) != v]
+        return ", ".join(parts)
+
+
+class EmbeddingBag(Module):
+    """Sums, means or maxima of bags of vectors of a table.
+
+    Args:
+        num_embeddings: how many vectors.
+        embedding_dim: how long they are.
+        max_norm, norm_type, scale_grad_by_freq, sparse: as :func:`lamina.nn.functional.embedding`.
+        mode: ``"sum"``, ``"mean"`` or ``"max"``.
+        include_last_offset: whether offsets end with the length of the input.
+        padding_idx: a position that bags pass over; its vector starts as zeros.
+        device: where the table lives.
+        dtype: of the table.
+
+    Attributes:
+        weight: (num_embeddings, embedding_dim), drawn from the standard normal distribution.
+
+    Example:
+        >>> bags = lamina.nn.EmbeddingBag(10, 3, mode="sum")
+        >>> bags(lamina.tensor([1, 2, 4, 5]), lamina.tensor([0, 3])).shape
+        lamina.Size([2, 3])
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        _weight: Tensor | None = None,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        table = Embedding(
+            num_embeddings, embedding_dim, padding_idx, _weight=_weight, device=device, dtype=dtype
+        )
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.padding_idx = table.padding_idx
+        self.max_norm, self.norm_type = max_norm, norm_type
+        self.scale_grad_by_freq, self.mode, self.sparse = scale_grad_by_freq, mode, sparse
+        self.include_last_offset = include_last_offset
+        self.weight = table.weight
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        embeddings: Tensor,
+        freeze: bool = True,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+    ) -> EmbeddingBag:
+        """A module on a given table, (rows, features), which gets no gradient if it is frozen."""
+        if embeddings.dim() != 2:
+            raise ValueError(
+                f"[EmbeddingBag] expected a table of 2 dimensions, got shape {tuple(embeddings.shape)}"
+            )
+        rows, columns = embeddings.shape
+        bag = cls(
+            rows, columns, max_norm, norm_type, scale_grad_by_freq, mode, sparse, embeddings,
+            include_last_offset, padding_idx,
+        )  # fmt: skip
+        bag.weight.requires_grad_(not freeze)
+        return bag
+
+    def reset_parameters(self) -> None:
+        """Draws the table anew."""
+        init.normal_(self.weight)
+        if self.padding_idx is not None:
+            with no_grad():
+                self.weight[self.padding_idx] = 0
+
+    def forward(
+        self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None
+    ) -> Tensor:
+        return F.embedding_bag(
+            input,
+            self.weight,
+            offsets,
+            self.max_norm,
+            self.norm_type,
+            self.scale_grad_by_freq,
+            self.mode,
+            self.sparse,
+            per_sample_weights,
+            self.include_last_offset,
+            self.padding_idx,
+        )
+
+    def extra_repr(self) -> str:
+        parts = [f"{self.num_embeddings}, {self.embedding_dim}"]
+        parts += [f"max_norm={self.max_norm}"] if self.max_norm is not None else []
+        parts += [f"norm_type={self.norm_type}"] if self.norm_type != 2 else []
+        parts += ["scale_grad_by_freq=True"] if self.scale_grad_by_freq else []
+        parts += [f"mode={self.mode!r}"]
+        parts += [f"padding_idx={self.padding_idx}"] if self.padding_idx is not None else []
         return ", ".join(parts)

@@ -12,7 +12,7 @@ from lamina.nn.parameter import Parameter
 from lamina.ops.creation import empty
 from lamina.tensor import Tensor
 
-__all__ = ["Flatten", "Identity", "Linear", "Unflatten"]
+__all__ = ["Bilinear", "Flatten", "Identity", "Linear", "Unflatten"]
 
 
 class Linear(Module):
@@ -62,6 +62,62 @@ class Linear(Module):
     def extra_repr(self) -> str:
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+        )
+
+
+class Bilinear(Module):
+    """``y[k] = x1 @ W[k] @ x2 + b[k]``.
+
+    Args:
+        in1_features: the size of the first input's last dimension.
+        in2_features: of the second's.
+        out_features: of the output's.
+        bias: whether to add ``b``.
+        device: where the parameters live.
+        dtype: of the parameters.
+
+    Attributes:
+        weight: (out_features, in1_features, in2_features), drawn uniformly from +-1/sqrt(in1_features).
+        bias: (out_features,), drawn likewise.
+
+    Example:
+        >>> lamina.nn.Bilinear(3, 2, 4)(lamina.ones(5, 3), lamina.ones(5, 2)).shape
+        lamina.Size([5, 4])
+    """
+
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        if in1_features < 1:
+            raise ValueError(f"[Bilinear] expected in1_features of at least 1, got {in1_features}")
+        self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
+        self.weight = Parameter(empty(out_features, in1_features, in2_features, device=device, dtype=dtype))
+        self.bias = Parameter(empty(out_features, device=device, dtype=dtype)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draws the parameters anew."""
+        bound = 1 / math.sqrt(self.in1_features)
+        init.uniform_(self.weight, -bound, bound)
+        if self.bias is not None:
+            init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
+        return F.bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
+            f"out_features={self.out_features}, bias={self.bias is not None}"
         )
 
 

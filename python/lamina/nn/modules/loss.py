@@ -1,31 +1,35 @@
-"""Loss modules: configuration and one functional call each."""
+"""Losses of classes, and what all loss modules share: configuration and one functional call each."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from lamina.nn import functional as F
 from lamina.nn.modules.module import Module
 from lamina.tensor import Tensor
 
-__all__ = ["CrossEntropyLoss", "L1Loss", "MSELoss", "MultiMarginLoss", "NLLLoss"]
+__all__ = ["CrossEntropyLoss", "NLLLoss"]
 
 
-class _Loss(Module):
+class Loss(Module):
     """What all losses share: how the losses of the elements become one.
 
     Args:
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
     """
 
+    _reductions: ClassVar[tuple[str, ...]] = ("mean", "sum", "none")
+
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__()
-        if reduction not in ("mean", "sum", "none"):
+        if reduction not in self._reductions:
             raise ValueError(
-                f"[{type(self).__name__}] expected reduction 'mean', 'sum' or 'none', got {reduction!r}"
+                f"[{type(self).__name__}] expected reduction of {self._reductions}, got {reduction!r}"
             )
         self.reduction = reduction
 
 
-class _WeightedLoss(_Loss):
+class WeightedLoss(Loss):
     """A loss with a weight a class, kept as a buffer."""
 
     weight: Tensor | None
@@ -35,7 +39,7 @@ class _WeightedLoss(_Loss):
         self.register_buffer("weight", weight)
 
 
-class CrossEntropyLoss(_WeightedLoss):
+class CrossEntropyLoss(WeightedLoss):
     """Softmax cross-entropy between logits and classes; see :func:`lamina.nn.functional.cross_entropy`.
 
     Args:
@@ -66,7 +70,7 @@ class CrossEntropyLoss(_WeightedLoss):
         )
 
 
-class NLLLoss(_WeightedLoss):
+class NLLLoss(WeightedLoss):
     """Negative log-likelihood of classes; see :func:`lamina.nn.functional.nll_loss`.
 
     Args:
@@ -83,39 +87,3 @@ class NLLLoss(_WeightedLoss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.nll_loss(input, target, self.weight, self.ignore_index, self.reduction)
-
-
-class MSELoss(_Loss):
-    """Mean squared error; see :func:`lamina.nn.functional.mse_loss`."""
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.mse_loss(input, target, self.reduction)
-
-
-class L1Loss(_Loss):
-    """Mean absolute error; see :func:`lamina.nn.functional.l1_loss`."""
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.l1_loss(input, target, self.reduction)
-
-
-class MultiMarginLoss(_WeightedLoss):
-    """The multiclass SVM hinge; see :func:`lamina.nn.functional.multi_margin_loss`.
-
-    Args:
-        p: 1 for the hinge, 2 for its square.
-        margin: by how much the target's score must lead.
-        weight: (classes,) a factor a class.
-        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
-    """
-
-    def __init__(
-        self, p: int = 1, margin: float = 1.0, weight: Tensor | None = None, reduction: str = "mean"
-    ) -> None:
-        super().__init__(weight, reduction)
-        if p not in (1, 2):
-            raise ValueError(f"[MultiMarginLoss] expected p of 1 or 2, got {p}")
-        self.p, self.margin = p, margin
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.multi_margin_loss(input, target, self.p, self.margin, self.weight, self.reduction)

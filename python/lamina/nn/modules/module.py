@@ -15,6 +15,7 @@ from lamina.tensor import Tensor
 __all__ = ["Module"]
 
 M = TypeVar("M", bound="Module")
+_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 class IncompatibleKeys(NamedTuple):
@@ -86,6 +87,14 @@ class Module:
             if self._hooked:
                 return self._call_with_hooks(args, kwargs)
             return self.forward(*args, **kwargs)
+        except (ValueError, TypeError, IndexError, RuntimeError) as error:
+            _locate(error, self)
+            raise
+
+    def _located(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Calls a function on behalf of this module, whose path errors then name, as if it were called itself."""
+        try:
+            return function(*args)
         except (ValueError, TypeError, IndexError, RuntimeError) as error:
             _locate(error, self)
             raise
@@ -359,6 +368,10 @@ class Module:
         """Parameters and buffers on the CPU."""
         return self.to("cpu")
 
+    def cuda(self: M, device: Any = None) -> M:
+        """Parameters and buffers on a CUDA device; default: the current one."""
+        return self._apply(lambda t: t.cuda(device))
+
     # -- hooks
 
     def register_forward_pre_hook(self, hook: Callable[..., Any], *, with_kwargs: bool = False) -> HookHandle:
@@ -377,6 +390,10 @@ class Module:
     def register_full_backward_pre_hook(self, hook: Callable[..., Any]) -> HookHandle:
         """Calls ``hook(module, grad_output)`` before the backward of the module; what it returns replaces them."""
         return HookHandle(self, "_backward_pre_hooks", hook)
+
+    def _hooks_now(self) -> bool:
+        """Whether a hook is registered."""
+        return self._hooked and any(self.__dict__.get(kind) for kind in _HOOKS)
 
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         own = self.__dict__

@@ -14,8 +14,8 @@ from lamina.tensor import Tensor
 __all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"]
 
 
-class _BatchNorm(Module):
-    """What batch normalisation of every rank shares.
+class _ChannelNorm(Module):
+    """A norm with parameters and running statistics a channel: what batch and instance normalisation share.
 
     Args:
         num_features: channels, C.
@@ -35,7 +35,6 @@ class _BatchNorm(Module):
         num_batches_tracked: 0-d int64 buffer.
     """
 
-    ranks: tuple[int, ...]
     weight: Parameter | None
     bias: Parameter | None
     running_mean: Tensor | None
@@ -86,7 +85,29 @@ class _BatchNorm(Module):
         if self.bias is not None:
             self.bias.data.fill_(0)
 
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+        )
+
+
+class _BatchNorm(_ChannelNorm):
+    """Batch normalisation of inputs of the ranks that a subclass names."""
+
+    ranks: tuple[int, ...]
+
     def forward(self, input: Tensor) -> Tensor:
+        return F.batch_norm(input, *self._arguments(input))
+
+    def forward_relu(self, input: Tensor, residual: Tensor | None = None) -> Tensor:
+        """``relu(self(input) + residual)`` in one pass: what a ReLU after this module runs as."""
+        return F.batch_norm_relu(input, *self._arguments(input), residual)
+
+    def _arguments(
+        self, input: Tensor
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None, bool, float, float]:
+        """What F.batch_norm takes after the input; counts a batch of training."""
         if input.ndim not in self.ranks:
             expected = " or ".join(f"{rank}-d" for rank in self.ranks)
             raise ValueError(f"[batch_norm] expected a {expected} input, got shape {tuple(input.shape)}")
@@ -95,22 +116,9 @@ class _BatchNorm(Module):
             self.num_batches_tracked.add_(1)
             if self.momentum is None:
                 momentum = 1.0 / self.num_batches_tracked.item()
-        return F.batch_norm(
-            input,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            self.training or self.running_mean is None or self.running_var is None,
-            momentum,
-            self.eps,
-        )
-
-    def extra_repr(self) -> str:
-        return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
-        )
+        training = self.training or self.running_mean is None or self.running_var is None
+        mean, var = self.running_mean, self.running_var
+        return mean, var, self.weight, self.bias, training, momentum, self.eps
 
 
 class BatchNorm1d(_BatchNorm):

@@ -1,0 +1,247 @@
+"""Measures the rows that the project sets itself bars for, against torch, and says which are reached.
+
+    python benchmarks/bars.py [family ...] [--threads 2] [--random 20] [--json results.json]
+
+A row is a training pass, forward and both gradients, of one layer at the shape it has in a known network. Timing,
+layouts and the proof of equal results are benchmarks/run.py's. `--random` adds convolutions of shapes drawn at random,
+whose bar is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "tests")]
+
+import run  # noqa: E402
+from case import Case, Input, Sample, sample  # noqa: E402
+from timing import machine, show, table  # noqa: E402
+
+import lamina.nn.functional as F  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Row:
+    family: str
+    name: str
+    bar: float  # torch's time over lamina's, at least
+    case: Case
+    sample: Sample
+
+
+CONV = Case("conv2d", F.conv2d, [], None, "nn.functional.conv2d", rtol=1e-4, atol=1e-4)
+
+
+def conv(n: int, c: int, size: int, k: int, kernel: Any, **options: Any) -> Sample:
+    """A convolution of n images of c channels and size x size pixels to k channels, without bias."""
+    kernel = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+    groups = options.get("groups", 1)
+    return sample(Input((n, c, size, size)), Input((k, c // groups, *kernel)), **options)
+
+
+def rows() -> Iterator[Row]:
+    def convs(bar: float, family: str, **shapes: Sample) -> Iterator[Row]:
+        for name, shape in shapes.items():
+            yield Row(family, name.replace("_", " "), bar, CONV, shape)
+
+    def same(*args: int) -> Sample:
+        return conv(*args, 3, padding=1)
+
+    yield from convs(2.7, "3x3", **{"64@56 b8": same(8, 64, 56, 64), "64@32 b64": same(64, 64, 32, 64)})
+    yield from convs(
+        2.4,
+        "3x3",
+        **{
+            "128@28 b8": same(8, 128, 28, 128),
+            "128@16 b64": same(64, 128, 16, 128),
+            "256@8 b64": same(64, 256, 8, 256),
+        },
+    )
+    yield from convs(
+        2.0,
+        "3x3",
+        **{
+            "256@14 b8": same(8, 256, 14, 256),
+            "512@7 b8": same(8, 512, 7, 512),
+            "512@4 b64": same(64, 512, 4, 512),
+        },
+    )
+    yield from convs(
+        1.5,
+        "1x1",
+        **{
+            "64>256@56": conv(8, 64, 56, 256, 1),
+            "256>64@56": conv(8, 256, 56, 64, 1),
+            "1024>256@14": conv(8, 1024, 14, 256, 1),
+            "256>512@56 s2": conv(8, 256, 56, 512, 1, stride=2),
+        },
+    )
+    yield from convs(
+        1.5,
+        "others",
+        **{
+            "7x7 s2 3>64@224": conv(4, 3, 224, 64, 7, stride=2, padding=3),
+            "3x3 3>64@32": same(64, 3, 32, 64),
+            "3x3 s2 128@56": conv(8, 128, 56, 128, 3, stride=2, padding=1),
+            "3x3 dilated 256@28": conv(4, 256, 28, 256, 3, padding=2, dilation=2),
+            "1x7 192@17": conv(8, 192, 17, 192, (1, 7), padding=(0, 3)),
+            "7x1 192@17": conv(8, 192, 17, 192, (7, 1), padding=(3, 0)),
+            "3x3 37>53@29": same(8, 37, 29, 53),
+        },
+    )
+    yield from convs(
+        2.5,
+        "grouped",
+        **{
+            "depthwise 3x3 32@112": conv(8, 32, 112, 32, 3, padding=1, groups=32),
+            "depthwise 3x3 512@14": conv(8, 512, 14, 512, 3, padding=1, groups=512),
+            "depthwise 3x3 s2 64@112": conv(8, 64, 112, 64, 3, stride=2, padding=1, groups=64),
+            "32 groups 128@56": conv(8, 128, 56, 128, 3, padding=1, groups=32),
+        },
+    )
+    yield from convs(10, "large", **{"depthwise 7x7 96@56": conv(8, 96, 56, 96, 7, padding=3, groups=96)})
+    yield from convs(20, "large", **{"depthwise 31x31 64@56": conv(2, 64, 56, 64, 31, padding=15, groups=64)})
+    yield from convs(1.5, "large", **{"dense 11x11 32@56": conv(4, 32, 56, 32, 11, padding=5)})
+    yield from convs(
+        4,
+        "lenet",
+        **{"5x5 1>6@28 p2": conv(64, 1, 28, 6, 5, padding=2), "5x5 6>16@14": conv(64, 6, 14, 16, 5)},
+    )
+    yield from others()
+
+
+def others() -> Iterator[Row]:
+    """Transposed convolution, pooling and normalization."""
+    transposed = Case(
+        "conv_transpose2d",
+        lambda *a, **k: F.conv_transpose2d(*a, **k),
+        [],
+        None,
+        "nn.functional.conv_transpose2d",
+        rtol=1e-4,
+        atol=1e-4,
+    )
+    for name, shape in {
+        "U-Net 2x2 s2 128>64@28": sample(Input((4, 128, 28, 28)), Input((128, 64, 2, 2)), stride=2),
+        "DCGAN 4x4 s2 256>128@16": sample(
+            Input((32, 256, 16, 16)), Input((256, 128, 4, 4)), stride=2, padding=1
+        ),
+    }.items():
+        yield Row("transposed", name, 1.8, transposed, shape)
+    pool = Case("max_pool2d", F.max_pool2d, [], None, "nn.functional.max_pool2d")
+    image = Input((16, 64, 56, 56), "distinct")
+    yield Row("pool", "max 2x2 64@56", 8, pool, sample(image, 2))
+    yield Row("pool", "max 3x3 s2 64@56", 8, pool, sample(image, 3, 2, 1))
+    norm = Case(
+        "batch_norm",
+        batch_norm_relu(F),
+        [],
+        None,
+        lambda torch, *a: batch_norm_relu(torch.nn.functional)(*a),
+        rtol=1e-4,
+        atol=1e-4,
+    )
+    for c, size in ((64, 56), (256, 14), (2048, 7)):
+        yield Row(
+            "norm",
+            f"batch norm + relu {c}@{size}",
+            3,
+            norm,
+            sample(Input((16, c, size, size)), Input((c,)), Input((c,))),
+        )
+    layer = Case(
+        "layer_norm", lambda *a: F.layer_norm(*a), [], None, "nn.functional.layer_norm", rtol=1e-4, atol=1e-4
+    )
+    yield Row(
+        "norm",
+        "layer norm 8192x512",
+        1.2,
+        layer,
+        sample(Input((8192, 512)), (512,), Input((512,)), Input((512,))),
+    )
+
+
+def batch_norm_relu(functional: Any) -> Any:
+    return lambda x, weight, bias: functional.relu(functional.batch_norm(x, None, None, weight, bias, True))
+
+
+def drawn(count: int) -> Iterator[Row]:
+    """Convolutions of random shapes: some 0.1 to 2 GFLOP each."""
+    rng = random.Random(0)
+    while count > 0:
+        c, k = (rng.choice((3, 8, 16, 24, 32, 48, 64, 96, 128, 160, 256, 384)) for _ in range(2))
+        kernel, stride, n = (
+            rng.choice((1, 1, 3, 3, 3, 5)),
+            rng.choice((1, 1, 1, 2)),
+            rng.choice((1, 4, 16, 32)),
+        )
+        size = rng.randrange(5, 64)
+        gflop = 2e-9 * n * c * k * (size / stride) ** 2 * kernel**2
+        if kernel <= size and 0.1 <= gflop <= 2:
+            count -= 1
+            shape = conv(n, c, size, k, kernel, stride=stride, padding=kernel // 2)
+            yield Row("random", f"{kernel}x{kernel} s{stride} {c}>{k}@{size} b{n}", 1, CONV, shape)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("families", nargs="*", help="families or beginnings of rows' names; default: all")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--random", type=int, default=0, metavar="COUNT", help="also COUNT random convolutions"
+    )
+    parser.add_argument("--json", type=Path, help="where to write all times")
+    options = parser.parse_args()
+
+    lines, records, missed = [], [], 0
+    for row in [*rows(), *drawn(options.random)]:
+        if (
+            options.families
+            and row.family not in options.families
+            and not row.name.startswith(tuple(options.families))
+        ):
+            continue
+        try:
+            measured = {r["pass"]: r for r in run.measure(row.case, row.sample, options.threads)}
+        except AssertionError as error:
+            missed += 1
+            print(f"WRONG  {row.family} {row.name}: {error}", file=sys.stderr)
+            continue
+        both = measured["forward+backward"]
+        missed += both["ratio"] < row.bar
+        records.append({"family": row.family, "row": row.name, "bar": row.bar, **measured})
+        lines.append(
+            [
+                row.family,
+                row.name,
+                show(both["lamina"]),
+                show(both["torch"]),
+                f"{measured['forward']['ratio']:.2f}",
+            ]
+            + [f"{both['ratio']:.2f}", f"{row.bar:g}", "" if both["ratio"] >= row.bar else "missed"]
+        )
+        print("  ".join(lines[-1]), file=sys.stderr, flush=True)
+    where = machine()
+    print(", ".join(f"{key} {value}" for key, value in where.items()) + f", threads {options.threads}")
+    heads = ["family", "row", "lamina", "torch", "forward", "training", "bar", ""]
+    print(table(heads, lines))
+    if records:
+        mean = math.exp(sum(math.log(r["forward+backward"]["ratio"]) for r in records) / len(records))
+        print(f"geometric mean over {len(records)} rows: {mean:.2f}")
+    if options.json:
+        options.json.write_text(json.dumps({"machine": where, "records": records}, indent=1))
+    return min(missed, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

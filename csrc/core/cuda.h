@@ -1,0 +1,86 @@
+// CUDA devices as the rest of lamina sees them: memory, copies, streams, events.  cuda/ defines all
+// of it; in a build without CUDA that is cuda/absent.cpp, which has no device and says so.
+//
+// Errors of the runtime are CudaError, with the device's name and the call.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "core/check.h"
+#include "core/device.h"
+
+namespace lamina::cuda {
+
+struct CudaError : RuntimeError {
+  using RuntimeError::RuntimeError;
+};
+struct OutOfMemoryError : CudaError {
+  using CudaError::CudaError;
+};
+
+// ---- devices
+
+std::string unavailable();  // why no device can be used, and what to do; empty if one can
+int device_count();         // 0 where none can be used
+int current_device();       // of this thread
+void set_device(int device);
+void check_device(int device);  // throws where there is no such device, saying why
+// Makes `device` the one that this thread's kernels run on; current_device() stays as it is.
+void activate(int device);
+
+struct Properties {
+  std::string name;
+  int major, minor;  // compute capability
+  int multi_processor_count;
+  size_t total_memory;
+};
+Properties properties(int device);
+
+// ---- memory, in order of the current stream of the device
+
+void* allocate(size_t bytes, int device);
+void deallocate(void* data, int device) noexcept;
+void empty_cache();
+
+struct MemoryStats {
+  int64_t allocated, peak_allocated;  // bytes handed out
+  int64_t reserved, peak_reserved;    // bytes held from the driver
+  int64_t allocations;                // calls of allocate so far
+};
+MemoryStats memory_stats(int device);
+void reset_peak_memory_stats(int device);
+struct FreeMemory {
+  size_t free, total;
+};
+FreeMemory free_memory(int device);
+
+// Copies between the host and a device, or two devices.  The host may change or read its side as
+// soon as this returns.
+void transfer(void* to, Device to_device, const void* from, Device from_device, size_t bytes);
+
+// ---- streams and events.  A stream is the runtime's handle; 0 is the default stream.
+
+using Stream = uintptr_t;
+using Event = uintptr_t;
+
+Stream current_stream(int device);  // of this thread
+void set_stream(int device, Stream stream);
+Stream new_stream(int device, int priority);
+void delete_stream(int device, Stream stream) noexcept;
+void synchronize_stream(int device, Stream stream);
+bool stream_is_done(int device, Stream stream);
+
+Event new_event(int device, bool timed);
+void delete_event(Event event) noexcept;
+void record_event(int device, Event event, Stream stream);
+void wait_event(int device, Stream stream, Event event);
+void synchronize_event(int device, Event event);
+bool event_is_done(Event event);
+float milliseconds_between(Event start, Event end);
+
+// Waits for everything, and throws what kernels have recorded (cuda/failure.h).
+void synchronize(int device);
+
+}  // namespace lamina::cuda

@@ -1,0 +1,197 @@
+// Where a block of places of a grid takes its values: offsets into an image, weights and their
+// derivatives by the grid's coordinates.
+#pragma once
+
+#include "cpu/scalar_math.h"
+#include "cpu/vec.h"
+#include "kernels/grid_sample.h"
+
+namespace lamina::cpu::LAMINA_ISA {
+namespace {
+
+using kernels::GridMode;
+using kernels::GridPadding;
+using kernels::GridShape;
+
+constexpr int kPlaces = 64;  // a block
+constexpr int kAxisTaps = 4, kGridTaps = 16;
+
+// Along one axis, for each place: positions (-1 outside), weights, derivatives of the weights.
+template <class T>
+struct AxisTaps {
+  int32_t at[kAxisTaps][kPlaces];
+  T weight[kAxisTaps][kPlaces], slope[kAxisTaps][kPlaces];
+};
+
+// A coordinate and the derivative of what became of it.
+template <class T>
+struct Coordinate {
+  T x, slope;
+};
+
+// [low, high] by mirrors at both of its ends.
+template <class T>
+LAMINA_INLINE Coordinate<T> reflected(Coordinate<T> c, T low, T high) {
+  const T span = high - low;
+  if (span <= 0) return {0, 0};
+  T x = c.x - low;
+  T slope = c.slope;
+  if (x < 0) {
+    x = -x;
+    slope = -slope;
+  }
+  const T flips = scalar::floor(x / span), rest = scalar::fmod(x, span);
+  const bool even = scalar::fmod(flips, T(2)) == 0;
+  return {low + (even ? rest : span - rest), even ? slope : -slope};
+}
+
+// The borders themselves count as outside.
+template <class T>
+LAMINA_INLINE Coordinate<T> clipped(Coordinate<T> c, T last) {
+  if (!(c.x > 0)) return {0, 0};
+  return c.x >= last ? Coordinate<T>{last, 0} : c;
+}
+
+template <GridPadding kPadding, class T>
+LAMINA_INLINE Coordinate<T> padded(bool align_corners, T last, Coordinate<T> c) {
+  if constexpr (kPadding == GridPadding::reflection)
+    c = align_corners ? reflected(c, T(0), last) : reflected(c, T(-0.5), last + T(0.5));
+  return kPadding == GridPadding::zeros ? c : clipped(c, last);
+}
+
+// As an index; what no int32 holds, NaN too, is outside of every image.
+template <class T>
+LAMINA_INLINE int32_t index_of(T x, int64_t size) {
+  return x >= 0 && x < static_cast<T>(size) ? static_cast<int32_t>(x) : -1;
+}
+
+// Keys' kernel with a = -3/4 at distances 1 + t, t, 1 - t, 2 - t, and its derivative by t.
+template <class T>
+LAMINA_INLINE void cubic_weights(T t, T (&weight)[4], T (&slope)[4]) {
+  constexpr T a = T(-0.75);
+  const T near[2] = {t, 1 - t}, far[2] = {1 + t, 2 - t};
+  for (int k = 0; k < 2; ++k) {
+    const T x = near[k], z = far[k], sign = k == 0 ? T(1) : T(-1);
+    weight[k + 1] = ((a + 2) * x - (a + 3)) * x * x + 1;
+    slope[k + 1] = (3 * (a + 2) * x - 2 * (a + 3)) * x * sign;
+    weight[3 * k] = ((z - 5) * z + 8) * z * a - 4 * a;
+    slope[3 * k] = ((3 * z - 10) * z + 8) * a * sign;
+  }
+}
+
+// Where places lie along an axis of `size` elements, whose coordinates lie `stride` apart.
+template <class T>
+struct Axis {
+  const T* grid;
+  int64_t stride, size;
+  bool align_corners;
+
+  LAMINA_INLINE T scale() const {
+    const T length = static_cast<T>(size);
+    return align_corners ? (length - 1) / 2 : length / 2;
+  }
+  LAMINA_INLINE T raw(int i) const {
+    return (grid[i * stride] + 1) * scale() - (align_corners ? T(0) : T(0.5));
+  }
+  template <GridPadding kPadding>
+  LAMINA_INLINE Coordinate<T> pad(Coordinate<T> c) const {
+    return padded<kPadding>(align_corners, static_cast<T>(size - 1), c);
+  }
+};
+
+// Loops of one mode and padding each, so that the compiler makes vectors of them.
+template <GridMode kMode, GridPadding kPadding, class T>
+void axis_taps(const Axis<T>& axis, int n, AxisTaps<T>& taps) {
+#pragma GCC ivdep
+  for (int i = 0; i < n; ++i) {
+    if constexpr (kMode == GridMode::bicubic) {
+      const T raw = axis.raw(i), low = scalar::floor(raw);
+      T weight[4], slope[4];
+      cubic_weights(raw - low, weight, slope);
+      for (int k = 0; k < 4; ++k) {
+        const T at = axis.template pad<kPadding>({low + static_cast<T>(k - 1), 1}).x;
+        taps.at[k][i] = index_of(at, axis.size);
+        taps.weight[k][i] = weight[k];
+        taps.slope[k][i] = slope[k] * axis.scale();
+      }
+    } else {
+      const Coordinate<T> c = axis.template pad<kPadding>({axis.raw(i), axis.scale()});
+      const bool nearest = kMode == GridMode::nearest;
+      const T low = nearest ? scalar::rint(c.x) : scalar::floor(c.x);
+      const T share = nearest ? T(0) : c.x - low;
+      taps.at[0][i] = index_of(low, axis.size);
+      taps.at[1][i] = index_of(low + 1, axis.size);
+      taps.weight[0][i] = 1 - share;
+      taps.weight[1][i] = share;
+      taps.slope[0][i] = nearest ? T(0) : -c.slope;
+      taps.slope[1][i] = c.slope;
+    }
+  }
+}
+
+template <GridMode kMode, class T>
+void axis_taps(GridPadding padding, const Axis<T>& axis, int n, AxisTaps<T>& taps) {
+  if (padding == GridPadding::zeros) return axis_taps<kMode, GridPadding::zeros>(axis, n, taps);
+  if (padding == GridPadding::border) return axis_taps<kMode, GridPadding::border>(axis, n, taps);
+  axis_taps<kMode, GridPadding::reflection>(axis, n, taps);
+}
+
+template <class T>
+void axis_taps(const GridShape& s, const Axis<T>& axis, int n, AxisTaps<T>& taps) {
+  if (s.mode == GridMode::bilinear) return axis_taps<GridMode::bilinear>(s.padding, axis, n, taps);
+  if (s.mode == GridMode::nearest) return axis_taps<GridMode::nearest>(s.padding, axis, n, taps);
+  axis_taps<GridMode::bicubic>(s.padding, axis, n, taps);
+}
+
+// All combinations of the axes' taps.
+template <class T>
+struct GridTaps {
+  int count = 0;
+  int32_t offset[kGridTaps][kPlaces];  // in elements of a plane; -1 outside
+  T weight[kGridTaps][kPlaces];
+  T slope[3][kGridTaps][kPlaces];  // by x, y, z
+  AxisTaps<T> axes[3];
+
+  // Places [first, first + n) of image `image`.
+  LAMINA_INLINE void fill(const GridShape& s, const T* grid, int64_t image, int64_t first, int n,
+                          bool slopes) {
+    const T* from = grid + (image * s.places + first) * s.rank;
+    for (int a = 0; a < s.rank; ++a)
+      axis_taps(s, Axis<T>{from + a, s.rank, s.in[2 - a], s.align_corners}, n, axes[a]);
+    const int each = s.mode == GridMode::nearest ? 1 : s.mode == GridMode::bilinear ? 2 : 4;
+    count = 0;
+    for (int z = 0; z < (s.rank == 3 ? each : 1); ++z)
+      for (int y = 0; y < each; ++y)
+        for (int x = 0; x < each; ++x) {
+          if (s.rank == 3)
+            slopes ? combine<true, true>(s, x, y, z, n) : combine<true, false>(s, x, y, z, n);
+          else
+            slopes ? combine<false, true>(s, x, y, z, n) : combine<false, false>(s, x, y, z, n);
+        }
+  }
+
+ private:
+  template <bool kDeep, bool kSlopes>
+  LAMINA_INLINE void combine(const GridShape& s, int x, int y, int z, int n) {
+    const int k = count++;
+    const int32_t H = static_cast<int32_t>(s.in[1]), W = static_cast<int32_t>(s.in[2]);
+#pragma GCC ivdep
+    for (int i = 0; i < n; ++i) {
+      const int32_t ix = axes[0].at[x][i], iy = axes[1].at[y][i];
+      const int32_t iz = kDeep ? axes[2].at[z][i] : 0;
+      const int32_t place = (iz * H + iy) * W + ix;
+      offset[k][i] = (ix | iy | iz) >= 0 ? place : -1;
+      const T wx = axes[0].weight[x][i], wy = axes[1].weight[y][i];
+      const T wz = kDeep ? axes[2].weight[z][i] : T(1);
+      weight[k][i] = wx * wy * wz;
+      if constexpr (kSlopes) {
+        slope[0][k][i] = axes[0].slope[x][i] * wy * wz;
+        slope[1][k][i] = wx * axes[1].slope[y][i] * wz;
+        if constexpr (kDeep) slope[2][k][i] = wx * wy * axes[2].slope[z][i];
+      }
+    }
+  }
+};
+
+}  // namespace
+}  // namespace lamina::cpu::LAMINA_ISA

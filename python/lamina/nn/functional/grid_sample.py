@@ -1,0 +1,129 @@
+"""Sampling images at the places of a grid: the two halves of a spatial transformer (Jaderberg et al., 1506.02025)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lamina import _C
+from lamina.autograd.graph import Node, record, tracks
+from lamina.ops.creation import ones, zeros
+from lamina.ops.join import stack
+from lamina.ops.matmul import matmul
+from lamina.ops.ranges import linspace
+from lamina.tensor import Tensor
+
+__all__ = ["affine_grid", "grid_sample"]
+
+_MODES = {
+    "bilinear": _C.GridMode.bilinear,
+    "nearest": _C.GridMode.nearest,
+    "bicubic": _C.GridMode.bicubic,
+}
+_PADDINGS = {
+    "zeros": _C.GridPadding.zeros,
+    "border": _C.GridPadding.border,
+    "reflection": _C.GridPadding.reflection,
+}
+
+
+def grid_sample(
+    input: Tensor,
+    grid: Tensor,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """``input`` at the places that ``grid`` names.
+
+    Args:
+        input: (N, C, H, W) or (N, C, D, H, W), float32 or float64.
+        grid: (N, OH, OW, 2) or (N, OD, OH, OW, 3): x, y (and z), -1 and 1 at the input's edges.
+        mode: ``"bilinear"`` (which is trilinear in volumes), ``"nearest"``, or ``"bicubic"`` (images only).
+        padding_mode: what lies outside: ``"zeros"``, ``"border"`` (the nearest element) or ``"reflection"``.
+        align_corners: whether -1 and 1 are the middles of the corner elements, not their outer edges.
+
+    Returns:
+        (N, C, OH, OW) or (N, C, OD, OH, OW).  It has first derivatives by both arguments, as in torch no second ones.
+
+    Raises:
+        ValueError: if the shapes don't fit, or a mode is unknown.
+        TypeError: if the dtypes are not floating, or differ.
+
+    Example:
+        >>> image = lamina.arange(4.0).reshape(1, 1, 2, 2)
+        >>> lamina.nn.functional.grid_sample(image, lamina.zeros(1, 1, 1, 2))
+        tensor([[[[1.5000]]]])
+    """
+    if mode not in _MODES:
+        raise ValueError(f"[grid_sample] expected mode to be one of {', '.join(_MODES)}, got {mode!r}")
+    if padding_mode not in _PADDINGS:
+        raise ValueError(
+            f"[grid_sample] expected padding_mode to be one of {', '.join(_PADDINGS)}, got {padding_mode!r}"
+        )
+    options = (_MODES[mode], _PADDINGS[padding_mode], bool(align_corners))
+    y = Tensor(_C.grid_sample(input._array, grid._array, *options))
+    if tracks(input, grid):
+        record(y, _grid_sample_backward, (input, grid), (input, grid, options))
+    return y
+
+
+def _grid_sample_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    x, grid, options = node.saved
+    arrays = (grad._array, x._array, grid._array)
+    dx = Tensor(_C.grid_sample_backward_input(*arrays, *options)) if node.needs(0) else None
+    dgrid = Tensor(_C.grid_sample_backward_grid(*arrays, *options)) if node.needs(1) else None
+    for result in (dx, dgrid):
+        if result is not None and tracks(grad, x, grid):
+            record(result, _no_second_backward, (grad, x, grid))
+    return dx, dgrid
+
+
+def _no_second_backward(node: Node, grad: Tensor) -> None:
+    raise RuntimeError("[grid_sample] has no second derivatives")
+
+
+def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
+    """The grid, for :func:`grid_sample`, of an affine map of the output's places to the input's.
+
+    Args:
+        theta: (N, 2, 3) for images, (N, 3, 4) for volumes.
+        size: the output's shape, (N, C, H, W) or (N, C, D, H, W).
+        align_corners: as in :func:`grid_sample`.
+
+    Returns:
+        (N, H, W, 2) or (N, D, H, W, 3).
+
+    Raises:
+        ValueError: if the shapes don't fit.
+        TypeError: if theta is not floating.
+
+    Example:
+        >>> identity = lamina.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
+        >>> lamina.nn.functional.affine_grid(identity, (1, 1, 1, 2), align_corners=True)
+        tensor([[[[-1.,  0.],
+                  [ 1.,  0.]]]])
+    """
+    if not theta.dtype.is_floating_point:
+        raise TypeError(f"[affine_grid] expected a floating theta, got {theta.dtype}")
+    rank = len(size) - 2
+    if rank not in (2, 3) or any(n < 1 for n in size):
+        raise ValueError(f"[affine_grid] expected 4 or 5 sizes of at least 1, got {tuple(size)}")
+    if tuple(theta.shape) != (size[0], rank, rank + 1):
+        raise ValueError(
+            f"[affine_grid] expected theta of shape {(size[0], rank, rank + 1)}, got {tuple(theta.shape)}"
+        )
+    n, spatial = size[0], tuple(size[2:])
+    axes = []
+    for d in reversed(range(rank)):  # x first
+        line = _places(spatial[d], bool(align_corners), theta)
+        axes.append(line.reshape([-1 if k == d else 1 for k in range(rank)]).expand(spatial))
+    base = stack([*axes, ones(spatial, dtype=theta.dtype)], -1)
+    return matmul(base.reshape(-1, rank + 1), theta.transpose(1, 2)).reshape(n, *spatial, rank)
+
+
+def _places(steps: int, align_corners: bool, like: Tensor) -> Tensor:
+    """The middles of ``steps`` elements that fill [-1, 1], or that begin and end there."""
+    if steps == 1:
+        return zeros(1, dtype=like.dtype)
+    end = 1.0 if align_corners else (steps - 1) / steps
+    return linspace(-end, end, steps, dtype=like.dtype)

@@ -1,0 +1,323 @@
+"""Modules that run as one: which they are, and that nobody can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lamina
+from lamina import nn
+from lamina.autograd import gradgradcheck
+from lamina.models.resnet import BasicBlock
+from lamina.nn import functional as F
+from lamina.nn.fusion import groups, no_fusion, run
+
+
+def sizes(*modules: nn.Module) -> list[int]:
+    return [len(group) for group in groups(modules)]
+
+
+class Half(nn.BatchNorm2d):
+    def forward(self, input: lamina.Tensor) -> lamina.Tensor:
+        return super().forward(input) * 0.5
+
+
+def test_which_neighbours_fuse() -> None:
+    conv, norm, relu = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True)
+    assert sizes(conv, norm, relu) == [1, 2]
+    assert sizes(nn.BatchNorm1d(3), nn.ReLU(), relu, nn.BatchNorm3d(4)) == [2, 1, 1]
+    assert sizes(relu, norm, nn.GELU()) == [1, 1, 1]
+    assert sizes(norm, norm, relu) == [1, 2]
+    assert sizes(Half(4), relu) == [1, 1]
+    assert sizes() == []
+    row = [conv, norm, relu]
+    assert [m for group in groups(row) for m in group] == row
+
+
+@pytest.mark.parametrize(
+    "register",
+    [
+        lambda m: m.register_forward_hook(lambda *a: None),
+        lambda m: m.register_forward_pre_hook(lambda *a: None),
+        lambda m: m.register_full_backward_hook(lambda *a: None),
+        lambda m: m.register_full_backward_pre_hook(lambda *a: None),
+    ],
+)
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_hook_keeps_a_module_by_itself(register: Callable[[Any], Any], which: int) -> None:
+    row = [nn.BatchNorm2d(4), nn.ReLU()]
+    handle = register(row[which])
+    assert sizes(*row) == [1, 1]
+    handle.remove()
+    assert sizes(*row) == [2]
+
+
+def test_a_forward_of_its_own_keeps_a_module_by_itself() -> None:
+    norm = nn.BatchNorm2d(4)
+    norm.forward = lambda x: x  # type: ignore[method-assign]
+    assert sizes(norm, nn.ReLU()) == [1, 1]
+
+
+def test_hooks_see_what_they_would() -> None:
+    net = nn.Sequential(nn.BatchNorm1d(2), nn.ReLU())
+    seen: list[lamina.Tensor] = []
+    net[0].register_forward_hook(lambda m, args, y: seen.append(y.detach().clone()))
+    net(lamina.tensor([[1.0, 2.0], [3.0, -4.0]]))
+    assert (seen[0].numpy() < 0).any()
+
+
+def step(net: nn.Module, x: np.ndarray) -> dict[str, np.ndarray]:
+    """The output, every gradient and every buffer of one training step."""
+    data = lamina.from_numpy(x).requires_grad_()
+    y = net(data)
+    (y * lamina.arange(y.numel(), dtype=y.dtype).reshape(y.shape).cos()).sum().backward()
+    result = {"output": y.detach().numpy(), "input": data.grad.numpy()}
+    result |= {name: p.grad.numpy() for name, p in net.named_parameters()}
+    return result | {name: b.numpy().copy() for name, b in net.named_buffers()}
+
+
+def build(kind: str) -> nn.Module:
+    lamina.manual_seed(3)
+    if kind == "sequential":
+        return nn.Sequential(
+            nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16, momentum=None), nn.ReLU(inplace=True), nn.Conv2d(16, 4, 1)
+        )
+    if kind == "linear":
+        return nn.Sequential(nn.Flatten(), nn.Linear(243, 6), nn.BatchNorm1d(6, affine=False), nn.ReLU())
+    return BasicBlock(3, 16 if kind == "projected" else 3, 2 if kind == "projected" else 1)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("kind", ["sequential", "linear", "block", "projected"])
+def test_a_step_is_the_same(kind: str, training: bool) -> None:
+    """Outputs, gradients and running statistics, in training and in evaluation, with and without fusion."""
+    fused, plain = build(kind).double().train(training), build(kind).double().train(training)
+    assert repr(fused) == repr(plain) and list(fused.state_dict()) == list(plain.state_dict())
+    x = np.random.default_rng(0).standard_normal((4, 3, 9, 9))
+    for _ in range(2):
+        got = step(fused, x)
+        with no_fusion():
+            want = step(plain, x)
+        assert got.keys() == want.keys()
+        for name in want:
+            np.testing.assert_allclose(got[name], want[name], rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("with_residual", [False, True])
+def test_second_derivatives(with_residual: bool) -> None:
+    norm, relu = nn.BatchNorm1d(3).double(), nn.ReLU()
+    x = lamina.rand(5, 3, dtype=lamina.float64).requires_grad_()
+    r = lamina.rand(5, 3, dtype=lamina.float64).requires_grad_()
+
+    def function(x: lamina.Tensor, r: lamina.Tensor) -> lamina.Tensor:
+        return run((norm, relu), x, r if with_residual else None) * r
+
+    assert gradgradcheck(function, (x, r))
+
+
+def test_residuals_broadcast_and_promote_as_a_sum() -> None:
+    norm, relu, x = nn.BatchNorm2d(2).eval(), nn.ReLU(), lamina.rand(3, 2, 4, 4) - 0.5
+    for residual in (lamina.rand(3, 2, 1, 1), lamina.rand(3, 2, 4, 4, dtype=lamina.float64)):
+        got = run((norm, relu), x, residual)
+        want = relu(norm(x) + residual)
+        assert got.dtype == want.dtype
+        assert lamina.equal(got, want)
+    assert lamina.equal(run((norm,), x, x), norm(x + x))
+
+
+def test_errors_name_the_module() -> None:
+    net = nn.Sequential(nn.Identity(), nn.BatchNorm2d(4), nn.ReLU())
+    with pytest.raises(ValueError, match=r"\(in 1: BatchNorm2d"):
+        net(lamina.rand(2, 3, 4, 4))
+
+
+def test_replaced_parts_of_a_block_run() -> None:
+    block = BasicBlock(3, 3)
+    block.relu, block.bn1 = nn.GELU(), nn.Identity()
+    x = lamina.rand(2, 3, 5, 5)
+    want = block.relu(block.bn2(block.conv2(block.relu(block.conv1(x)))) + x)
+    np.testing.assert_allclose(block(x).detach().numpy(), want.detach().numpy(), rtol=1e-5, atol=1e-6)
+
+
+def randomise(net: nn.Module) -> nn.Module:
+    """Parameters and running statistics that a folding must take into account."""
+    generator = np.random.default_rng(1)
+    with lamina.no_grad():
+        for name, t in net.state_dict().items():
+            if t.dtype.is_floating_point:
+                draw = generator.standard_normal(t.shape)
+                t.copy_(lamina.from_numpy(np.abs(draw) + 0.5 if name.endswith("var") else draw))
+    return net.eval()
+
+
+def infer(net: nn.Module, x: lamina.Tensor) -> np.ndarray:
+    with lamina.inference_mode():
+        return net(x).numpy()
+
+
+def plainly(net: nn.Module, x: lamina.Tensor) -> np.ndarray:
+    with lamina.no_grad():
+        return net(x).numpy()
+
+
+CONVOLUTIONS: list[tuple[int, int, dict[str, Any]]] = [
+    (3, 24, {}),
+    (3, 5, {"stride": 2, "padding": 1}),
+    (32, 48, {"padding": "same"}),  # Winograd in float32
+    (16, 16, {"groups": 16, "padding": 1}),  # depthwise
+    (16, 32, {"groups": 4, "bias": False}),
+    (300, 40, {}),  # several slices of channels
+    (4, 20, {"padding": 1, "padding_mode": "reflect", "dilation": 2}),
+]
+
+
+@pytest.mark.parametrize("dtype", [lamina.float32, lamina.float64])
+@pytest.mark.parametrize("layers", ["conv relu", "conv norm", "conv norm relu"])
+@pytest.mark.parametrize("inputs, outputs, options", CONVOLUTIONS)
+def test_convolutions_fold(inputs: int, outputs: int, options: Any, layers: str, dtype: Any) -> None:
+    row = [nn.Conv2d(inputs, outputs, 3, **options), nn.BatchNorm2d(outputs), nn.ReLU()]
+    net = nn.Sequential(*[m for m, name in zip(row, ("conv", "norm", "relu")) if name in layers])
+    net = randomise(net).to(dtype)
+    assert [len(group) for group in groups(net, inference=True)] == [len(net)]
+    x = lamina.randn(2, inputs, 13, 12, dtype=dtype)
+    want = plainly(net, x)
+    scale = np.abs(want).max()
+    bound = 1e-12 if dtype is lamina.float64 else 2e-5
+    np.testing.assert_allclose(infer(net, x) / scale, want / scale, atol=bound)
+
+
+@pytest.mark.parametrize("algorithm", ["reference", "implicit", "winograd"])
+@pytest.mark.parametrize("channels", [5, 32])
+@pytest.mark.parametrize("layout", ["planes", "channels last"])
+def test_a_residual_joins_the_convolution(algorithm: str, channels: int, layout: str) -> None:
+    row = randomise(nn.Sequential(nn.Conv2d(8, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU()))
+    x, residual = lamina.randn(2, 8, 10, 10), lamina.randn(2, channels, 10, 10) * 10
+    if layout == "channels last":
+        residual = residual.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+    with lamina.inference_mode(), F.conv_algorithm(algorithm):
+        got = run(list(row), x, residual)
+    want = row[2](row[1](row[0](x)) + residual)
+    np.testing.assert_allclose(got.numpy(), want.detach().numpy(), rtol=1e-4, atol=1e-3)
+    assert (got.numpy() == 0).any()
+
+
+def test_linear_layers_fold() -> None:
+    net = randomise(nn.Sequential(nn.Linear(7, 5), nn.BatchNorm1d(5), nn.ReLU())).double()
+    x = lamina.randn(4, 7, dtype=lamina.float64)
+    assert [len(group) for group in groups(net, inference=True)] == [3]
+    np.testing.assert_allclose(infer(net, x), plainly(net, x), rtol=1e-12, atol=1e-13)
+    deep = lamina.randn(4, 5, 7, dtype=lamina.float64)  # the norm's channels are not the layer's
+    np.testing.assert_array_equal(infer(net, deep), plainly(net, deep))
+
+
+def small_net() -> nn.Sequential:
+    net = nn.Sequential(nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU())
+    randomise(net)
+    return net
+
+
+CHANGES: dict[str, Callable[[nn.Sequential], Any]] = {
+    "weight": lambda net: net[0].weight.mul_(2),
+    "bias": lambda net: net[0].bias.add_(1),
+    "gamma": lambda net: net[1].weight[2:5].fill_(3),
+    "beta": lambda net: net[1].bias.zero_(),
+    "mean": lambda net: net[1].running_mean.add_(1),
+    "var": lambda net: net[1].running_var.mul_(4),
+    "reset": lambda net: net[1].reset_running_stats(),
+    "eps": lambda net: setattr(net[1], "eps", 0.5),
+    "data": lambda net: setattr(net[0].weight, "data", net[0].weight.data * 3),
+    "parameter": lambda net: setattr(net[0], "weight", nn.Parameter(net[0].weight * 3)),
+    "no bias": lambda net: setattr(net[0], "bias", None),
+    "state": lambda net: net.load_state_dict({k: v * 0.5 for k, v in net.state_dict().items()}),
+    "assigned": lambda net: net.load_state_dict(
+        {k: v * 0.5 for k, v in net.state_dict().items()}, assign=True
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_folds_anew(change: str) -> None:
+    net, x = small_net(), lamina.randn(2, 3, 6, 6)
+    before = infer(net, x)
+    np.testing.assert_array_equal(infer(net, x), before)
+    with lamina.no_grad():
+        CHANGES[change](net)
+    after = infer(net, x)
+    np.testing.assert_allclose(after, plainly(net, x), rtol=1e-4, atol=1e-4)
+    assert np.abs(after - before).max() > 1e-2
+
+
+def test_a_step_of_training_folds_anew() -> None:
+    net, x = small_net(), lamina.randn(4, 3, 6, 6)
+    optimizer = lamina.optim.SGD(net.parameters(), lr=0.1)
+    before = infer(net, x)
+    net.train()(x).sum().backward()
+    optimizer.step()
+    net.eval()
+    after = infer(net, x)
+    np.testing.assert_allclose(after, plainly(net, x), rtol=1e-4, atol=1e-4)
+    assert np.abs(after - before).max() > 1e-3
+
+
+def test_folding_is_kept_and_goes_with_its_module() -> None:
+    import gc
+
+    from lamina.nn import folding
+
+    gc.collect()
+    kept = len(folding._kept)
+    net, x = small_net(), lamina.randn(2, 3, 6, 6)
+    infer(net, x)
+    first = folding.folded(net[0], net[1])
+    assert folding.folded(net[0], net[1]) is first
+    assert len(folding._kept) == kept + 1
+    del net, first
+    gc.collect()
+    assert len(folding._kept) == kept
+
+
+def test_training_mode_is_unaffected_by_inference_mode() -> None:
+    """In training mode the batch's statistics count and the running ones move, whatever is recorded."""
+    net, twin, x = small_net().train(), small_net().train(), lamina.randn(2, 3, 6, 6)
+    assert [len(group) for group in groups(net, inference=True)] == [1, 2]
+    np.testing.assert_array_equal(infer(net, x), plainly(twin, x))
+    for key, value in twin.state_dict().items():
+        np.testing.assert_array_equal(net.state_dict()[key].numpy(), value.numpy())
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        (nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4, track_running_stats=False)),
+        (nn.Conv2d(3, 4, 1), nn.BatchNorm2d(5)),
+        (nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4).double()),
+        (nn.Conv2d(3, 4, 1), nn.BatchNorm1d(4)),
+        (nn.Conv2d(3, 4, 1), Half(4)),
+        (nn.ReLU(), nn.BatchNorm2d(4)),
+    ],
+)
+def test_what_does_not_fold(row: tuple[nn.Module, ...]) -> None:
+    for module in row:
+        module.eval()
+    assert [len(group) for group in groups(row, inference=True)] == [1, 1]
+
+
+def test_networks_infer_the_same() -> None:
+    lamina.manual_seed(0)
+    net = lamina.models.resnet18(num_classes=10, small_images=True)
+    net.train()(lamina.randn(4, 3, 16, 16))  # running statistics of their own
+    net.eval()
+    x = lamina.randn(2, 3, 16, 16)
+    want = plainly(net, x)
+    np.testing.assert_allclose(infer(net, x), want, rtol=1e-3, atol=1e-4 * np.abs(want).max())
+
+
+def test_unbatched_images_raise_as_ever() -> None:
+    with pytest.raises(ValueError, match="expected a 4-d input"):
+        infer(small_net(), lamina.randn(3, 6, 6))
+    with lamina.inference_mode():
+        assert lamina.is_inference_mode_enabled()
+    assert not lamina.is_inference_mode_enabled()
