@@ -189,3 +189,18 @@ def test_bad_modules() -> None:
         lamina.nn.Conv1d(3, 4, 3, padding_mode="mirror")
     with pytest.raises(ValueError, match=r"\[Conv2d\] expected an integer or 2 as kernel_size"):
         lamina.nn.Conv2d(3, 4, (3, 3, 3))
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_phases_spread_nan_and_infinity_no_further(transposed: bool) -> None:
+    """To what reads them, as plain loops do, although a transform carries them to its whole tile."""
+    x, w = draw(1, 5, 12, 11), draw(5, 5, 4, 4)
+    x[0, 2, 5, 6], x[0, 1, 10, 0] = np.nan, np.inf
+    results = []
+    for algorithm in ("phases", "reference"):
+        with F.conv_algorithm(algorithm):
+            function = F.conv_transpose2d if transposed else F.conv2d
+            results.append(function(lamina.tensor(x), lamina.tensor(w), stride=2, padding=1).numpy())
+    got, want = results
+    np.testing.assert_array_equal(np.isfinite(got), np.isfinite(want))
+    np.testing.assert_allclose(got[np.isfinite(got)], want[np.isfinite(want)], rtol=1e-4, atol=1e-5)

@@ -22,6 +22,7 @@
 #include "cpu/conv_pack_image.h"
 #include "cpu/gemm.h"
 #include "cpu/lanes.h"
+#include "cpu/shuffle.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
@@ -30,7 +31,7 @@ using kernels::ConvPass;
 
 constexpr int kPhases = 4, kTaps = 16;
 constexpr int64_t kBlockBytes = 12 << 20;  // of transformed tiles and their products
-constexpr int64_t kLeastPositions = 512;   // that pay for the weights' transforms
+constexpr int64_t kLeastPositions = 2048;  // that pay for the weights' transforms
 constexpr int64_t kLeastChannels = 32;
 
 // The tiles of all images, in rows: row i holds the tiles of tile row i % down of image i / down.
@@ -145,32 +146,39 @@ void transform_weights(const float* w, int64_t rows, int64_t row_step, int64_t c
   });
 }
 
-// Outputs of a tile at `to`, as far as they lie within (height, width), plus the bias.  Gives 0 in
-// lanes where all was finite.
-F store_tile(const float* m, int64_t plane, int64_t channels, const float* bias, float* to,
-             int64_t stride_c, int64_t stride_h, int64_t stride_w, int64_t height, int64_t width) {
-  F doubt{};
+// Where a tile's outputs go: strides in y, and how far y reaches from the tile on.
+struct PhasePlace {
+  float* to;
+  int64_t stride_c, stride_h, stride_w, height, width;
+};
+
+// The outputs of a tile from its products m, plus the bias.
+void store_tile(const float* m, int64_t plane, int64_t channels, const float* bias,
+                const PhasePlace& place, const Epilogue<float>& epilogue, Finite& finite) {
+  F zeros{};
   for (int64_t c = 0; c < channels; c += kLanes<float>) {
     const int lanes = static_cast<int>(clamp(channels - c, 1, kLanes<float>));
     const F added = bias ? load_lanes(bias + c, lanes) : F{};
     transform_square<FromPoints>(
         [&](int i, int j) { return load_lanes(m + (i * kPhaseReads + j) * plane + c, lanes); },
         [&](int i, int j, F v) {
-          if (i >= height || j >= width) return;
-          float* at = to + i * stride_h + j * stride_w + c * stride_c;
+          if (i >= place.height || j >= place.width) return;
+          float* at = place.to + i * place.stride_h + j * place.stride_w + c * place.stride_c;
           const F y = v + added;
-          doubt += y * 0.0f;
-          if (stride_c == 1)
-            store_lanes(at, y, lanes);
+          zeros += 0.0f * y;
+          if (place.stride_c == 1)
+            store_lanes(at, epilogue.apply(y, at, lanes), lanes);
           else
-            for (int l = 0; l < lanes; ++l) at[l * stride_c] = y[l];
+            for (int l = 0; l < lanes; ++l)
+              at[l * place.stride_c] = epilogue.apply(y[l], at + l * place.stride_c);
         });
   }
-  return doubt;
+  finite.note(zeros);
 }
 
 void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
-           const kernels::ConvEpilogue& epilogue, const ConvTensor& y) {
+           const kernels::ConvEpilogue& after, const ConvTensor& y) {
+  const Epilogue<float> epilogue(after, y.data);
   Finite finite;
   const TileRows t = cut_rows(s.n, s.out[1], s.out[2]);
   const int64_t depth = kPhases * s.c, tile_bytes = kPhaseProducts * (depth + s.k) * 4;
@@ -196,17 +204,17 @@ void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
       for (int64_t i = begin; i < end; ++i) {
         const int64_t n = (first + i) / t.down, h = (first + i) % t.down * kPhaseTile;
         for (int64_t tw = 0; tw < t.across; ++tw)
-          finite.note(store_tile(m + (i * t.across + tw) * s.k, tiles * s.k, s.k,
-                                 static_cast<const float*>(epilogue.bias),
-                                 static_cast<float*>(y.data) + n * y.stride[0] + h * y.stride[3] +
-                                     tw * kPhaseTile * y.stride[4],
-                                 y.stride[1], y.stride[3], y.stride[4], s.out[1] - h,
-                                 s.out[2] - tw * kPhaseTile));
+          store_tile(
+              m + (i * t.across + tw) * s.k, tiles * s.k, s.k,
+              static_cast<const float*>(after.bias),
+              {static_cast<float*>(y.data) + n * y.stride[0] + h * y.stride[3] +
+                   tw * kPhaseTile * y.stride[4],
+               y.stride[1], y.stride[3], y.stride[4], s.out[1] - h, s.out[2] - tw * kPhaseTile},
+              epilogue, finite);
       }
     });
   });
-  if (!finite.all()) return implicit_conv.fprop(s, dtype, x, w, epilogue, y);
-  apply_epilogue(s, Epilogue<float>(epilogue, y.data), y);
+  if (!finite.all()) implicit_conv.fprop(s, dtype, x, w, after, y);
 }
 
 void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w, const void* bias,
@@ -214,6 +222,7 @@ void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
   Finite finite;
   // Position 2 j + r of dx meets dy at j + low + shift + {-1, 0} through taps of parity r + pad.
   const TileRows t = cut_rows(s.n, (s.in[1] + 1) / 2, (s.in[2] + 1) / 2);
+  Finite finite;
   const bool odd[2] = {(s.pad[1] & 1) != 0, (s.pad[2] & 1) != 0};
   const int64_t low[2] = {s.pad[1] / 2, s.pad[2] / 2};
   const int64_t tile_bytes = kPhases * kPhaseProducts * (s.k + s.c) * 4;
@@ -252,12 +261,13 @@ void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
             const int64_t n = (first + i) / t.down;
             const int64_t h = (first + i) % t.down * kPhaseTile * 2 + p / 2,
                           l = tw * kPhaseTile * 2 + p % 2;
-            finite.note(store_tile(m + (p * kPhaseProducts * tiles + i * t.across + tw) * s.c,
-                                   tiles * s.c, s.c, static_cast<const float*>(bias),
-                                   static_cast<float*>(dx.data) + n * dx.stride[0] +
-                                       h * dx.stride[3] + l * dx.stride[4],
-                                   dx.stride[1], 2 * dx.stride[3], 2 * dx.stride[4],
-                                   (s.in[1] - h + 1) / 2, (s.in[2] - l + 1) / 2));
+            store_tile(m + (p * kPhaseProducts * tiles + i * t.across + tw) * s.c, tiles * s.c, s.c,
+                       static_cast<const float*>(bias),
+                       {static_cast<float*>(dx.data) + n * dx.stride[0] + h * dx.stride[3] +
+                            l * dx.stride[4],
+                        dx.stride[1], 2 * dx.stride[3], 2 * dx.stride[4], (s.in[1] - h + 1) / 2,
+                        (s.in[2] - l + 1) / 2},
+                       {}, finite);
           }
     });
   });
@@ -296,6 +306,7 @@ void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTenso
     for (int64_t c = begin; c < end; ++c)
       for (int64_t k = 0; k < s.k; k += kLanes<float>) {
         const int lanes = static_cast<int>(clamp(s.k - k, 1, kLanes<float>));
+        F zeros{};
         for (int p = 0; p < kPhases; ++p)
           transform_square<PointsToTaps>(
               [&](int i, int j) {
@@ -307,7 +318,9 @@ void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTenso
                             2 * b + p % 2;
                 doubt += g * 0.0f;
                 for (int l = 0; l < lanes; ++l) to[l * s.c * kTaps] = g[l];
+                zeros += 0.0f * g;
               });
+        finite.note(zeros);
       }
     finite.note(doubt);
   });
