@@ -160,7 +160,8 @@ def _cuda_array_interface(self: Tensor) -> dict[str, Any]:
     }
 
 
-Tensor.__cuda_array_interface__ = property(_cuda_array_interface)  # type: ignore[attr-defined]
+_INTERFACE = "__cuda_array_interface__"
+setattr(Tensor, _INTERFACE, property(_cuda_array_interface))
 
 
 def from_cuda_array(source: Any) -> Tensor:
