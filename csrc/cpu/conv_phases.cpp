@@ -219,7 +219,6 @@ void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
 
 void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w, const void* bias,
            const ConvTensor& dx) {
-  Finite finite;
   // Position 2 j + r of dx meets dy at j + low + shift + {-1, 0} through taps of parity r + pad.
   const TileRows t = cut_rows(s.n, (s.in[1] + 1) / 2, (s.in[2] + 1) / 2);
   Finite finite;
@@ -302,7 +301,6 @@ void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTenso
   // dw[k][c][tap] from vectors along k.
   Finite finite;
   parallel_for(s.c, 1, [&](int64_t begin, int64_t end) {
-    F doubt{};
     for (int64_t c = begin; c < end; ++c)
       for (int64_t k = 0; k < s.k; k += kLanes<float>) {
         const int lanes = static_cast<int>(clamp(s.k - k, 1, kLanes<float>));
@@ -316,13 +314,11 @@ void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTenso
               [&](int a, int b, F g) {
                 float* to = static_cast<float*>(dw) + (k * s.c + c) * kTaps + (2 * a + p / 2) * 4 +
                             2 * b + p % 2;
-                doubt += g * 0.0f;
                 for (int l = 0; l < lanes; ++l) to[l * s.c * kTaps] = g[l];
                 zeros += 0.0f * g;
               });
         finite.note(zeros);
       }
-    finite.note(doubt);
   });
   if (!finite.all()) implicit_conv.wgrad(s, dtype, x, dy, dw);
 }

@@ -88,8 +88,24 @@ struct Gradient {
         return g * math::softplus_slope(x, static_cast<T>(p[0]), static_cast<T>(p[1]));
       case Binary::clamp_backward:
         return x >= static_cast<T>(p[0]) && x <= static_cast<T>(p[1]) ? g : T(0);
-      default:  // hardtanh_backward
+      case Binary::hardtanh_backward:
         return x > static_cast<T>(p[0]) && x < static_cast<T>(p[1]) ? g : T(0);
+      case Binary::selu_backward:
+        return g * (x > 0 ? T(math::kSeluScale) : x + T(math::kSeluScale * math::kSeluAlpha));
+      case Binary::celu_backward:
+        return x > 0 ? g : g * (x / static_cast<T>(p[0]) + 1);
+      case Binary::log_sigmoid_backward:
+        return g * math::sigmoid(-x);
+      case Binary::mish_backward:
+        return g * math::mish_slope(x);
+      case Binary::hardsigmoid_backward:
+        return x > -3 && x < 3 ? g * T(1.0 / 6) : T(0);
+      case Binary::hardswish_backward:
+        return g * math::hardswish_slope(x);
+      case Binary::shrink_backward:
+        return x >= -static_cast<T>(p[0]) && x <= static_cast<T>(p[0]) ? T(0) : g;
+      default:  // threshold_backward
+        return x <= static_cast<T>(p[0]) ? T(0) : g;
     }
   }
 };
@@ -206,7 +222,7 @@ MapKernel<3> compare(Binary op) {
 template <class T>
 MapKernel<3> real(Binary op) {
   if (op >= Binary::relu_backward)
-    return pick<Binary::relu_backward, Binary::hardtanh_backward>(
+    return pick<Binary::relu_backward, Binary::threshold_backward>(
         op, [](auto o) { return &map_kernel<Gradient<decltype(o)::value, T>, T, T, T>; });
   return pick<Binary::add, Binary::atan2>(
       op, [](auto o) { return &map_kernel<Real<decltype(o)::value, T>, T, T, T>; });

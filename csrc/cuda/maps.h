@@ -25,6 +25,9 @@ template <auto first, auto last, class Make>
 auto pick(decltype(first) op, Make make) {
   using Op = decltype(first);
   constexpr int kFirst = static_cast<int>(first), kCount = static_cast<int>(last) - kFirst + 1;
+  if (op < first || op > last)
+    fail<NotImplementedError>("[elementwise.", static_cast<int>(op),
+                              "] has no kernel on cuda yet; move the tensors with .cpu()");
   return [&]<int... i>(std::integer_sequence<int, i...>) {
     const auto kernels = {make(std::integral_constant<Op, static_cast<Op>(kFirst + i)>())...};
     return kernels.begin()[static_cast<int>(op) - kFirst];

@@ -98,6 +98,28 @@ struct Real {
         return math::softplus(x, static_cast<T>(p[0]), static_cast<T>(p[1]));
       case Unary::clamp:
         return math::minimum(math::maximum(x, static_cast<T>(p[0])), static_cast<T>(p[1]));
+      case Unary::selu:
+        return x > 0 ? x * T(math::kSeluScale) : expm1(x) * T(math::kSeluScale * math::kSeluAlpha);
+      case Unary::celu:
+        return x > 0 ? x : expm1(x / static_cast<T>(p[0])) * static_cast<T>(p[0]);
+      case Unary::log_sigmoid:
+        return math::minimum(x, T(0)) - log1p(exp(-fabs(x)));
+      case Unary::mish:
+        return math::mish(x);
+      case Unary::hardsigmoid:
+        return math::hardsigmoid(x);
+      case Unary::hardswish:
+        return x * math::hardsigmoid(x);
+      case Unary::softshrink: {
+        const T lambda = static_cast<T>(p[0]);
+        return x > lambda ? x - lambda : x < -lambda ? x + lambda : x * 0;
+      }
+      case Unary::hardshrink: {
+        const T lambda = static_cast<T>(p[0]);
+        return x >= -lambda && x <= lambda ? T(0) : x;
+      }
+      case Unary::threshold:
+        return x <= static_cast<T>(p[0]) ? static_cast<T>(p[1]) : x;
       default:
         return x;  // tests, and ops of integers: not of this table
     }
@@ -145,7 +167,7 @@ struct Not {
 
 template <class T>
 MapKernel<2> real(Unary op) {
-  return pick<Unary::neg, Unary::clamp>(
+  return pick<Unary::neg, Unary::threshold>(
       op, [](auto o) { return &map_kernel<Real<decltype(o)::value, T>, T, T>; });
 }
 
