@@ -2,6 +2,11 @@
 //
 // Few outputs from many inputs (the input gradient of a stem): conv_small_dot.h.  Few of both
 // (LeNet's first layers): conv_small_planar.h and, for the weight gradient, conv_small_grad.h.
+//
+// Bound by multiply-adds, and by memory where an image has few channels on both sides.  On one Zen 5
+// core, share of the multiply-adds' peak, beside the implicit matrix product's: the input gradient
+// of a 7x7 stem at 224x224 62 % (16), of 3 -> 64 at 32x32 53 % (15), of LeNet's second layer 36 %
+// (17); LeNet's first layer forward 53 % (13), its weight gradient 43 % (13).
 #include "cpu/conv_algorithms.h"
 #include "cpu/conv_small_dot.h"
 #include "cpu/conv_small_grad.h"

@@ -119,6 +119,18 @@ struct PlanarOutput {
   Epilogue<T> epilogue;
 };
 
+// sum[k][p][lane] one by one: rows shorter than a vector, and y of any layout.
+template <class T>
+__attribute__((noinline)) void store_planar(const PlanarPlaces<T>& places, const PlanarOutput<T>& y,
+                                            const T* sum, int outputs, int count) {
+  for (int k = 0; k < outputs; ++k)
+    for (int p = 0; p < count; ++p, sum += kLanes<T>)
+      for (int i = 0; i < places.lanes[p]; ++i) {
+        T* to = places.out[p] + k * y.channel + i * y.pixel;
+        *to = y.epilogue.apply(sum[i], to);
+      }
+}
+
 // y[out[p] + lane][k] = bias[k] + sum over t of x[in[p] + offset[t] + lane] * w[t][k].
 template <class T, int K>
 __attribute__((noinline)) void planar_tile(const int64_t* offset, int64_t taps,
@@ -145,22 +157,22 @@ __attribute__((noinline)) void planar_tile(const int64_t* offset, int64_t taps,
       for (int p = 0; p < P; ++p) sum[k][p] += a[p] * b;
     }
   }
+  bool whole = y.pixel == 1;
+  LAMINA_UNROLL
+  for (int p = 0; p < P; ++p) whole &= places.lanes[p] == n || places.lanes[p] == 0;
+  if (!whole) {
+    alignas(64) T spilled[K * P * n];
+    LAMINA_UNROLL
+    for (int i = 0; i < K * P; ++i) store(spilled + i * n, sum[i / P][i % P]);
+    return store_planar(places, y, spilled, K, P);
+  }
   LAMINA_UNROLL
   for (int p = 0; p < P; ++p) {
-    T* out = places.out[p];
-    const int lanes = places.lanes[p];
+    if (places.lanes[p] == 0) continue;
     LAMINA_UNROLL
-    for (int k = 0; k < K; ++k, out += y.channel) {
-      if (lanes == n && y.pixel == 1) {
-        store(out, y.epilogue.apply(sum[k][p], out));
-      } else {
-        alignas(64) T spilled[n];
-        store(spilled, sum[k][p]);
-        for (int i = 0; i < lanes; ++i) {
-          T* to = out + i * y.pixel;
-          *to = y.epilogue.apply(spilled[i], to);
-        }
-      }
+    for (int k = 0; k < K; ++k) {
+      T* out = places.out[p] + k * y.channel;
+      store(out, y.epilogue.apply(sum[k][p], out));
     }
   }
 }
