@@ -71,7 +71,10 @@ def test_stacks_copy_their_layer(torch):
     first, second = stack.layers
     assert first is not layer and lamina.equal(first.linear1.weight, second.linear1.weight)
     assert [k for k, _ in stack.named_parameters()] == [
-        k for k, _ in torch.nn.TransformerEncoder(torch.nn.TransformerEncoderLayer(E, H, 16), 2).named_parameters()
+        k
+        for k, _ in torch.nn.TransformerEncoder(
+            torch.nn.TransformerEncoderLayer(E, H, 16), 2
+        ).named_parameters()
     ]
     mask = nn.Transformer.generate_square_subsequent_mask(4)
     theirs = torch.nn.Transformer.generate_square_subsequent_mask(4)

@@ -74,7 +74,9 @@ class _Layer(Module):
         self.linear2 = Linear(dim_feedforward, d_model, bias, device, dtype)
         self.norm_first = norm_first
         for k in range(1, self._norms + 1):
-            setattr(self, f"norm{k}", LayerNorm(d_model, layer_norm_eps, bias=bias, device=device, dtype=dtype))
+            setattr(
+                self, f"norm{k}", LayerNorm(d_model, layer_norm_eps, bias=bias, device=device, dtype=dtype)
+            )
         for k in range(1, self._norms + 1):
             setattr(self, f"dropout{k}", Dropout(dropout))
         self.activation = _activation(activation)
@@ -89,7 +91,9 @@ class _Layer(Module):
             result = norm(x + dropout(block(x)))
         return result
 
-    def _attend(self, mask: Tensor | None, padding: Tensor | None, causal: bool) -> Callable[[Tensor], Tensor]:
+    def _attend(
+        self, mask: Tensor | None, padding: Tensor | None, causal: bool
+    ) -> Callable[[Tensor], Tensor]:
         def block(x: Tensor) -> Tensor:
             result: Tensor = self.self_attn(x, x, x, padding, False, mask, is_causal=causal)[0]
             return result
@@ -359,5 +363,7 @@ def _activation(activation: Activation) -> Callable[[Tensor], Tensor]:
     if callable(activation):
         return activation
     if activation not in ("relu", "gelu"):
-        raise ValueError(f"[transformer] expected activation 'relu', 'gelu' or a function, got {activation!r}")
+        raise ValueError(
+            f"[transformer] expected activation 'relu', 'gelu' or a function, got {activation!r}"
+        )
     return F.relu if activation == "relu" else F.gelu
