@@ -41,14 +41,17 @@ inline void check_parameter(const std::optional<Array>& a, const Dims& shape, co
                             const char* op, const char* what) {
   if (!a) return;
   check(a->shape() == shape && a->dtype() == x.dtype() && a->device() == x.device(), "[", op,
-        "] expected ", what, " of shape ", shape, " and ", name(x.dtype()), ", got ", a->shape(),
-        " and ", name(a->dtype()));
+        "] expected ", what, " of shape ", shape, " and ", name(x.dtype()), " on ",
+        name(x.device()), ", got ", a->shape(), " and ", name(a->dtype()), " on ",
+        name(a->device()));
 }
 
 inline void check_gradient(const Array& grad, const Array& like, const char* op) {
-  check(grad.shape() == like.shape() && grad.dtype() == like.dtype(), "[", op,
-        "] expected a gradient of shape ", like.shape(), " and ", name(like.dtype()), ", got ",
-        grad.shape(), " and ", name(grad.dtype()));
+  check(grad.shape() == like.shape() && grad.dtype() == like.dtype() &&
+            grad.device() == like.device(),
+        "[", op, "] expected a gradient of shape ", like.shape(), " and ", name(like.dtype()),
+        " on ", name(like.device()), ", got ", grad.shape(), " and ", name(grad.dtype()), " on ",
+        name(grad.device()));
 }
 
 // The values one after the other, as kernels want them.

@@ -5,6 +5,7 @@
 #include "kernels/registry.h"
 #include "kernels/roi.h"
 #include "ops/copy.h"
+#include "ops/one_device.h"
 
 namespace lamina::ops {
 namespace {
@@ -34,6 +35,7 @@ RoiShape shape_of(const Array& like, const Dims& x, const Array& rois, const Roi
   // The regions are read here: a device without these kernels, whose memory may be out of reach,
   // is refused first.
   static_cast<void>(kernels::on<Roi>(like.device()));
+  check_one_device(op, {&like, &rois});
   check(x.size() == 4, "[", op, "] expected an input of 4 dimensions, got shape ", x);
   check(rois.rank() == 2 && rois.size(1) == 5, "[", op,
         "] expected regions of shape (K, 5): image, x1, y1, x2, y2; got shape ", rois.shape());
@@ -128,6 +130,7 @@ Array roi_pool_backward(const Array& dy, const Array& rois, const Array& winner,
   const Array regions = contiguous(rois);
   const RoiShape s = shape_of(dy, shape, regions, options, "roi_pool");
   check_grad(dy, s, "roi_pool");
+  check_one_device("roi_pool", {&dy, &winner});
   check(winner.shape() == dy.shape() && winner.dtype() == DType::int32,
         "[roi_pool] expected int32 winners of shape ", dy.shape(), ", got shape ", winner.shape());
   const Array g = in_order(dy, s), won = in_order(winner, s);
@@ -139,6 +142,7 @@ Array roi_pool_backward(const Array& dy, const Array& rois, const Array& winner,
 }
 
 Array nms(const Array& boxes, const Array& order, double threshold) {
+  check_one_device("nms", {&boxes, &order});
   check(boxes.rank() == 2 && boxes.size(1) == 4,
         "[nms] expected boxes of shape (n, 4): x1, y1, x2, y2; got shape ", boxes.shape());
   check<TypeError>(boxes.dtype() == DType::float32 || boxes.dtype() == DType::float64,

@@ -87,7 +87,7 @@ CASES = [
     Case(
         "embedding_bag.last_offset",
         lambda i, w, mode: F.embedding_bag(
-            i, w, lamina.tensor([0, 2, 9]), mode=mode, include_last_offset=True
+            i, w, lamina.tensor([0, 2, 9], device=i.device), mode=mode, include_last_offset=True
         ),
         [sample(LINE, TABLE, mode) for mode in ("sum", "mean", "max")],
         lambda i, w, mode: bags(i, w, [0, 2, 9], mode=mode, last=True),

@@ -58,7 +58,7 @@ def scaled_dot_product_attention(
     if is_causal:
         if attn_mask is not None:
             raise ValueError("[scaled_dot_product_attention] expected a mask or is_causal, got both")
-        attn_mask = tril(ones(query.shape[-2], key.shape[-2], dtype=dtypes.bool))
+        attn_mask = tril(ones(query.shape[-2], key.shape[-2], dtype=dtypes.bool, device=query.device))
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     scores = product(query * scale, key, False, True)
     if attn_mask is None:

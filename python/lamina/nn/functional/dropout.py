@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
-from lamina.ops.creation import ones, zeros_like
+from lamina.ops.creation import zeros_like
 from lamina.tensor import Tensor
 
 __all__ = [
@@ -73,7 +73,7 @@ def _channel_dropout(input: Tensor, p: float, training: bool, inplace: bool, spa
     if not training or p == 0:
         return input
     channels = tuple(input.shape)[: input.ndim - spatial]
-    mask = dropout(ones(channels, dtype=input.dtype), p).reshape(channels + (1,) * spatial)
+    mask = dropout(input.new_ones(channels), p).reshape(channels + (1,) * spatial)
     y = input * mask
     return _overwrite(input, y) if inplace else y
 
@@ -138,6 +138,6 @@ def _alpha_dropout(
         y = input * 0.0
     else:
         a = ((1 - p) * (1 + p * SELU_FLOOR**2)) ** -0.5
-        scale = ones(shape, dtype=input.dtype).bernoulli_(1 - p) * a
+        scale = input.new_ones(shape).bernoulli_(1 - p) * a
         y = input * scale + (a * SELU_FLOOR * (1 - p) - scale * SELU_FLOOR)  # b = -a p floor
     return _overwrite(input, y) if inplace else y

@@ -6,7 +6,7 @@ import math
 
 from lamina import dtypes
 from lamina.nn.functional.embedding import embedding
-from lamina.ops.creation import full, tensor, zeros
+from lamina.ops.creation import full
 from lamina.ops.gather import index_add, index_copy
 from lamina.ops.join import cat
 from lamina.ops.ranges import arange
@@ -67,19 +67,19 @@ def embedding_bag(
         )
     sizes = _bag_sizes(input, offsets, include_last_offset)
     index, bags = input.reshape(-1), sizes.shape[0]
-    bag = repeat_interleave(arange(bags), sizes)
+    bag = repeat_interleave(arange(bags, device=input.device), sizes)
     factors = None if per_sample_weights is None else per_sample_weights.reshape(-1)
     rows = embedding(index, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
     if padding_idx is not None:
         kept = (index != padding_idx % weight.shape[0]).nonzero().flatten()
         rows, bag = rows[kept], bag[kept]
         factors = None if factors is None else factors[kept]
-        sizes = index_add(zeros(bags, dtype=dtypes.int64), 0, bag, full((len(bag),), 1))
+        sizes = index_add(sizes.new_zeros(bags), 0, bag, sizes.new_ones(len(bag)))
     if mode == "max":
         return _maxima(rows, bag, sizes)
     if factors is not None:
         rows = rows * factors.unsqueeze(1)
-    sums = index_add(zeros(bags, weight.shape[1], dtype=rows.dtype), 0, bag, rows)
+    sums = index_add(rows.new_zeros(bags, weight.shape[1]), 0, bag, rows)
     return sums if mode == "sum" else sums / sizes.clamp(min=1).unsqueeze(1).to(sums.dtype)
 
 
@@ -88,7 +88,7 @@ def _bag_sizes(input: Tensor, offsets: Tensor | None, include_last_offset: bool)
     if input.ndim == 2:
         if offsets is not None:
             raise ValueError("[embedding_bag] a 2-d input has bags of one size and takes no offsets")
-        return full((input.shape[0],), input.shape[1], dtype=dtypes.int64)
+        return full((input.shape[0],), input.shape[1], dtype=dtypes.int64, device=input.device)
     if input.ndim != 1 or offsets is None or offsets.ndim != 1:
         raise ValueError(
             f"[embedding_bag] expected a 2-d input, or a 1-d one with 1-d offsets, got shape {tuple(input.shape)}"
@@ -96,7 +96,7 @@ def _bag_sizes(input: Tensor, offsets: Tensor | None, include_last_offset: bool)
     n, begins = input.shape[0], offsets.to(dtypes.int64)
     if include_last_offset and len(begins) == 0:
         raise ValueError("[embedding_bag] expected offsets that end with the length of the input, got none")
-    ends = begins if include_last_offset else cat([begins, tensor([n])])
+    ends = begins if include_last_offset else cat([begins, begins.new_full((1,), n)])
     sizes = ends[1:] - ends[:-1]
     if len(sizes) and (ends[0].item() != 0 or ends[-1].item() > n or bool((sizes < 0).any())):
         raise ValueError(
@@ -113,9 +113,9 @@ def _maxima(rows: Tensor, bag: Tensor, sizes: Tensor) -> Tensor:
     """The maxima of bags, laid out side by side as (bags, the largest size, features)."""
     bags, features = len(sizes), rows.shape[1]
     if len(bag) == 0:
-        return index_add(zeros(bags, features, dtype=rows.dtype), 0, bag, rows)
+        return index_add(rows.new_zeros(bags, features), 0, bag, rows)
     longest = int(sizes.max().item())
-    place = arange(len(bag)) - (sizes.cumsum(0) - sizes)[bag]
-    side_by_side = full((bags * longest, features), -math.inf, dtype=rows.dtype)
+    place = arange(len(bag), device=bag.device) - (sizes.cumsum(0) - sizes)[bag]
+    side_by_side = rows.new_full((bags * longest, features), -math.inf)
     shown = index_copy(side_by_side, 0, bag * longest + place, rows).reshape(bags, longest, features)
     return where((sizes > 0).unsqueeze(1), shown.max(1).values, 0.0)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
-from lamina.ops.creation import ones, zeros
 from lamina.ops.join import stack
 from lamina.ops.matmul import matmul
 from lamina.ops.ranges import linspace
@@ -117,13 +116,13 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     for d in reversed(range(rank)):  # x first
         line = _places(spatial[d], bool(align_corners), theta)
         axes.append(line.reshape([-1 if k == d else 1 for k in range(rank)]).expand(spatial))
-    base = stack([*axes, ones(spatial, dtype=theta.dtype)], -1)
+    base = stack([*axes, theta.new_ones(spatial)], -1)
     return matmul(base.reshape(-1, rank + 1), theta.transpose(1, 2)).reshape(n, *spatial, rank)
 
 
 def _places(steps: int, align_corners: bool, like: Tensor) -> Tensor:
     """The middles of ``steps`` elements that fill [-1, 1], or that begin and end there."""
     if steps == 1:
-        return zeros(1, dtype=like.dtype)
+        return like.new_zeros(1)
     end = 1.0 if align_corners else (steps - 1) / steps
-    return linspace(-end, end, steps, dtype=like.dtype)
+    return linspace(-end, end, steps, dtype=like.dtype, device=like.device)

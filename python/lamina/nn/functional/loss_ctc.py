@@ -60,7 +60,7 @@ def ctc_loss(
     if code == 1:
         return losses.sum()
     if code == 2:
-        return (losses / tensor(lengths, dtype=losses.dtype).clamp(min=1)).mean()
+        return (losses / tensor(lengths, dtype=losses.dtype, device=losses.device).clamp(min=1)).mean()
     return losses.squeeze(0) if single else losses
 
 

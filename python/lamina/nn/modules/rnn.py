@@ -12,7 +12,7 @@ from lamina.nn.functional.rnn import GATES, State, Weights, recurrent_layer
 from lamina.nn.modules.module import Module
 from lamina.nn.parameter import Parameter
 from lamina.nn.utils.rnn import PackedSequence
-from lamina.ops.creation import empty, zeros
+from lamina.ops.creation import empty
 from lamina.ops.join import cat, stack
 from lamina.tensor import Tensor
 
@@ -187,7 +187,7 @@ class RNNBase(Module):
         shapes = [(runs, n, self._state_size), (runs, n, self.hidden_size)]
         shapes = shapes if self.mode == "LSTM" else shapes[:1]
         if given is None:
-            return tuple(zeros(shape, dtype=data.dtype) for shape in shapes)
+            return tuple(data.new_zeros(shape) for shape in shapes)
         for part, shape in zip(given, shapes, strict=True):
             if tuple(part.shape) != shape:
                 raise ValueError(
@@ -373,7 +373,7 @@ class _Cell(Module):
         batched = input.ndim == 2
         x = input if batched else input.unsqueeze(0)
         if hx is None:
-            start = zeros(x.shape[0], self.hidden_size, dtype=x.dtype)
+            start = x.new_zeros(x.shape[0], self.hidden_size)
             hx = (start, start) if two else start
         elif not batched:
             hx = tuple(s.unsqueeze(0) for s in hx) if two else hx.unsqueeze(0)

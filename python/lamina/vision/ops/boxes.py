@@ -101,7 +101,7 @@ def masks_to_boxes(masks: Tensor) -> Tensor:
     """
     if masks.ndim != 3:
         raise ValueError(f"[masks_to_boxes] expected masks of shape (n, H, W), got {tuple(masks.shape)}")
-    boxes = zeros(masks.shape[0], 4)
+    boxes = zeros(masks.shape[0], 4, device=masks.device)
     for i, mask in enumerate(masks):
         y, x = (mask != 0).nonzero(as_tuple=True)
         if len(x) == 0:

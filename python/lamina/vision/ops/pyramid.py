@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 from lamina.nn.modules.module import Module
-from lamina.ops.creation import full, zeros
 from lamina.ops.gather import index_copy
 from lamina.ops.join import cat
 from lamina.ops.unary import floor, log2
@@ -63,11 +62,11 @@ class MultiScaleRoIAlign(Module):
         if not maps:
             raise ValueError(f"[MultiScaleRoIAlign] expected maps named {self.featmap_names}, got {list(x)}")
         scales = [self._scale(m, image_shapes) for m in maps]
-        rois = cat([cat([full((len(b), 1), float(i), dtype=b.dtype), b], 1) for i, b in enumerate(boxes)])
+        rois = cat([cat([b.new_full((len(b), 1), float(i)), b], 1) for i, b in enumerate(boxes)])
         if len(maps) == 1:
             return roi_align(maps[0], rois, self.output_size, scales[0], self.sampling_ratio)
         levels = self._levels(rois[:, 1:], -round(math.log2(scales[0])), -round(math.log2(scales[-1])))
-        result = zeros(len(rois), maps[0].shape[1], *self.output_size, dtype=maps[0].dtype)
+        result = maps[0].new_zeros(len(rois), maps[0].shape[1], *self.output_size)
         for level, (features, scale) in enumerate(zip(maps, scales, strict=True)):
             chosen = (levels == level).nonzero().flatten()
             pooled = roi_align(features, rois[chosen], self.output_size, scale, self.sampling_ratio)

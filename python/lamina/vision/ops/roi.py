@@ -8,7 +8,6 @@ from typing import Any
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.modules.module import Module
-from lamina.ops.creation import full
 from lamina.ops.gather import gather
 from lamina.ops.join import cat
 from lamina.ops.select import where
@@ -136,11 +135,11 @@ def _regions(boxes: Boxes, input: Tensor) -> Tensor:
     parts = []
     for image, part in enumerate(boxes):
         check_boxes(part, "roi")
-        index = full((len(part), 1), float(image), dtype=input.dtype)
+        index = input.new_full((len(part), 1), float(image))
         parts.append(cat([index, part.detach().to(input.dtype)], 1))
     if len(parts) > input.shape[0]:
         raise IndexError(f"[roi] expected boxes of {input.shape[0]} images, got {len(parts)} sets")
-    return cat(parts) if parts else full((0, 5), 0.0, dtype=input.dtype)
+    return cat(parts) if parts else input.new_full((0, 5), 0.0)
 
 
 class RoIAlign(Module):
