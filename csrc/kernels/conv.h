@@ -39,7 +39,16 @@ struct ConvEpilogue {
   bool relu;
 };
 
-enum class ConvAlgorithm { automatic, reference, implicit, depthwise, winograd, fft, phases, small };
+enum class ConvAlgorithm {
+  automatic,
+  reference,
+  implicit,
+  depthwise,
+  winograd,
+  fft,
+  phases,
+  small
+};
 enum class ConvPass { fprop, dgrad, wgrad };
 
 struct Conv {
