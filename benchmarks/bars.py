@@ -122,7 +122,7 @@ def others() -> Iterator[Row]:
     """Transposed convolution, pooling and normalization."""
     transposed = Case(
         "conv_transpose2d",
-        lambda *a, **k: F.conv_transpose2d(*a, **k),
+        F.conv_transpose2d,
         [],
         None,
         "nn.functional.conv_transpose2d",
@@ -142,10 +142,10 @@ def others() -> Iterator[Row]:
     yield Row("pool", "max 3x3 s2 64@56", 8, pool, sample(image, 3, 2, 1))
     norm = Case(
         "batch_norm",
-        batch_norm_relu(F),
+        lambda x, weight, bias: F.batch_norm_relu(x, None, None, weight, bias, True),
         [],
         None,
-        lambda torch, *a: batch_norm_relu(torch.nn.functional)(*a),
+        torch_batch_norm_relu,
         rtol=1e-4,
         atol=1e-4,
     )
@@ -157,9 +157,7 @@ def others() -> Iterator[Row]:
             norm,
             sample(Input((16, c, size, size)), Input((c,)), Input((c,))),
         )
-    layer = Case(
-        "layer_norm", lambda *a: F.layer_norm(*a), [], None, "nn.functional.layer_norm", rtol=1e-4, atol=1e-4
-    )
+    layer = Case("layer_norm", F.layer_norm, [], None, "nn.functional.layer_norm", rtol=1e-4, atol=1e-4)
     yield Row(
         "norm",
         "layer norm 8192x512",
@@ -169,8 +167,8 @@ def others() -> Iterator[Row]:
     )
 
 
-def batch_norm_relu(functional: Any) -> Any:
-    return lambda x, weight, bias: functional.relu(functional.batch_norm(x, None, None, weight, bias, True))
+def torch_batch_norm_relu(torch: Any, x: Any, weight: Any, bias: Any) -> Any:
+    return torch.relu(torch.nn.functional.batch_norm(x, None, None, weight, bias, True))
 
 
 def drawn(count: int) -> Iterator[Row]:

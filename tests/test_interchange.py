@@ -177,9 +177,9 @@ def test_requests_that_the_cpu_cannot_meet() -> None:
             raise AssertionError("must not be asked")
 
         def __dlpack_device__(self) -> tuple[int, int]:
-            return (2, 0)
+            return (10, 0)  # ROCm, which no build knows
 
-    with pytest.raises(BufferError, match="on the CPU, got CUDA"):
+    with pytest.raises(BufferError, match="on the CPU, got"):
         lamina.from_dlpack(OnGpu())
 
 
@@ -291,7 +291,7 @@ def test_strides_offsets_and_flags_are_read() -> None:
         (ValueError, "already consumed", {"name": b"used_dltensor"}),
         (ValueError, "already consumed", {"name": b"used_dltensor_versioned"}),
         (BufferError, "expected DLPack 1, got version 2", {"version": 2}),
-        (BufferError, "on the CPU, got device type 2", {"device_type": 2}),
+        (BufferError, "got device type 10", {"device_type": 10}),
         (BufferError, "type code 5, 64 bits and 1 lanes", {"code": 5, "bits": 64}),
         (BufferError, "type code 2, 32 bits and 4 lanes", {"lanes": 4}),
         (BufferError, "type code 1, 16 bits", {"code": 1, "bits": 16}),
