@@ -49,7 +49,8 @@ bool pays(ConvPass pass, const ConvShape& s, DType dtype) {
   const bool depthwise = work.c == 1 && work.k == 1;
   const double vectors = depthwise ? static_cast<double>(ceil_div(s.groups, work.lanes)) / 1.5
                                    : static_cast<double>(s.c * ceil_div(work.k, work.lanes)) / 1.9;
-  const double direct = vectors * static_cast<double>(work.images * s.out[1] * s.out[2] * taps);
+  const double direct = vectors * static_cast<double>(work.images) * static_cast<double>(s.out[1]) *
+                        static_cast<double>(s.out[2]) * static_cast<double>(taps);
   return plan.cycles < 0.8 * direct;
 }
 

@@ -46,7 +46,7 @@ struct FftPlan {
   FftAxis h, w;
   double cycles;
 
-  LAMINA_INLINE int64_t tiles() const { return h.count * w.count; }  // of an image
+  LAMINA_INLINE int64_t tiles() const { return h.count * w.count; }  // of an image that exists
 };
 
 // Of c to k channels in each of `groups`, over `images`.
@@ -65,7 +65,8 @@ LAMINA_INLINE double fft_cycles(const FftWork& a, const FftPlan& plan) {
   const double points = static_cast<double>(plan.h.n * plan.w.n);
   const double transform = kPointCycles * points * (log2_of(plan.h.n) + log2_of(plan.w.n));
   const double frequencies = static_cast<double>(plan.h.n * (plan.w.n / 2 + 1));
-  const double tiles = static_cast<double>(a.images * plan.tiles());
+  const double tiles = static_cast<double>(a.images) * static_cast<double>(plan.h.count) *
+                       static_cast<double>(plan.w.count);
   const bool depthwise = a.c == 1 && a.k == 1;
   const int64_t vectors_c =
       depthwise ? ceil_div(a.groups, a.lanes) : a.groups * ceil_div(a.c, a.lanes);

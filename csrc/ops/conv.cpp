@@ -191,6 +191,7 @@ Array conv(const Array& x, const Array& w, const Array* bias, const ConvGeometry
     check(residual->shape() == out, "[", op, "] expected a residual of shape ", out, ", got ",
           residual->shape());
   }
+  checked_numel(out, x.dtype(), op.c_str());  // what algorithms reckon with exists
   const Conv& kernels = kernels::on<Conv>(x.device());
   check_offered(op, kernels, ConvPass::fprop, s, g, x.dtype());
   const Array y = allocate_activation(out, x.dtype(), x.device(), op);
