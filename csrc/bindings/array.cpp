@@ -107,10 +107,6 @@ void bind_array(py::module_& m) {
   const auto method = [&](const char* name, auto function) {
     type.attr(name) = py::cpp_function(function, py::name(name), py::is_method(type));
   };
-  method("unshared_since",  // whether this handle alone sees the memory, allocated after `clock`
-         [](const Array& a, int64_t clock) {
-           return a.storage()->birth > clock && a.storage()->references.load() == 1;
-         });
   method("is_contiguous", &Array::is_contiguous);
   method("is_channels_last", &Array::is_channels_last);
   method("is_dense", &Array::is_dense);

@@ -106,6 +106,7 @@ void bind_elementwise(py::module_& m) {
 
   def(m, "cast", &ops::cast);
   def(m, "clone", &ops::clone);
+  def(m, "owned", &ops::owned);
   def(m, "contiguous", &ops::contiguous);
   def(m, "channels_last", &ops::channels_last);
   def(m, "copy_to", [](const Array& dst, const Array& src) {

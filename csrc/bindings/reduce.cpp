@@ -54,6 +54,7 @@ void bind_reduce(py::module_& m) {
   def_pair<Reduce::std>(m, "std_mean");
   def_pair<Reduce::max>(m, "max_dim");
   def_pair<Reduce::min>(m, "min_dim");
+  def(m, "sum_to", &ops::sum_to);
 }
 
 }  // namespace lamina::bindings

@@ -12,6 +12,7 @@
 #include "core/parallel.h"
 #include "cpu/cross_entropy_columns.h"
 #include "cpu/scalar_math.h"
+#include "cpu/shuffle.h"
 #include "cpu/vec_math.h"
 #include "kernels/registry.h"
 
@@ -26,15 +27,12 @@ LAMINA_INLINE T log_sum_exp(const T* x, int64_t n) {
   const auto lanes_at = [&](int64_t c) { return static_cast<int>(n - c < L ? n - c : L); };
   Vec<T> tops = broadcast(lowest);
   for (int64_t c = 0; c < n; c += L) tops = maximum(tops, load_lanes(x + c, lanes_at(c), lowest));
-  T top = lowest;
-  for (int j = 0; j < L; ++j) top = tops[j] > top || tops[j] != tops[j] ? tops[j] : top;
+  const T top = reduce_lanes<T>(tops, [](Vec<T> a, Vec<T> b) { return maximum(a, b); });
   if (top == lowest) return lowest;
   Vec<T> sums{};
   for (int64_t c = 0; c < n; c += L)
     sums += math::exp(load_lanes(x + c, lanes_at(c), lowest) - top);
-  T sum = 0;
-  for (int j = 0; j < L; ++j) sum += sums[j];
-  return top + scalar::log(sum);
+  return top + scalar::log(sum_lanes<T>(sums));
 }
 
 // body(i) for every target, in chunks of some 8192 scores.

@@ -9,6 +9,7 @@
 #include "core/memory.h"
 #include "core/parallel.h"
 #include "cpu/gemm.h"
+#include "cpu/shuffle.h"
 #include "cpu/vec.h"
 
 namespace lamina::cpu::LAMINA_ISA {
@@ -28,15 +29,6 @@ struct GemvResult {
     data[v * vector + l * line] = init ? init[v * init_vector + l * init_line] + sum : sum;
   }
 };
-
-template <class T>
-LAMINA_INLINE T sum_lanes(Vec<T> v) {
-#pragma GCC unroll 4
-  for (int n = kLanes<T> / 2; n > 0; n /= 2)
-#pragma GCC unroll 8
-    for (int i = 0; i < n; ++i) v[i] += v[i + n];
-  return v[0];
-}
 
 // Lines [l, l + Lines), contiguous along k; x is (Vectors, k) row-major.
 template <class T, int Vectors, int Lines>

@@ -7,8 +7,11 @@
 
 namespace lamina::ops {
 
-Array cast(const Array& a, DType dtype);           // `a` itself if it has the dtype
-Array clone(const Array& a);                       // fresh memory in the same memory order
+Array cast(const Array& a, DType dtype);  // `a` itself if it has the dtype
+Array clone(const Array& a);              // fresh memory in the same memory order
+// `a` itself if it lies in memory as `like` does, and nobody else sees that memory, which was
+// allocated after `clock`; else a copy of it that does.
+Array owned(const Array& a, const Array& like, int64_t clock);
 Array contiguous(const Array& a);                  // `a` itself if it is row-major
 Array channels_last(const Array& a);               // `a` itself if it is channels-last
 void copy_to(const Array& dst, const Array& src);  // dst[...] = src: broadcasts and casts

@@ -84,8 +84,10 @@ CrossEntropyResult cross_entropy(const Array& scores, const Array& targets,
         .forward(dtype, p.params, p.scores.raw(), p.targets.data<int64_t>(), raw_or_null(p.weight),
                  losses.raw(), log_sums.raw(), used.raw());
   const Array divisor = Array::empty({}, dtype, scores.device());
-  fill(divisor, Scalar::of(1.0));
-  if (o.reduction == Reduction::none) return {losses, log_sums, divisor};
+  if (o.reduction == Reduction::none) {
+    fill(divisor, Scalar::of(1.0));
+    return {losses, log_sums, divisor};
+  }
   const Array loss = Array::empty({}, dtype, scores.device());
   kernels::on<kernels::CrossEntropy>(scores.device())
       .total(dtype, losses.numel(), o.reduction == Reduction::mean, losses.raw(), used.raw(),

@@ -169,4 +169,19 @@ std::pair<Array, Array> reduce_pair(Reduce op, const Array& a, const ReduceOptio
   return {out, second};
 }
 
+Array sum_to(const Array& a, const Dims& shape) {
+  if (a.shape() == shape) return a;
+  const int lead = a.rank() - shape.size();
+  bool fits = lead >= 0;
+  Dims dims;
+  for (int d = 0; fits && d < a.rank(); ++d) {
+    const int64_t size = d < lead ? 1 : shape[d - lead];
+    if (d >= lead && size == a.size(d)) continue;
+    fits = size == 1;
+    dims.push_back(d);
+  }
+  check(fits, "[sum_to_size] expected sizes that broadcast to shape ", a.shape(), ", got ", shape);
+  return reshape(reduce(Reduce::sum, a, {dims, true, std::nullopt, 0}), shape);
+}
+
 }  // namespace lamina::ops

@@ -22,4 +22,8 @@ Array reduce(kernels::Reduce op, const Array& a, const ReduceOptions& options);
 std::pair<Array, Array> reduce_pair(kernels::Reduce op, const Array& a,
                                     const ReduceOptions& options);
 
+// The sum over the dimensions that broadcasting `shape` to a's shape would add or stretch; `a`
+// itself where there are none.
+Array sum_to(const Array& a, const Dims& shape);
+
 }  // namespace lamina::ops

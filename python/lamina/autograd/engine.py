@@ -228,19 +228,19 @@ def _run(
 
 def _fit(grad: Tensor, node: Node, index: int) -> Tensor:
     """Brings a gradient to the shape and dtype of the tensor it is for: rules need not undo broadcasting."""
-    device, dtype, *shape = node.signatures[index]
-    have = grad._array.signature
-    if have[0] != device:
+    have, want = grad._array.signature, node.signatures[index]
+    if have[0] != want[0]:
         raise RuntimeError(f"[backward] a gradient for {node.name()} is on another device than its tensor")
-    if list(have[2:]) != shape:
-        lead = len(have) - 2 - len(shape)
-        if lead < 0 or any(w not in (h, 1) for h, w in zip(have[2 + lead :], shape)):
+    shape = want[2:]
+    if have[2:] != shape:
+        try:
+            grad = grad.sum_to_size(shape)
+        except ValueError:
             raise RuntimeError(
-                f"[backward] expected a gradient of shape {tuple(shape)} for {node.name()}, got {tuple(have[2:])}"
-            )
-        grad = grad.sum_to_size(shape)
-    if have[1] != dtype:
-        grad = grad.to(BY_CODE[dtype])
+                f"[backward] expected a gradient of shape {shape} for {node.name()}, got {have[2:]}"
+            ) from None
+    if have[1] != want[1]:
+        grad = grad.to(BY_CODE[want[1]])
     return grad
 
 
@@ -322,16 +322,8 @@ def _accumulate(leaf: Tensor, grad: Tensor, create_graph: bool, clock: int) -> N
         elif present is not None:
             _C.add_out(present._array, grad._array, present._array)
         else:
-            leaf._grad = Tensor(_own(grad._array, leaf._array, clock))
+            # The gradient's own memory if it was made in this backward pass and nobody else sees it.
+            leaf._grad = Tensor(_C.owned(grad._array, leaf._array, clock))
 
 
 _accumulating = threading.Lock()
-
-
-def _own(array: _C.Array, like: _C.Array, clock: int) -> _C.Array:
-    """The gradient's memory if it was made in this backward pass and nobody else sees it; else a copy."""
-    if array.unshared_since(clock) and array.strides == like.strides:
-        return array.alias()
-    copy = _C.empty_like(like, array.dtype)
-    _C.copy_to(copy, array)
-    return copy

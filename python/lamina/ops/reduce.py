@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Sequence
 from typing import Any
 
@@ -112,16 +111,15 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
     target, shape = shape_of(size, "sum_to_size"), self._array.shape
     if target == shape:
         return self
-    lead = len(shape) - len(target)
-    if lead >= 0:
-        padded = (1,) * lead + target
-        dims = tuple(
-            [d for d, (have, want) in enumerate(zip(shape, padded, strict=True)) if have != want or d < lead]
-        )
-    if lead < 0 or builtins.any(padded[d] != 1 for d in dims):
-        raise ValueError(f"[sum_to_size] expected sizes that broadcast to shape {shape}, got {target}")
-    result = sum(self, dims, True)
-    return result.reshape(target) if lead else result
+    y = Tensor(_C.sum_to(self._array, target))
+    if tracks(self):
+        record(y, _sum_to_size_backward, (self,), (shape,))
+    return y
+
+
+def _sum_to_size_backward(node: Node, grad: Tensor) -> Tensor:
+    (shape,) = node.saved
+    return grad.expand(shape)
 
 
 @method()

@@ -136,7 +136,7 @@ class Optimizer:
                 loss = closure()
         with no_grad():
             for group in self.param_groups:
-                for params in _of_one_kind([p for p in group["params"] if p.grad is not None]):
+                for params in _of_one_kind([p for p in group["params"] if p._grad is not None]):
                     self._update(group, params)
         return loss
 
@@ -227,7 +227,7 @@ def arguments(
     """
     return (
         [p._array for p in params],
-        [p.grad._array for p in params],  # type: ignore[union-attr]
+        [p._grad._array for p in params],  # type: ignore[union-attr]
         [[] if name is None else [s[name]._array for s in states] for name in names],
         [s["step"] for s in states] if steps is None else steps,
         factors,
