@@ -28,6 +28,23 @@ def net() -> nn.Module:
     return nn.Sequential(Block(), Block(), nn.Linear(4, 2, bias=False))
 
 
+@pytest.mark.parametrize("wrong", [None, [1.0, 2.0], np.ones((2, 4), np.float32)])
+def test_what_is_no_tensor_is_named_with_the_module_that_got_it(wrong):
+    with pytest.raises(
+        TypeError, match=rf"\[Linear\] expected a tensor, got {type(wrong).__name__} \(in 0.fc: Linear"
+    ):
+        net()(wrong)
+
+
+def test_an_attribute_error_of_a_module_is_its_own():
+    class Broken(nn.Module):
+        def forward(self, x, mask=None):
+            return self.missing(x)
+
+    with pytest.raises(AttributeError, match="missing"):
+        Broken()(lamina.ones(2), None)
+
+
 def test_names_and_state_dict_are_torchs(torch):
     def build(namespace):
         return namespace.Sequential(

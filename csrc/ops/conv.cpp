@@ -8,12 +8,14 @@
 namespace lamina::ops {
 namespace {
 
+using kernels::Binary;
 using kernels::Conv;
 using kernels::ConvAlgorithm;
 using kernels::ConvPass;
 using kernels::ConvShape;
 using kernels::ConvTensor;
 using kernels::kConvDims;
+using kernels::Unary;
 
 // From this many channels on a vector is full, and activations lie channels-last.
 constexpr int64_t kChannelsLastFrom = 16;
@@ -186,10 +188,10 @@ Array conv(const Array& x, const Array& w, const Array* bias, const ConvGeometry
   const ConvShape s = conv_shape(op, x.shape(), w.shape(), g);
   check_operands(op, x, w, bias, s.k);
   const Dims out = output_shape(s, g.stride.size());
-  if (residual) {
-    check_dtype(op, "residual", *residual, x.dtype(), x.device());
-    check(residual->shape() == out, "[", op, "] expected a residual of shape ", out, ", got ",
-          residual->shape());
+  if (residual && (residual->shape() != out || residual->dtype() != x.dtype())) {
+    const Array y = conv(x, w, bias, g);  // the sum broadcasts or promotes: no epilogue's work
+    const Array sum = binary(Binary::add, {&y}, {residual});
+    return relu ? unary(Unary::relu, sum) : sum;
   }
   checked_numel(out, x.dtype(), op.c_str());  // what algorithms reckon with exists
   const Conv& kernels = kernels::on<Conv>(x.device());

@@ -181,19 +181,6 @@ def conv_fused(
     rank = len(stride)
     before, after = split_padding("conv", padding, weight.shape[2:], stride, dilation, rank)
     geometry = (stride, before, after, dilation, groups, _choice.algorithm)
-    if residual is not None:
-        spatial = [
-            (input.shape[2 + d] + before[d] + after[d] - dilation[d] * (weight.shape[2 + d] - 1) - 1)
-            // stride[d]
-            + 1
-            for d in range(rank)
-        ]
-        if (
-            tuple(residual.shape) != (input.shape[0], weight.shape[0], *spatial)
-            or residual.dtype != input.dtype
-        ):
-            y = Tensor(_C.conv(input._array, weight._array, None if bias is None else bias._array, *geometry))
-            return (y + residual).relu() if relu else y + residual
     b, r = (None if t is None else t._array for t in (bias, residual))
     return Tensor(_C.conv_fused(input._array, weight._array, b, r, relu, *geometry))
 

@@ -90,6 +90,9 @@ class Module:
         except (ValueError, TypeError, IndexError, RuntimeError) as error:
             _locate(error, self)
             raise
+        except AttributeError as error:
+            _check_tensor(error, self, args)
+            raise
 
     def _located(self, function: Callable[..., Any], *args: Any) -> Any:
         """Calls a function on behalf of this module, whose path errors then name, as if it were called itself."""
@@ -452,6 +455,16 @@ def _with_kwargs(hook: Callable[..., Any], with_kwargs: bool, pre: bool) -> Call
         return output if result is None else result
 
     return before if pre else after
+
+
+def _check_tensor(error: AttributeError, module: Module, args: tuple[Any, ...]) -> None:
+    """Raises TypeError where what has no such attribute is an argument that is no tensor."""
+    culprit = error.obj
+    if error.name is None or isinstance(culprit, Tensor) or not any(culprit is a for a in args):
+        return
+    wrong = TypeError(f"[{type(module).__name__}] expected a tensor, got {type(culprit).__name__}")
+    _locate(wrong, module)
+    raise wrong from None
 
 
 def _locate(error: Any, module: Module) -> None:
