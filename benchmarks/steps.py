@@ -1,111 +1,89 @@
-"""Times whole training steps against torch: forward, cross-entropy, backward, SGD with momentum.
+"""Times whole training steps against torch: forward, loss, backward, SGD with momentum.
 
-    python benchmarks/steps.py [--models lenet resnet18-32] [--threads 1 2] [--json results.json]
+    python benchmarks/steps.py [--works lenet resnet18-32] [--threads 1 2] [--json results.json]
 
-torch gets row-major and channels-last inputs and weights; the better counts. Both libraries start from the same
-parameters; their losses over three steps must agree, or nothing is timed and the exit status is 1.
+Both libraries run the same source: a file of lamina/models, made of either's layers (tests/harness/torch_twin.py). torch
+gets row-major and channels-last inputs and weights; the better counts. Both start from the same parameters; their losses
+over three steps must agree, or nothing is timed and the exit status is 1.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "tests")]
 
-from timing import machine, race, set_threads, show, table
+from harness.torch_twin import twin  # noqa: E402
+from timing import machine, race, set_threads, show, table  # noqa: E402
 
-import lamina
+import lamina  # noqa: E402
 
 Step = Callable[[], float]
+LAYOUTS = {"torch contiguous": torch.contiguous_format, "torch channels last": torch.channels_last}
 
 
-class Block(nn.Module):
-    """torchvision's BasicBlock."""
+@dataclass(frozen=True)
+class Work:
+    """A network and what it is trained on."""
 
-    def __init__(self, c_in: int, c_out: int, stride: int = 1) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, c_out, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(c_out)
-        self.relu = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(c_out, c_out, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(c_out)
-        self.downsample = None
-        if stride != 1 or c_in != c_out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False), nn.BatchNorm2d(c_out)
-            )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
-        y += x if self.downsample is None else self.downsample(x)
-        return self.relu(y)
+    file: str  # of lamina/models
+    build: Callable[[Any], Any]  # the models, from that file's module
+    images: tuple[int, ...]
+    bar: float  # torch's time over lamina's, at least
+    targets: Callable[[np.random.Generator], np.ndarray]  # class numbers, or noise for a generator
+    adversarial: bool = False
 
 
-class TorchResNet18(nn.Module):
-    """torchvision's resnet18 with the stem for small images."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1, self.bn1, self.relu = (
-            nn.Conv2d(3, 64, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(64),
-            nn.ReLU(True),
-        )
-        widths = ((64, 64, 1), (64, 128, 2), (128, 256, 2), (256, 512, 2))
-        for k, (c_in, c_out, stride) in enumerate(widths, 1):
-            setattr(self, f"layer{k}", nn.Sequential(Block(c_in, c_out, stride), Block(c_out, c_out)))
-        self.avgpool, self.fc = nn.AdaptiveAvgPool2d(1), nn.Linear(512, 10)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.relu(self.bn1(self.conv1(x)))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(self.avgpool(x).flatten(1))
+def classes(*shape: int, count: int = 10) -> Callable[[np.random.Generator], np.ndarray]:
+    return lambda rng: rng.integers(0, count, shape)
 
 
-class TorchLeNet5(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.features = nn.Sequential(
-            nn.Conv2d(1, 6, 5, padding=2),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Conv2d(6, 16, 5),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-        )
-        self.classifier = nn.Sequential(
-            nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10)
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.classifier(self.features(x))
+def small_vgg(models: Any) -> Any:
+    """VGG-11's stages for images of 32 pixels, with batch normalisation and one linear layer."""
+    features = models.vgg_features(models.STAGES[11], batch_norm=True)
+    nn = models.nn
+    return nn.Sequential(features, nn.Flatten(), nn.Linear(512, 10))
 
 
-MODELS: dict[str, tuple[Callable[[], Any], Callable[[], Any], tuple[int, ...]]] = {
-    "lenet": (lambda: lamina.models.LeNet5(), TorchLeNet5, (64, 1, 28, 28)),
-    "resnet18-32": (lambda: lamina.models.resnet18(10, small_images=True), TorchResNet18, (32, 3, 32, 32)),
-    "resnet18-128": (lambda: lamina.models.resnet18(10, small_images=True), TorchResNet18, (128, 3, 32, 32)),
+def dcgan(models: Any) -> Any:
+    return models.nn.ModuleList([models.Discriminator(), models.Generator()])
+
+
+def noise(*shape: int) -> Callable[[np.random.Generator], np.ndarray]:
+    return lambda rng: rng.standard_normal(shape).astype(np.float32)
+
+
+WORKS = {
+    "lenet": Work("lenet", lambda m: m.LeNet5(), (64, 1, 28, 28), 4, classes(64)),
+    "resnet18-32": Work(
+        "resnet", lambda m: m.resnet18(10, small_images=True), (32, 3, 32, 32), 2.3, classes(32)
+    ),
+    "resnet18-128": Work(
+        "resnet", lambda m: m.resnet18(10, small_images=True), (128, 3, 32, 32), 2.3, classes(128)
+    ),
+    "small vgg": Work("vgg", small_vgg, (64, 3, 32, 32), 2.4, classes(64)),
+    "resnet50": Work("resnet", lambda m: m.resnet50(), (4, 3, 224, 224), 1.8, classes(4, count=1000)),
+    "unet": Work("unet", lambda m: m.UNet(), (2, 1, 128, 128), 2.3, classes(2, 128, 128, count=2)),
+    "dcgan": Work("dcgan", dcgan, (16, 3, 64, 64), 1.6, noise(16, 100), adversarial=True),
 }
 
 
-def lamina_step(make: Callable[[], Any], state: dict[str, np.ndarray], x: np.ndarray, t: np.ndarray) -> Step:
-    model = make()
-    model.load_state_dict({name: lamina.tensor(value) for name, value in state.items()})
-    optimizer = lamina.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
-    images, labels = lamina.tensor(x), lamina.tensor(t)
+def supervised(lib: Any, model: Any, images: Any, targets: Any) -> Step:
+    optimizer = lib.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
 
     def step() -> float:
         optimizer.zero_grad()
-        loss = lamina.nn.functional.cross_entropy(model(images), labels)
+        loss = lib.nn.functional.cross_entropy(model(images), targets)
         loss.backward()
         optimizer.step()
         return float(loss.item())
@@ -113,58 +91,76 @@ def lamina_step(make: Callable[[], Any], state: dict[str, np.ndarray], x: np.nda
     return step
 
 
-def torch_step(
-    make: Callable[[], Any], state: dict[str, Any], x: np.ndarray, t: np.ndarray, layout: Any
-) -> Step:
-    model = make()
-    model.load_state_dict(state)
-    model = model.to(memory_format=layout)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
-    images, labels = torch.from_numpy(x).contiguous(memory_format=layout), torch.from_numpy(t)
+def adversarial(lib: Any, models: Any, images: Any, z: Any) -> Step:
+    """A step of the discriminator on real images and drawn ones, then one of the generator."""
+    discriminator, generator = models
+    score = lib.nn.functional.binary_cross_entropy_with_logits
+    optimizers = [lib.optim.SGD(m.parameters(), lr=1e-4, momentum=0.9) for m in models]
+    real, drawn = lib.ones(images.shape[0]), lib.zeros(images.shape[0])
 
     def step() -> float:
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(images), labels)
+        fakes = generator(z)
+        optimizers[0].zero_grad()
+        loss = score(discriminator(images), real) + score(discriminator(fakes.detach()), drawn)
         loss.backward()
-        optimizer.step()
-        return float(loss)
+        optimizers[0].step()
+        optimizers[1].zero_grad()
+        deceit = score(discriminator(fakes), real)
+        deceit.backward()
+        optimizers[1].step()
+        return float(loss.item()) + float(deceit.item())
 
     return step
 
 
+def steps_of(work: Work) -> dict[str, Step]:
+    """The same step by both libraries, torch's in both layouts."""
+    step = adversarial if work.adversarial else supervised
+    rng = np.random.default_rng(0)
+    images, targets = rng.standard_normal(work.images).astype(np.float32), work.targets(rng)
+    lamina.manual_seed(0)
+    model = work.build(importlib.import_module(f"lamina.models.{work.file}"))
+    state = {key: value.numpy().copy() for key, value in model.state_dict().items()}
+    steps = {"lamina": step(lamina, model, lamina.tensor(images), lamina.tensor(targets))}
+    for name, layout in LAYOUTS.items():
+        theirs = work.build(twin(work.file))
+        theirs.load_state_dict({key: torch.tensor(value) for key, value in state.items()})
+        theirs = theirs.to(memory_format=layout)
+        x = torch.from_numpy(images).contiguous(memory_format=layout)
+        steps[name] = step(torch, theirs, x, torch.from_numpy(targets))
+    return steps
+
+
 def measure(name: str, threads: int) -> dict[str, Any]:
     set_threads(threads)
-    torch.manual_seed(0)
-    ours, theirs, shape = MODELS[name]
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal(shape).astype(np.float32)
-    t = rng.integers(0, 10, shape[0])
-    state = {key: value.clone() for key, value in theirs().state_dict().items()}
-    steps = {
-        "lamina": lamina_step(ours, {key: value.numpy().copy() for key, value in state.items()}, x, t),
-        "torch contiguous": torch_step(theirs, state, x, t, torch.contiguous_format),
-        "torch channels last": torch_step(theirs, state, x, t, torch.channels_last),
-    }
+    work = WORKS[name]
+    steps = steps_of(work)
     losses = {key: [step() for _ in range(3)] for key, step in steps.items()}
     for key, values in losses.items():
         np.testing.assert_allclose(
             values, losses["torch contiguous"], rtol=1e-3, err_msg=f"{name}: losses of {key}"
         )
     taken = race(steps, threads, rounds=5, budget=0.2)
-    best = min(taken["torch contiguous"], taken["torch channels last"])
-    return {"model": name, "threads": threads, "seconds": taken, "ratio": best / taken["lamina"]}
+    best = min(taken[layout] for layout in LAYOUTS)
+    return {
+        "work": name,
+        "threads": threads,
+        "seconds": taken,
+        "ratio": best / taken["lamina"],
+        "bar": work.bar,
+    }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS))
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--json", type=Path, help="where to write all times")
     options = parser.parse_args()
     records = []
-    for name in options.models:
+    for name in options.works:
         for threads in options.threads:
             try:
                 records.append(measure(name, threads))
@@ -173,12 +169,18 @@ def main() -> int:
                 return 1
     where = machine()
     print(", ".join(f"{key} {value}" for key, value in where.items()))
-    columns = ("lamina", "torch contiguous", "torch channels last")
+    columns = ("lamina", *LAYOUTS)
     rows = [
-        [r["model"], str(r["threads"]), *(show(r["seconds"][c]) for c in columns), f"{r['ratio']:.2f}"]
+        [
+            r["work"],
+            str(r["threads"]),
+            *(show(r["seconds"][c]) for c in columns),
+            f"{r['ratio']:.2f}",
+            f"{r['bar']:g}",
+        ]
         for r in records
     ]
-    print(table(["training step", "threads", *columns, "torch / lamina"], rows))
+    print(table(["training step", "threads", *columns, "torch / lamina", "bar"], rows))
     if options.json:
         options.json.write_text(json.dumps({"machine": where, "records": records}, indent=1))
     return 0
