@@ -2,9 +2,9 @@
 
     python benchmarks/steps.py [--works lenet resnet18-32] [--threads 1 2] [--json results.json]
 
-Both libraries run the same source: a file of lamina/models, made of either's layers (tests/harness/torch_twin.py). torch
-gets row-major and channels-last inputs and weights; the better counts. Both start from the same parameters; their losses
-over three steps must agree, or nothing is timed and the exit status is 1.
+Both libraries run the same source: a file of lamina/models, made of either's layers (tests/harness/torch_twin.py).
+torch gets row-major and channels-last inputs and weights; the better counts. Both start from the same parameters; their
+losses over three steps must agree, or nothing is timed and the exit status is 1.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -154,7 +155,7 @@ def test_fused_bias_residual_and_relu(c: int, k: int, width: int) -> None:
     outputs = []
     for algorithm in ("small", "reference"):
         with F.conv_algorithm(algorithm):
-            y = conv_fused(x, w, b, (1, 1), (1, 1), (1, 1), 1, residual, True)
+            y = conv_fused(x, w, b, (1, 1), (1, 1), (1, 1), 1, residual, (0.0, math.inf))
             outputs.append(y.numpy())
     np.testing.assert_allclose(*outputs, rtol=1e-5, atol=1e-5)
     assert (outputs[0] == 0).any() and (outputs[0] > 0).any()

@@ -189,6 +189,23 @@ def test_convolutions_fold(inputs: int, outputs: int, options: Any, layers: str,
     np.testing.assert_allclose(infer(net, x) / scale, want / scale, atol=bound)
 
 
+@pytest.mark.parametrize("activation", [nn.ReLU6(), nn.Hardtanh(-0.5, 2.0)])
+@pytest.mark.parametrize("algorithm", ["reference", "implicit", "winograd", "fft"])
+def test_bounds_join_the_convolution(algorithm: str, activation: nn.Module) -> None:
+    net = randomise(nn.Sequential(nn.Conv2d(8, 20, 3, padding=1), nn.BatchNorm2d(20), activation))
+    x = lamina.randn(2, 8, 10, 10)
+    x[0, 0, 0, 0] = lamina.nan
+    assert [len(group) for group in groups(net, inference=True)] == [3]
+    assert [len(group) for group in groups(net)] == [1, 1, 1]
+    with F.conv_algorithm(algorithm):
+        got, want = infer(net, x), plainly(net, x)
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+    assert np.isnan(got).any() and (got == np.nanmin(got)).sum() > 1 and (got == np.nanmax(got)).sum() > 1
+    norm = randomise(nn.Sequential(nn.BatchNorm2d(8), activation))
+    assert [len(group) for group in groups(norm, inference=True)] == [1, 1]
+    np.testing.assert_array_equal(infer(norm, x), plainly(norm, x))
+
+
 @pytest.mark.parametrize("algorithm", ["reference", "implicit", "winograd", "fft"])
 @pytest.mark.parametrize("channels", [5, 32])
 @pytest.mark.parametrize("layout", ["planes", "channels last"])

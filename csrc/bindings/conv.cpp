@@ -33,11 +33,11 @@ void bind_conv(py::module_& m) {
         return ops::conv(x, w, bias, geometry(stride, begin, end, dilation, groups, algorithm));
       });
   def(m, "conv_fused",
-      [](const Array& x, const Array& w, const Array* bias, const Array* residual, bool relu,
-         const Dims& stride, const Dims& begin, const Dims& end, const Dims& dilation,
+      [](const Array& x, const Array& w, const Array* bias, const Array* residual, double low,
+         double high, const Dims& stride, const Dims& begin, const Dims& end, const Dims& dilation,
          int64_t groups, int algorithm) {
         return ops::conv(x, w, bias, geometry(stride, begin, end, dilation, groups, algorithm),
-                         residual, relu);
+                         residual, {low, high});
       });
   def(m, "conv_dgrad",
       [](const Array& dy, const Array& w, const Dims& x_shape, const Dims& stride,

@@ -1,4 +1,5 @@
-// What happens to a sum on its way into y: the residual that lies where y does, and ReLU.
+// What happens to a sum on its way into y: the residual that lies where y does, and the bounds of a
+// ReLU or its like.
 #pragma once
 
 #include "core/parallel.h"
@@ -11,7 +12,8 @@ namespace {
 template <class T>
 struct Epilogue {
   int64_t residual = 0;  // elements from y to what is added to it; 0: nothing
-  bool relu = false;
+  bool bounded = false;
+  T low = 0, high = 0;
 
   Epilogue() = default;
   LAMINA_INLINE Epilogue(const kernels::ConvEpilogue& e, const void* y)
@@ -19,16 +21,21 @@ struct Epilogue {
                      ? (reinterpret_cast<intptr_t>(e.residual) - reinterpret_cast<intptr_t>(y)) /
                            static_cast<int64_t>(sizeof(T))
                      : 0),
-        relu(e.relu) {}
+        bounded(e.low > -__builtin_huge_val() || e.high < __builtin_huge_val()),
+        low(static_cast<T>(e.low)),
+        high(static_cast<T>(e.high)) {}
 
   // What is stored at y, of whose lanes n count.
   LAMINA_INLINE Vec<T> apply(Vec<T> sum, const T* y, int n = kLanes<T>) const {
     if (residual) sum += load_lanes(y + residual, n);
-    return relu ? select(sum < Vec<T>{}, Vec<T>{}, sum) : sum;  // NaN stays
+    if (!bounded) return sum;
+    const Vec<T> least = broadcast(low), most = broadcast(high);
+    return select(sum < least, least, select(sum > most, most, sum));
   }
   LAMINA_INLINE T apply(T sum, const T* y) const {
     if (residual) sum += y[residual];
-    return relu && sum < T(0) ? T(0) : sum;
+    if (!bounded) return sum;
+    return sum < low ? low : sum > high ? high : sum;
   }
 };
 
@@ -36,7 +43,7 @@ struct Epilogue {
 template <class T>
 void apply_epilogue(const kernels::ConvShape& s, const Epilogue<T>& epilogue,
                     const kernels::ConvTensor& y) {
-  if (!epilogue.residual && !epilogue.relu) return;
+  if (!epilogue.residual && !epilogue.bounded) return;
   const int64_t* stride = y.stride;
   parallel_for(s.n * s.out[0] * s.out[1], 1, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {

@@ -10,6 +10,7 @@
 //   from x and dy.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 #include "core/dtype.h"
@@ -32,11 +33,12 @@ struct ConvTensor {
   int64_t stride[2 + kConvDims];
 };
 
-// What happens to a sum before it becomes y: y = sum + bias + residual, then max(0, y) with `relu`.
+// What happens to a sum before it becomes y: y = min(max(sum + bias + residual, low), high), where
+// NaN stays.
 struct ConvEpilogue {
-  const void* bias;      // (k,) or null
-  const void* residual;  // laid out as y, or null
-  bool relu;
+  const void* bias = nullptr;      // (k,) or null
+  const void* residual = nullptr;  // laid out as y, or null
+  double low = -HUGE_VAL, high = HUGE_VAL;
 };
 
 enum class ConvAlgorithm {

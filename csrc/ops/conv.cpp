@@ -183,7 +183,7 @@ ConvAlgorithm conv_choice(const Dims& x, const Dims& w, const ConvGeometry& g, D
 }
 
 Array conv(const Array& x, const Array& w, const Array* bias, const ConvGeometry& g,
-           const Array* residual, bool relu) {
+           const Array* residual, const Bounds& bounds) {
   const std::string op = op_name(g);
   const ConvShape s = conv_shape(op, x.shape(), w.shape(), g);
   check_operands(op, x, w, bias, s.k);
@@ -191,7 +191,7 @@ Array conv(const Array& x, const Array& w, const Array* bias, const ConvGeometry
   if (residual && (residual->shape() != out || residual->dtype() != x.dtype())) {
     const Array y = conv(x, w, bias, g);  // the sum broadcasts or promotes: no epilogue's work
     const Array sum = binary(Binary::add, {&y}, {residual});
-    return relu ? unary(Unary::relu, sum) : sum;
+    return bounds.none() ? sum : unary(Unary::clamp, sum, {{bounds.low, bounds.high}});
   }
   checked_numel(out, x.dtype(), op.c_str());  // what algorithms reckon with exists
   const Conv& kernels = kernels::on<Conv>(x.device());
@@ -205,8 +205,10 @@ Array conv(const Array& x, const Array& w, const Array* bias, const ConvGeometry
                       : residual->strides() == y.strides() ? *residual
                       : y.is_contiguous()                  ? contiguous(*residual)
                                                            : channels_last(*residual);
-  kernels.fprop(g.algorithm, s, x.dtype(), view(x), weights.raw(),
-                {bias ? biases.raw() : nullptr, residual ? added.raw() : nullptr, relu}, view(y));
+  kernels.fprop(
+      g.algorithm, s, x.dtype(), view(x), weights.raw(),
+      {bias ? biases.raw() : nullptr, residual ? added.raw() : nullptr, bounds.low, bounds.high},
+      view(y));
   return y;
 }
 

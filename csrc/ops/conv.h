@@ -15,6 +15,12 @@ struct ConvGeometry {
   kernels::ConvAlgorithm algorithm;
 };
 
+// What results are held between; NaN stays.
+struct Bounds {
+  double low = -HUGE_VAL, high = HUGE_VAL;
+  bool none() const { return low == -HUGE_VAL && high == HUGE_VAL; }
+};
+
 // The algorithm that a pass runs by: geometry's own, or what it picks by shape.
 kernels::ConvAlgorithm conv_choice(const Dims& x, const Dims& w, const ConvGeometry& geometry,
                                    DType dtype, Device device, kernels::ConvPass pass);
@@ -23,9 +29,9 @@ kernels::ConvAlgorithm conv_choice(const Dims& x, const Dims& w, const ConvGeome
 //   out = (in + pad_begin + pad_end - dilation * (kernel - 1) - 1) / stride + 1, rounded down.
 // Channels-last from 16 output channels on, else row-major.
 //
-// With a residual of y's shape, y = conv + residual; with `relu`, then max(0, y).
+// With a residual, y = conv + residual; then y is held between the bounds.
 Array conv(const Array& x, const Array& w, const Array* bias, const ConvGeometry& geometry,
-           const Array* residual = nullptr, bool relu = false);
+           const Array* residual = nullptr, const Bounds& bounds = {});
 
 // Gradients of conv from dy (N, K, out...); also the two halves of its derivatives of any order.
 Array conv_dgrad(const Array& dy, const Array& w, const Dims& x_shape,

@@ -1,6 +1,7 @@
 """lamina: convolutional and recurrent networks on kernels of our own, with PyTorch's names and meaning."""
 
 import importlib as _importlib
+from math import e, inf, nan, pi
 
 from lamina import autograd
 from lamina.autograd import (
@@ -44,6 +45,8 @@ from lamina.size import Size
 from lamina.tensor import Tensor
 
 __version__ = "0.1.0"
+
+newaxis = None  # in an index: a dimension of size 1, as in NumPy
 
 # The star import brought lamina.ops.random under this name.
 random = _importlib.import_module("lamina.random")

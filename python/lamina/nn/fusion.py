@@ -6,11 +6,13 @@ stays visible: state dicts, reprs and hooks know nothing of it, and a module wit
 
 - Anywhere: a batch normalisation, a residual and a ReLU are one pass over the data, after that for the statistics.
 - Under :class:`lamina.inference_mode`: a batch normalisation in evaluation mode folds into the convolution or linear
-  layer before it (:mod:`lamina.nn.folding`); residual and ReLU join the convolution's last step.
+  layer before it (:mod:`lamina.nn.folding`); the residual and the bounds of a ReLU, ReLU6 or Hardtanh join the
+  convolution's last step.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +23,7 @@ from lamina.autograd.grad_mode import mode
 from lamina.nn import functional as F
 from lamina.nn.folding import folded
 from lamina.nn.functional.conv import conv_fused
-from lamina.nn.modules.activation import ReLU
+from lamina.nn.modules.activation import Hardtanh, ReLU, ReLU6
 from lamina.nn.modules.batch_norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from lamina.nn.modules.conv import Conv1d, Conv2d, Conv3d
 from lamina.nn.modules.linear import Linear
@@ -39,6 +41,14 @@ FOLDS = {  # what a layer takes in
     Linear: BatchNorm1d,
 }
 STARTS = frozenset(NORMS)  # types that a group can begin with
+BOUNDS: dict[
+    type[Module], Callable[[Any], tuple[float, float]]
+] = {  # what an activation holds its input between
+    ReLU: lambda module: (0.0, math.inf),
+    ReLU6: lambda module: (0.0, 6.0),
+    Hardtanh: lambda module: (module.min_val, module.max_val),
+}
+UNBOUNDED = (-math.inf, math.inf)
 INFERENCE_STARTS = frozenset((*NORMS, *FOLDS))
 
 
@@ -97,17 +107,21 @@ def groups(modules: Sequence[Module], inference: bool = False) -> list[tuple[Mod
     """
     found: list[tuple[Module, ...]] = []
     for module in modules:
-        if found and _joins(found[-1][-1], module, inference):
+        if found and _joins(found[-1], module, inference):
             found[-1] += (module,)
         else:
             found.append((module,))
     return found
 
 
-def _joins(before: Module, module: Module, inference: bool) -> bool:
-    """Whether a module runs as one with the module before it."""
-    if type(module) is ReLU:
-        fits = type(before) in NORMS or (inference and type(before) in CONVOLUTIONS)
+def _joins(group: tuple[Module, ...], module: Module, inference: bool) -> bool:
+    """Whether a module runs as one with the group before it."""
+    before = group[-1]
+    if type(module) in BOUNDS:
+        if type(before) in NORMS:
+            fits = type(module) is ReLU or type(group[0]) in FOLDS
+        else:
+            fits = inference and type(before) in CONVOLUTIONS
     else:
         fits = inference and type(module) in NORMS and _folds(before, module)
     return fits and _plain(before) and _plain(module)
@@ -154,15 +168,19 @@ def run(modules: Sequence[Module], input: Any, residual: Tensor | None = None) -
 
 def _run_group(group: tuple[Any, ...], input: Any, residual: Tensor | None) -> Any:
     first, last = group[0], group[-1]
-    if residual is None or type(last) is ReLU:
-        if type(first) in NORMS:
-            if residual is None or _same_kind(residual, input):
-                return first._located(first.forward_relu, input, residual)
-        elif input.ndim == (2 if type(first) is Linear else first.weight.ndim):
-            return first._located(_run_layer, group, input, residual)
+    if type(first) in NORMS:
+        if residual is None or _same_kind(residual, input):
+            return first._located(first.forward_relu, input, residual)
+    elif _has_batch(first, input) and (residual is None or type(last) in BOUNDS):
+        return first._located(_run_layer, group, input, residual)
     for module in group[:-1]:
         input = module(input)
     return last(input if residual is None else input + residual)
+
+
+def _has_batch(layer: Any, input: Tensor) -> bool:
+    """Whether the channels that a batch normalisation sees after the layer are the layer's."""
+    return input.ndim == (2 if type(layer) is Linear else layer.weight.ndim)
 
 
 def _same_kind(a: Tensor, b: Tensor) -> bool:
@@ -171,16 +189,17 @@ def _same_kind(a: Tensor, b: Tensor) -> bool:
 
 
 def _run_layer(group: tuple[Any, ...], input: Tensor, residual: Tensor | None) -> Tensor:
-    """A convolution or linear layer with the batch normalisation, the residual and the ReLU after it."""
-    layer, relu = group[0], type(group[-1]) is ReLU
+    """A convolution or linear layer with the batch normalisation, the residual and the activation after it."""
+    layer, last = group[0], group[-1]
+    bounds = BOUNDS[type(last)](last) if type(last) in BOUNDS else UNBOUNDED
     weight, bias = folded(layer, group[1]) if type(group[1]) in NORMS else (layer.weight, layer.bias)
     if type(layer) is Linear:
         y = F.linear(input, weight, bias)
         y = y if residual is None else y + residual
-        return y.relu_() if relu else y
+        return y if bounds is UNBOUNDED else y.clamp_(*bounds)
     padding = layer.padding
     if layer.padding_mode != "zeros":
         input, padding = F.pad(input, layer._pad, mode=layer.padding_mode), (0,) * len(layer.stride)
     return conv_fused(
-        input, weight, bias, layer.stride, padding, layer.dilation, layer.groups, residual, relu
+        input, weight, bias, layer.stride, padding, layer.dilation, layer.groups, residual, bounds
     )

@@ -175,14 +175,17 @@ def conv_fused(
     dilation: tuple[int, ...],
     groups: int,
     residual: Tensor | None,
-    relu: bool,
+    bounds: tuple[float, float],
 ) -> Tensor:
-    """``relu(conv(input) + residual)`` in one pass, for inference: nothing is recorded.  The input has a batch."""
+    """``conv(input) + residual`` held between bounds, in one pass, for inference: nothing is recorded.
+
+    The input has a batch; infinite bounds are none."""
     rank = len(stride)
     before, after = split_padding("conv", padding, weight.shape[2:], stride, dilation, rank)
     geometry = (stride, before, after, dilation, groups, _choice.algorithm)
+    low, high = bounds
     b, r = (None if t is None else t._array for t in (bias, residual))
-    return Tensor(_C.conv_fused(input._array, weight._array, b, r, relu, *geometry))
+    return Tensor(_C.conv_fused(input._array, weight._array, b, r, low, high, *geometry))
 
 
 def geometry_of(
