@@ -33,15 +33,22 @@ const ConvRoutines& routines(ConvAlgorithm algorithm) {
     case ConvAlgorithm::small:
       missing = "small";
       break;
-    default:
+    case ConvAlgorithm::reference:
       return reference_conv;
+    default:
+      return implicit_conv;
   }
   fail<NotImplementedError>("[conv.", missing,
                             "] has no kernel on cuda; choose \"automatic\", or move the tensors "
                             "with .cpu()");
 }
 
-ConvAlgorithm choice(ConvPass, const ConvShape&, DType) { return ConvAlgorithm::reference; }
+ConvAlgorithm choice(ConvPass pass, const ConvShape& s, DType dtype) {
+  constexpr ConvAlgorithm kPreferred[] = {ConvAlgorithm::implicit};
+  for (ConvAlgorithm a : kPreferred)
+    if (routines(a).offers(pass, s, dtype) && routines(a).pays(pass, s, dtype)) return a;
+  return ConvAlgorithm::reference;
+}
 
 const ConvRoutines& choose(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s,
                            DType dtype) {
