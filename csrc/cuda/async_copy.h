@@ -18,6 +18,19 @@ __device__ __forceinline__ void copy_async_16(void* shared, const void* global, 
 #endif
 }
 
+// 8 bytes, aligned to 8; zero if not `valid`.
+__device__ __forceinline__ void copy_async_8(void* shared, const void* global, bool valid = true) {
+#if defined(LAMINA_EMULATE)
+  emulate::copy_async(shared, global, 8, valid ? 8 : 0);
+#elif defined(__CUDA_ARCH__)
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;"
+               :
+               : "r"(static_cast<unsigned>(__cvta_generic_to_shared(shared))), "l"(global),
+                 "r"(valid ? 8 : 0)
+               : "memory");
+#endif
+}
+
 // 4 bytes, aligned to 4; zero if not `valid`.
 __device__ __forceinline__ void copy_async_4(void* shared, const void* global, bool valid = true) {
 #if defined(LAMINA_EMULATE)

@@ -1,0 +1,22 @@
+// The algorithms that conv.cu chooses from.  Each has its own file and ends in one table.
+#pragma once
+
+#include "kernels/conv.h"
+
+namespace lamina::cuda {
+
+struct ConvRoutines {
+  // Whether it computes this pass, and whether it should where nobody asks for an algorithm.
+  bool (*offers)(kernels::ConvPass pass, const kernels::ConvShape& shape, DType dtype);
+  bool (*pays)(kernels::ConvPass pass, const kernels::ConvShape& shape, DType dtype);
+  void (*fprop)(const kernels::ConvShape& shape, DType dtype, const kernels::ConvTensor& x,
+                const void* w, const kernels::ConvEpilogue& epilogue, const kernels::ConvTensor& y);
+  void (*dgrad)(const kernels::ConvShape& shape, DType dtype, const kernels::ConvTensor& dy,
+                const void* w, const void* bias, const kernels::ConvTensor& dx);
+  void (*wgrad)(const kernels::ConvShape& shape, DType dtype, const kernels::ConvTensor& x,
+                const kernels::ConvTensor& dy, void* dw);
+};
+
+extern const ConvRoutines reference_conv, implicit_conv;
+
+}  // namespace lamina::cuda

@@ -1,0 +1,179 @@
+// The definition as plain loops, one thread an output, summed in double: what the fast algorithms
+// are tested against, and what computes sizes beyond their 31-bit positions.  Bound by the loads,
+// of which every multiply-add makes two.
+#include "cuda/conv_algorithms.h"
+#include "cuda/launch.h"
+
+namespace lamina::cuda {
+namespace {
+
+using kernels::ConvEpilogue;
+using kernels::ConvPass;
+using kernels::ConvShape;
+using kernels::ConvTensor;
+using kernels::kConvDims;
+
+constexpr int kThreads = 256;
+
+// One element of an activation: its image, channel and position.
+struct Element {
+  int64_t n, channel, at[kConvDims];
+
+  // The i-th of (n, d, h, w, channel), the last running fastest.
+  __device__ Element(int64_t i, int64_t channels, const int64_t (&size)[kConvDims]) {
+    channel = i % channels;
+    i /= channels;
+    for (int d = kConvDims - 1; d >= 0; --d) {
+      at[d] = i % size[d];
+      i /= size[d];
+    }
+    n = i;
+  }
+};
+
+template <class T>
+__device__ __forceinline__ T& element(const ConvTensor& a, int64_t n, int64_t c,
+                                      const int64_t (&at)[kConvDims]) {
+  return static_cast<T*>(a.data)[n * a.stride[0] + c * a.stride[1] + at[0] * a.stride[2] +
+                                 at[1] * a.stride[3] + at[2] * a.stride[4]];
+}
+
+__device__ __forceinline__ int64_t taps(const ConvShape& s) {
+  return s.kernel[0] * s.kernel[1] * s.kernel[2];
+}
+
+// f(tap number, tap in each dimension).
+template <class F>
+__device__ __forceinline__ void for_each_tap(const ConvShape& s, F f) {
+  int64_t t[kConvDims], tap = 0;
+  for (t[0] = 0; t[0] < s.kernel[0]; ++t[0])
+    for (t[1] = 0; t[1] < s.kernel[1]; ++t[1])
+      for (t[2] = 0; t[2] < s.kernel[2]; ++t[2]) f(tap++, t);
+}
+
+// The input that output o meets at tap t; false outside of x.
+__device__ __forceinline__ bool input_of(const ConvShape& s, const int64_t (&o)[kConvDims],
+                                         const int64_t (&t)[kConvDims], int64_t (&i)[kConvDims]) {
+  for (int d = 0; d < kConvDims; ++d) {
+    i[d] = o[d] * s.stride[d] + t[d] * s.dilation[d] - s.pad[d];
+    if (i[d] < 0 || i[d] >= s.in[d]) return false;
+  }
+  return true;
+}
+
+// The output that reads input i with tap t; false if there is none.
+__device__ __forceinline__ bool output_of(const ConvShape& s, const int64_t (&i)[kConvDims],
+                                          const int64_t (&t)[kConvDims], int64_t (&o)[kConvDims]) {
+  for (int d = 0; d < kConvDims; ++d) {
+    const int64_t reach = i[d] + s.pad[d] - t[d] * s.dilation[d];
+    if (reach < 0) return false;
+    o[d] = reach / s.stride[d];
+    if (o[d] >= s.out[d] || o[d] * s.stride[d] != reach) return false;
+  }
+  return true;
+}
+
+template <class T>
+__global__ void __launch_bounds__(kThreads)
+    fprop_kernel(const ConvShape s, const ConvTensor x, const T* w, const ConvTensor y,
+                 const T* bias, const T* residual, bool relu, int64_t count) {
+  const int64_t index = int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (index >= count) return;
+  const Element out(index, s.k, s.out);
+  const int64_t group = out.channel / (s.k / s.groups), channels = s.c / s.groups;
+  double sum = bias ? double(bias[out.channel]) : 0;
+  for_each_tap(s, [&](int64_t tap, const int64_t (&t)[kConvDims]) {
+    int64_t in[kConvDims];
+    if (!input_of(s, out.at, t, in)) return;
+    for (int64_t c = 0; c < channels; ++c)
+      sum += double(element<T>(x, out.n, group * channels + c, in)) *
+             double(w[(out.channel * channels + c) * taps(s) + tap]);
+  });
+  T& to = element<T>(y, out.n, out.channel, out.at);
+  if (residual) sum += double(residual[&to - static_cast<T*>(y.data)]);
+  to = relu && sum < 0 ? T(0) : static_cast<T>(sum);  // NaN stays
+}
+
+template <class T>
+__global__ void __launch_bounds__(kThreads)
+    dgrad_kernel(const ConvShape s, const ConvTensor dy, const T* w, const ConvTensor dx,
+                 const T* bias, int64_t count) {
+  const int64_t index = int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (index >= count) return;
+  const Element in(index, s.c, s.in);
+  const int64_t channels = s.c / s.groups, filters = s.k / s.groups;
+  const int64_t group = in.channel / channels;
+  const int64_t first = group * filters, first_channel = group * channels;
+  double sum = bias ? double(bias[in.channel]) : 0;
+  for_each_tap(s, [&](int64_t tap, const int64_t (&t)[kConvDims]) {
+    int64_t out[kConvDims];
+    if (!output_of(s, in.at, t, out)) return;
+    const T* from = &element<T>(dy, in.n, first, out);
+    const T* weight = w + (first * channels + in.channel - first_channel) * taps(s) + tap;
+    for (int64_t k = 0; k < filters; ++k)
+      sum += double(from[k * dy.stride[1]]) * double(weight[k * channels * taps(s)]);
+  });
+  element<T>(dx, in.n, in.channel, in.at) = static_cast<T>(sum);
+}
+
+template <class T>
+__global__ void __launch_bounds__(kThreads)
+    wgrad_kernel(const ConvShape s, const ConvTensor x, const ConvTensor dy, T* dw, int64_t count) {
+  const int64_t index = int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (index >= count) return;
+  const int64_t channels = s.c / s.groups;
+  const int64_t k = index / taps(s) / channels;
+  const int64_t c = k / (s.k / s.groups) * channels + index / taps(s) % channels;
+  int64_t t[kConvDims], rest = index % taps(s);
+  for (int d = kConvDims - 1; d >= 0; --d) {
+    t[d] = rest % s.kernel[d];
+    rest /= s.kernel[d];
+  }
+  double sum = 0;
+  const int64_t positions = s.n * s.out[0] * s.out[1] * s.out[2];
+  for (int64_t i = 0; i < positions; ++i) {
+    const Element out(i, 1, s.out);
+    int64_t in[kConvDims];
+    if (input_of(s, out.at, t, in))
+      sum += double(element<T>(x, out.n, c, in)) * double(element<T>(dy, out.n, k, out.at));
+  }
+  dw[index] = static_cast<T>(sum);
+}
+
+void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
+           const ConvEpilogue& epilogue, const ConvTensor& y) {
+  const int64_t count = s.n * s.k * s.out[0] * s.out[1] * s.out[2];
+  visit_real(dtype, [&](auto tag) {
+    using T = decltype(tag);
+    launch(&fprop_kernel<T>, blocks_for(count, kThreads), kThreads, 0, stream(), s, x,
+           static_cast<const T*>(w), y, static_cast<const T*>(epilogue.bias),
+           static_cast<const T*>(epilogue.residual), epilogue.relu, count);
+  });
+}
+
+void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w, const void* bias,
+           const ConvTensor& dx) {
+  const int64_t count = s.n * s.c * s.in[0] * s.in[1] * s.in[2];
+  visit_real(dtype, [&](auto tag) {
+    using T = decltype(tag);
+    launch(&dgrad_kernel<T>, blocks_for(count, kThreads), kThreads, 0, stream(), s, dy,
+           static_cast<const T*>(w), dx, static_cast<const T*>(bias), count);
+  });
+}
+
+void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTensor& dy, void* dw) {
+  const int64_t count = s.k * (s.c / s.groups) * s.kernel[0] * s.kernel[1] * s.kernel[2];
+  visit_real(dtype, [&](auto tag) {
+    using T = decltype(tag);
+    launch(&wgrad_kernel<T>, blocks_for(count, kThreads), kThreads, 0, stream(), s, x, dy,
+           static_cast<T*>(dw), count);
+  });
+}
+
+bool offers(ConvPass, const kernels::ConvShape&, DType) { return true; }
+
+}  // namespace
+
+constinit const ConvRoutines reference_conv{&offers, &offers, &fprop, &dgrad, &wgrad};
+
+}  // namespace lamina::cuda

@@ -1,0 +1,60 @@
+// What happens to the sums of a matrix product on their way to memory.
+#pragma once
+
+#include "cuda/gemm_tile.h"
+
+namespace lamina::cuda {
+
+// out = sum + init + residual, then max(0, out).
+template <class T>
+struct Finish {
+  const T* init = nullptr;  // null: zero
+  int64_t init_row = 0, init_column = 0;
+  const T* residual = nullptr;  // lies as the output does
+  bool relu = false;
+
+  template <class Sum>
+  __device__ __forceinline__ T apply(Sum sum, int64_t row, int64_t column, int64_t offset) const {
+    if (init) sum += static_cast<Sum>(init[row * init_row + column * init_column]);
+    if (residual) sum += static_cast<Sum>(residual[offset]);
+    return static_cast<T>(relu && sum < Sum(0) ? Sum(0) : sum);  // NaN stays
+  }
+};
+
+// Neighbouring columns, stored at once.
+template <class T, int n>
+struct alignas(sizeof(T) * n) Run {
+  T v[n];
+};
+
+// Element (row, column) lies at place.row_offset(row) + place.column_offset(column).
+template <class T, class Place>
+struct Output {
+  T* data;
+  Place place;
+  Finish<T> finish;
+  bool wide;  // columns lie together, and every fourth of any row is aligned for a run of four
+
+  __device__ __forceinline__ int64_t row_offset(int64_t row) const { return place.row_offset(row); }
+
+  template <int run, class Sum>
+  __device__ __forceinline__ void store(int64_t row, int64_t row_offset, int64_t column,
+                                        int64_t columns, const Sum* sums) const {
+    if (run > 1 && wide) {  // then runs are whole
+      const int64_t at = row_offset + place.column_offset(column);
+      Run<T, run> values;
+      LAMINA_UNROLL
+      for (int e = 0; e < run; ++e) values.v[e] = finish.apply(sums[e], row, column + e, at + e);
+      *reinterpret_cast<Run<T, run>*>(data + at) = values;
+      return;
+    }
+    LAMINA_UNROLL
+    for (int e = 0; e < run; ++e) {
+      if (column + e >= columns) return;
+      const int64_t at = row_offset + place.column_offset(column + e);
+      data[at] = finish.apply(sums[e], row, column + e, at);
+    }
+  }
+};
+
+}  // namespace lamina::cuda

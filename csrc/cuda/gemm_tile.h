@@ -1,0 +1,81 @@
+// Tiles of a matrix product's operands in shared memory, and the copies that fill them.
+//
+// A has rows, B has columns; here both are `sides` (of the product's m or n), which run against the
+// common `depth` (its k).  A tile lies as its operand does in memory, so that 16 bytes of one are 16
+// bytes of the other: along its depth or along its side.
+#pragma once
+
+#include "cuda/async_copy.h"
+
+// Before a loop whose arrays must be registers.
+#if defined(__CUDACC__)
+#define LAMINA_UNROLL _Pragma("unroll")
+#else
+#define LAMINA_UNROLL
+#endif
+
+namespace lamina::cuda {
+
+enum class Order { depth, side };  // what lies together
+
+// 16 bytes of elements: what one asynchronous copy moves and one load from shared memory takes.
+template <class T>
+inline constexpr int kChunk = 16 / static_cast<int>(sizeof(T));
+
+template <class T>
+struct alignas(16) Chunk {
+  T v[kChunk<T>];
+};
+
+template <class T, int sides, int depths, Order order_of_lines>
+struct Tile {
+  using Element = T;
+  static constexpr int kSides = sides, kDepths = depths;
+  static constexpr Order kOrder = order_of_lines;
+  static constexpr bool kAlongDepth = kOrder == Order::depth;
+  static constexpr int kLine = kAlongDepth ? depths : sides;   // elements that lie together
+  static constexpr int kLines = kAlongDepth ? sides : depths;  // and how many such lines
+  // Lines are apart by what lets a warp's loads fall into different banks: of eight lines by 16
+  // bytes (ldmatrix, chunks along the depth), of four lines by eight words.
+  static constexpr int kPitch =
+      kLine + (kAlongDepth ? kChunk<T> : 32 / static_cast<int>(sizeof(T)));
+  static constexpr int kSize = kLines * kPitch;
+
+  static __device__ __forceinline__ int at(int side, int depth) {
+    return kAlongDepth ? side * kPitch + depth : depth * kPitch + side;
+  }
+};
+
+// Which chunks of a tile a thread copies: kCopies of them at one place of lines kStep apart.
+template <class Tile, int threads>
+struct Share {
+  static constexpr int kChunksInLine = Tile::kLine / kChunk<typename Tile::Element>;
+  static constexpr int kStep = threads / kChunksInLine;
+  static constexpr int kCopies = Tile::kLines / kStep;
+  static_assert(threads % kChunksInLine == 0 && Tile::kLines % kStep == 0);
+
+  int line, place;
+
+  __device__ Share()
+      : line(static_cast<int>(threadIdx.x) / kChunksInLine),
+        place(static_cast<int>(threadIdx.x) % kChunksInLine * kChunk<typename Tile::Element>) {}
+};
+
+// The first `valid` elements of a chunk; the others become zero.
+template <class T>
+__device__ __forceinline__ void copy_chunk(T* to, const T* from, int valid) {
+  copy_async_16(to, from, valid * static_cast<int>(sizeof(T)));
+}
+
+// One element, or zero.  Two bytes are too few for an asynchronous copy.
+template <class T>
+__device__ __forceinline__ void copy_element(T* to, const T* from, bool valid) {
+  if constexpr (sizeof(T) == 2)
+    to->bits = valid ? from->bits : 0;
+  else if constexpr (sizeof(T) == 4)
+    copy_async_4(to, from, valid);
+  else
+    copy_async_8(to, from, valid);
+}
+
+}  // namespace lamina::cuda
