@@ -20,4 +20,24 @@ struct Divisor {
   __device__ unsigned quotient(unsigned n) const { return (__umulhi(n, multiplier) + n) >> shift; }
 };
 
+// The same for n from 0 to 2^63 - 1: where there may be more than 2^31 elements.
+struct WideDivisor {
+  int64_t value;
+  uint64_t multiplier;
+  unsigned shift;
+
+  WideDivisor() = default;
+  explicit WideDivisor(int64_t divisor) : value(divisor), shift(0) {
+    const auto by = static_cast<uint64_t>(divisor);
+    while ((uint64_t{1} << shift) < by) ++shift;
+    const unsigned __int128 rest = (uint64_t{1} << shift) - by;
+    multiplier = static_cast<uint64_t>((rest << 64) / by + 1);
+  }
+
+  __device__ int64_t quotient(int64_t n) const {
+    const auto dividend = static_cast<uint64_t>(n);
+    return static_cast<int64_t>((__umul64hi(dividend, multiplier) + dividend) >> shift);
+  }
+};
+
 }  // namespace lamina::cuda
