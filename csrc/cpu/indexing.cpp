@@ -16,6 +16,7 @@ namespace {
 using kernels::Combine;
 using kernels::kMaskChunk;
 using kernels::Loop;
+using kernels::Positions;
 using kernels::Scatter;
 
 LAMINA_INLINE void lower(int64_t* to, int64_t value) {
@@ -55,13 +56,14 @@ void extent(const Loop<1>& index, int64_t* low, int64_t* high) {
   });
 }
 
-void places(const Loop<2>& loop, int64_t size, int64_t stride, bool add) {
+void places(const Loop<2>& loop, const Positions& positions, bool add) {
+  const int64_t size = positions.size, scale = positions.scale;
   for_each_row(loop, {sizeof(int64_t), sizeof(int64_t)}, [&](const Row<2>& row) {
     int64_t* place = row.as<int64_t>(0);
     const int64_t* index = row.as<const int64_t>(1);
     for (int64_t i = 0; i < row.n; ++i) {
       const int64_t v = index[i * row.stride[1]];
-      const int64_t step = (v < 0 ? v + size : v) * stride;
+      const int64_t step = (v < 0 && positions.op ? v + size : v) * scale;
       int64_t& p = place[i * row.stride[0]];
       p = add ? p + step : step;
     }
@@ -94,7 +96,8 @@ void gather_as(const Loop<3>& loop, int64_t scale) {
                [&](const Row<3>& row) { gather_row<T>(row, scale); });
 }
 
-void gather(size_t itemsize, const Loop<3>& loop, int64_t scale) {
+void gather(size_t itemsize, const Loop<3>& loop, const Positions& positions) {
+  const int64_t scale = positions.scale;
   switch (itemsize) {
     case 1:
       return gather_as<uint8_t>(loop, scale);
@@ -169,7 +172,7 @@ LAMINA_INLINE void scatter_rows(const Scatter& s, const int64_t (&base)[3], int6
   for (int64_t row = 0; row < rows; ++row) {
     scatter_row<combine>(
         static_cast<T*>(loop.data[0]) + offset[0], static_cast<const T*>(loop.data[1]) + offset[1],
-        static_cast<const int64_t*>(loop.data[2]) + offset[2], n, sd, ss, si, s.scale);
+        static_cast<const int64_t*>(loop.data[2]) + offset[2], n, sd, ss, si, s.positions.scale);
     for (int d = last - 1; d >= s.serial; --d) {
       for (int k = 0; k < 3; ++k) offset[k] += loop.strides[k][d];
       if (++position[d] < loop.shape[d]) break;
@@ -207,7 +210,7 @@ void scatter_long_rows(const Scatter& s, int64_t rows, int64_t inner) {
       scatter_row<combine>(static_cast<T*>(loop.data[0]),
                            static_cast<const T*>(loop.data[1]) + j * loop.strides[1][0],
                            index + j * step, inner, loop.strides[0][1], loop.strides[1][1], 0,
-                           s.scale);
+                           s.positions.scale);
     }
   });
 }

@@ -10,18 +10,26 @@
 
 namespace lamina::kernels {
 
+// What an index holds: positions in [low, size), those below 0 from the end, each leading `scale`
+// elements on.  On the CPU the op has checked them, and none is below 0 any more.  Elsewhere only
+// kernels see them: they check each, record one outside for `op`, and leave its element out.
+struct Positions {
+  const char* op;  // null: places that the kernel `places` has made
+  int64_t low, size, scale;
+};
+
 enum class Combine { assign, add, multiply, maximum, minimum };
 
-// dst[p][index[p] * scale] (op)= src[p].  Elements of the dimensions [serial, rank - 1) and, unless
+// dst[p][index[p] * scale] (op)= src[p], `scale` that of the positions.  Elements of the dimensions [serial, rank - 1) and, unless
 // `free_rows`, of the last may meet at one place: they are combined one after the other, in order.
 // Everything else runs in parallel.
 struct Scatter {
   Combine combine;
   DType dtype;
-  Loop<3> loop;  // dst, src, index; not reordered
+  Loop<3> loop;  // dst, src, index; not reordered; src may be a number
   int serial;    // dimensions before this one lead to different places
   bool free_rows;
-  int64_t scale;
+  Positions positions;
 };
 
 inline constexpr int64_t kMaskChunk = 32768;  // elements of a mask that one chunk counts
@@ -30,10 +38,11 @@ struct Indexing {
   // The least and the greatest of the int64 values, for the check of bounds; low > high where there
   // are none.
   void (*extent)(const Loop<1>& index, int64_t* low, int64_t* high);
-  // place (+)= (i < 0 ? i + size : i) * stride
-  void (*places)(const Loop<2>& loop, int64_t size, int64_t stride, bool add);  // place, index
-  // out[p] = src[p][index[p] * scale]
-  void (*gather)(size_t itemsize, const Loop<3>& loop, int64_t scale);  // out, src, index
+  // place (+)= (i < 0 ? i + size : i) * scale, or 0 for a position that is recorded
+  void (*places)(const Loop<2>& loop, const Positions& positions, bool add);  // place, index
+  // out[p] = src[p][index[p] * scale], or 0 where the position is recorded
+  void (*gather)(size_t itemsize, const Loop<3>& loop,
+                 const Positions& positions);  // out, src, index
   void (*scatter)(const Scatter& s);
   // counts[c]: set elements of chunk c of `mask`, n bytes in a row.
   void (*count)(const uint8_t* mask, int64_t n, int64_t* counts);

@@ -26,7 +26,12 @@ Lookup along(const Array& a, int64_t dim, const Array& given, const char* op) {
   check_positions(index, a.size(d), d, false, op);
   Dims strides = a.strides();
   strides[d] = 0;
-  return {index.shape(), strides, index.strides(), index, a.strides()[d], std::abs(a.strides()[d]),
+  return {index.shape(),
+          strides,
+          index.strides(),
+          index,
+          {op, 0, a.size(d), a.strides()[d]},
+          std::abs(a.strides()[d]),
           1u << d};
 }
 

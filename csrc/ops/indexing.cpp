@@ -75,9 +75,18 @@ Part prepare(const Array& a, const Index& index, const char* op) {
   return {index.dim, covers, std::move(places), true};
 }
 
+// A place may be negative, since the array's strides may be: it needs no wrapping.
+constexpr kernels::Positions kPlaces{nullptr, 0, 0, 1};
+
+kernels::Positions positions_of(const Array& a, const Part& p, bool negative, const char* op) {
+  const int64_t size = a.size(p.dim);
+  return p.is_place ? kPlaces
+                    : kernels::Positions{op, negative ? -size : 0, size, a.strides()[p.dim]};
+}
+
 // place (+)= position * stride, over the broadcast shape of all parts.
 Array combine_parts(const Array& a, const std::vector<Part>& parts, const Dims& shape,
-                    const char* op) {
+                    bool negative, const char* op) {
   Array places = Array::empty(shape, DType::int64, a.device(), op);
   if (places.numel() == 0) return places;
   for (size_t i = 0; i < parts.size(); ++i) {
@@ -85,9 +94,7 @@ Array combine_parts(const Array& a, const std::vector<Part>& parts, const Dims& 
     const auto loop =
         make_loop<2>(shape, {{{places.raw(), places.strides()},
                               {p.positions.raw(), broadcast_strides(p.positions, shape)}}});
-    // A place may be negative: the array's strides may be.  It needs no wrapping.
-    kernel(a).places(loop, p.is_place ? 0 : a.size(p.dim), p.is_place ? 1 : a.strides()[p.dim],
-                     i > 0);
+    kernel(a).places(loop, positions_of(a, p, negative, op), i > 0);
   }
   return places;
 }
@@ -125,8 +132,8 @@ Lookup look_up(const Array& a, const Indices& indices, bool negative, const char
   Lookup lookup{{},
                 {},
                 {},
-                direct ? only.positions : combine_parts(a, parts, shape, op),
-                direct && !only.is_place ? a.strides()[only.dim] : 1,
+                direct ? only.positions : combine_parts(a, parts, shape, negative, op),
+                direct ? positions_of(a, only, negative, op) : kPlaces,
                 reach};
   const int first = adjacent ? parts[0].dim : 0;
   const auto add_index = [&] {

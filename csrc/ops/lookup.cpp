@@ -91,6 +91,7 @@ Array as_index(const Array& index, const char* op) {
 
 int64_t check_positions(const Array& index, int64_t size, int dim, bool negative, const char* op) {
   if (index.numel() == 0) return 0;
+  if (index.device().type != DeviceType::cpu && size > 0) return 0;
   const auto loop = make_loop<1>(index.shape(), {{{index.raw(), index.strides()}}});
   int64_t low, high;
   kernels::on<kernels::Indexing>(index.device()).extent(loop, &low, &high);
@@ -105,7 +106,7 @@ void gather_into(const Array& out, const Array& a, const Lookup& lookup) {
   const auto loop = make_loop<3>(lookup.shape, {{{out.raw(), out.strides()},
                                                  {a.raw(), lookup.array_strides},
                                                  {lookup.index.raw(), lookup.index_strides}}});
-  kernels::on<kernels::Indexing>(a.device()).gather(itemsize(a.dtype()), loop, lookup.scale);
+  kernels::on<kernels::Indexing>(a.device()).gather(itemsize(a.dtype()), loop, lookup.positions);
 }
 
 void scatter_into(const Array& a, const Lookup& lookup, const Operand& values,
@@ -134,11 +135,12 @@ void scatter_into(const Array& a, const Lookup& lookup, const Operand& values,
   kernels::Scatter s;
   s.combine = combine;
   s.dtype = a.dtype();
-  s.scale = lookup.scale;
+  s.positions = lookup.positions;
   plan_scatter(lookup, strides, s);
   s.loop.data[0] = a.raw();
   s.loop.data[1] = data;
   s.loop.data[2] = index.raw();
+  if (!values.array) s.loop.numbers = 1u << 1;
   kernels::on<kernels::Indexing>(a.device()).scatter(s);
 }
 
