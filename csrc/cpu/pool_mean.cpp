@@ -121,7 +121,8 @@ void spread_planes(const PoolShape& s, const Divisors<T>& by, const T* dy, T* dx
           sums[ow] += grads[ow] * (by.across[ow] * by.down[from.line]);
       }
       T* to = dx + i * W;
-      if (OW == 1 && covers.of[2][W - 1].end == 1) {
+      const auto last = covers.of[2][W - 1];
+      if (OW == 1 && last.begin == 0 && last.end == 1) {
         fill_row(to, W, sums[0]);
       } else {
         for (int64_t iw = 0; iw < W; ++iw) {

@@ -187,6 +187,8 @@ def isclose(
     """
     if rtol < 0 or atol < 0:
         raise ValueError(f"[isclose] expected tolerances of at least 0, got rtol {rtol} and atol {atol}")
+    if not isinstance(input, Tensor):
+        not_a_tensor("isclose", input)
     from lamina.ops.creation import as_tensor
     from lamina.ops.unary import abs
 

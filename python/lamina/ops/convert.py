@@ -185,8 +185,10 @@ def _attach_casts() -> None:
     for name in names:
         target: dtype = getattr(dtypes, name)
 
-        def cast(self: Tensor, target: dtype = target) -> Tensor:
-            return to(self, dtype=target)
+        def cast(
+            self: Tensor, memory_format: memory_format | None = None, *, target: dtype = target
+        ) -> Tensor:
+            return to(self, dtype=target, memory_format=memory_format)
 
         cast.__name__, cast.__doc__ = name, f"This tensor as {target}."
         method(name)(cast)

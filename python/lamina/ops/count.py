@@ -1,4 +1,4 @@
-"""Which values there are, how often, and where they belong: unique, bincount, searchsorted."""
+"""How often values come, and where they belong: bincount, searchsorted."""
 
 from __future__ import annotations
 
@@ -7,76 +7,13 @@ from typing import Any
 from lamina import _C, dtypes
 from lamina.devices import device
 from lamina.ops.creation import tensor, zeros
-from lamina.ops.shape import reshape
 from lamina.tensor import Tensor, method
 
-__all__ = ["bincount", "bucketize", "searchsorted", "unique", "unique_consecutive"]
+__all__ = ["bincount", "bucketize", "searchsorted"]
 
 
-@method()
-def unique(
-    input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False
-) -> Any:
-    """The different elements, in order.
-
-    Args:
-        input: any tensor; it is flattened.
-        sorted: accepted for torch's sake: the result is always in order.
-        return_inverse: also give, in the shape of ``input``, where in the result each element is.
-        return_counts: also give how often each comes.
-
-    Example:
-        >>> lamina.unique(lamina.tensor([3, 1, 3]), return_counts=True)
-        (tensor([1, 3]), tensor([1, 2]))
-    """
-    ordered, positions = _C.sort(_flat(input)._array, 0, -1, False, "unique")
-    run, count = _C.runs(ordered)
-    return _unique(input, ordered, run, count, positions, return_inverse, return_counts)
-
-
-@method()
-def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False) -> Any:
-    """The elements without those equal to the one before; arguments as :func:`lamina.unique`.
-
-    Example:
-        >>> lamina.unique_consecutive(lamina.tensor([1, 1, 2, 1]))
-        tensor([1, 2, 1])
-    """
-    flat = _flat(input)._array
-    run, count = _C.runs(flat)
-    return _unique(input, flat, run, count, None, return_inverse, return_counts)
-
-
-def _flat(x: Tensor) -> Tensor:
-    return reshape(x.detach(), (-1,))
-
-
-def _unique(
-    x: Tensor,
-    elements: _C.Array,
-    run: _C.Array,
-    count: int,
-    positions: _C.Array | None,
-    return_inverse: bool,
-    return_counts: bool,
-) -> Any:
-    """From elements whose equals are neighbours, the number of each one's run, and where they came from."""
-    values = _C.empty((count,), elements.dtype, elements.device)
-    # The first of a run stays: written last, since a scatter keeps the order.
-    _C.index_write(values, 0, _C.flip(run, (0,)), _C.flip(elements, (0,)), _C.Combine.assign, "unique")
-    results = [Tensor(values)]
-    if return_inverse:
-        inverse = run
-        if positions is not None:
-            inverse = _C.empty_like(run, run.dtype)
-            _C.index_write(inverse, 0, positions, run, _C.Combine.assign, "unique")
-        results.append(reshape(Tensor(inverse), x._array.shape))
-    if return_counts:
-        results.append(_counts(run, count, 1, dtypes.int64))
-    return results[0] if len(results) == 1 else tuple(results)
-
-
-def _counts(index: _C.Array, n: int, weights: Any, dtype: Any) -> Tensor:
+def counts_of(index: _C.Array, n: int, weights: Any, dtype: Any) -> Tensor:
+    """For each of 0 to n - 1 the weights, an array or a number, at which the index has it, added up."""
     counts = zeros(n, dtype=dtype, device=device.from_code(index.device))
     _C.index_write(counts._array, 0, index, weights, _C.Combine.add, "bincount")
     return counts
@@ -114,9 +51,9 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
         raise ValueError(f"[bincount] expected integers of at least 0, got {low}")
     n = max(high + 1, minlength)
     if weights is None:
-        return _counts(index, n, 1, dtypes.int64)
+        return counts_of(index, n, 1, dtypes.int64)
     dtype = weights.dtype if weights.dtype in (dtypes.float32, dtypes.float64) else dtypes.float64
-    return _counts(index, n, _C.cast(weights._array, dtype.code), dtype)
+    return counts_of(index, n, _C.cast(weights._array, dtype.code), dtype)
 
 
 def searchsorted(
@@ -126,6 +63,7 @@ def searchsorted(
     out_int32: bool = False,
     right: bool = False,
     side: str | None = None,
+    sorter: Tensor | None = None,
 ) -> Tensor:
     """Where values belong in sorted rows, so that the rows stay sorted.
 
@@ -135,6 +73,7 @@ def searchsorted(
         out_int32: give int32 positions instead of int64.
         right: after the elements that are equal, instead of before them.
         side: ``"right"`` or ``"left"``, in words.
+        sorter: int64 positions that put the rows in order, as ``argsort`` gives; default: they are in order.
 
     Example:
         >>> lamina.searchsorted(lamina.tensor([1, 3, 5]), lamina.tensor([3, 6]))
@@ -144,7 +83,16 @@ def searchsorted(
         raise ValueError(
             f"[searchsorted] expected side to be 'left' or 'right' and to agree with right, got {side!r}"
         )
-    return _searched(sorted_sequence, input, right or side == "right", out_int32, "searchsorted")
+    rows = sorted_sequence
+    if sorter is not None:
+        if sorter.dtype is not dtypes.int64:
+            raise TypeError(f"[searchsorted] expected a sorter of int64, got {sorter.dtype}")
+        if sorter._array.shape != rows._array.shape:
+            raise ValueError(
+                f"[searchsorted] expected a sorter of shape {tuple(rows.shape)}, got {tuple(sorter.shape)}"
+            )
+        rows = Tensor(_C.gather(rows._array, -1, sorter._array))
+    return _searched(rows, input, right or side == "right", out_int32, "searchsorted")
 
 
 def bucketize(

@@ -25,6 +25,7 @@ __all__ = [
     "ones_like",
     "set_default_dtype",
     "tensor",
+    "zero_",
     "zeros",
     "zeros_like",
 ]
@@ -208,9 +209,9 @@ def fill_(self: Tensor, value: Any) -> Tensor:
 
 
 @method()
-def zero_(self: Tensor) -> Tensor:
+def zero_(input: Tensor) -> Tensor:
     """Sets every element to 0."""
-    return fill_(self, 0)
+    return fill_(input, 0)
 
 
 def _like_self(self: Tensor, dtype: dtype | None, device: Device) -> dict[str, Any]:

@@ -70,6 +70,10 @@ def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Any] = 2, *, out: Tenso
         summed_a, summed_b = ([d] if isinstance(d, int) else list(d) for d in dims)
         summed_a = [d + rank_a if d < 0 else d for d in summed_a]
         summed_b = [d + rank_b if d < 0 else d for d in summed_b]
+    for d, e in zip(summed_a, summed_b):  # against a size of 1, a dimension is summed by itself
+        if 0 <= d < rank_a and 0 <= e < rank_b and a._array.shape[d] != b._array.shape[e]:
+            a = a.sum(d, True, dtype=a.dtype) if b._array.shape[e] == 1 else a
+            b = b.sum(e, True, dtype=b.dtype) if a._array.shape[d] == 1 else b
     shape_a, shape_b = a._array.shape, b._array.shape
     sizes = [[s[d] for d in ds if 0 <= d < len(s)] for s, ds in ((shape_a, summed_a), (shape_b, summed_b))]
     if sizes[0] != sizes[1] or len(sizes[0]) != len(summed_a) or len(sizes[1]) != len(summed_b):

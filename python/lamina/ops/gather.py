@@ -8,8 +8,9 @@ from typing import Any
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
 from lamina.autograd.inplace import take_place
-from lamina.ops.elementwise import deliver
+from lamina.ops.elementwise import deliver, mul
 from lamina.ops.indexing import placed
+from lamina.ops.select import where
 from lamina.ops.shape import dim_of, reshape
 from lamina.ops.strided import broadcast_shapes, expand
 from lamina.tensor import Tensor, method
@@ -226,17 +227,20 @@ def _index_written(
     is_tensor = isinstance(source, Tensor)
     _C.index_write(y._array, dim, _index(index, op), source._array if is_tensor else source, combine, op)
     if recorded:
-        record(y, _index_write_backward, (x, source if is_tensor else None), (dim, combine, index))
+        shape = source._array.shape if is_tensor else None
+        record(y, _index_write_backward, (x, source if is_tensor else None), (dim, combine, shape, index))
     return _finish(x, y, recorded, in_place)
 
 
 def _index_write_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
-    dim, combine, index = node.saved
+    dim, combine, shape, index = node.saved
     into = values = None
     if node.needs(0):
         into = grad if combine == _C.Combine.add else index_fill(grad, dim, index, 0)
     if node.needs(1):
         values = index_select(grad, dim, index)
+        if shape == ():  # one value for all: a slice counts once, however often the index names it
+            values = mul(grad, index_fill(_zeros(grad, grad._array.shape), dim, index, 1)).sum()
     return into, values
 
 
@@ -310,7 +314,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
 
     Args:
         input: any tensor.
-        indices: int64 positions.
+        indices: int64 positions, negative ones counted from the end.
         dim: the dimension; default: both tensors are flattened.
 
     Example:
@@ -320,7 +324,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
                 [2, 4]])
     """
     if dim is None:
-        return gather(reshape(input, (-1,)), 0, reshape(indices, (-1,)))
+        return take_along_dim(reshape(input, (-1,)), reshape(indices, (-1,)), 0)
     n = input._array.ndim
     if indices._array.ndim != n:
         raise ValueError(
@@ -332,4 +336,5 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     mine[d] = theirs[d] = 1
     shape = list(broadcast_shapes(mine, theirs))
     wide = [*shape[:d], length, *shape[d + 1 :]], [*shape[:d], count, *shape[d + 1 :]]
-    return gather(expand(input, wide[0]), d, expand(indices, wide[1]))
+    positions = where(indices < 0, indices + length, indices)  # gather takes no negative ones
+    return gather(expand(input, wide[0]), d, expand(positions, wide[1]))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lamina import _C
+from lamina.autograd.graph import Node, record, tracks
 from lamina.dtypes import dtype, int64
 from lamina.ops.creation import empty, empty_like, shape_of
 from lamina.random import Generator
@@ -196,13 +197,28 @@ def randn_like(
     return _finished(normal_(empty_like(input, dtype=dtype, **options)), requires_grad)
 
 
-def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: dtype | None = None) -> Tensor:
+def randint_like(
+    input: Tensor,
+    low: int,
+    high: int | None = None,
+    *,
+    dtype: dtype | None = None,
+    requires_grad: bool = False,
+    **options: Any,
+) -> Tensor:
     """Random integers in the shape of ``input``."""
-    return random_(empty_like(input, dtype=dtype), low, high)
+    return _finished(random_(empty_like(input, dtype=dtype, **options), low, high), requires_grad)
 
 
 def normal(
-    mean: Any = 0.0, std: Any = 1.0, size: Sequence[int] | None = None, *, generator: Generator | None = None
+    mean: Any = 0.0,
+    std: Any = 1.0,
+    size: Sequence[int] | None = None,
+    *,
+    generator: Generator | None = None,
+    dtype: dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Normal draws whose mean and standard deviation are numbers (with ``size``) or tensors that broadcast."""
     if isinstance(mean, Tensor) or isinstance(std, Tensor):
@@ -211,13 +227,21 @@ def normal(
         return randn(shape, generator=generator, dtype=scale.dtype) * std + mean
     if size is None:
         raise TypeError("[normal] expected a size with numbers for mean and std")
-    return normal_(empty(tuple(size)), mean, std, generator=generator)
+    x = empty(tuple(size), dtype=dtype, device=device)
+    return _finished(normal_(x, mean, std, generator=generator), requires_grad)
 
 
 @method()
 def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
-    """Ones with the probabilities in ``input``, else zeros."""
-    return Tensor(_C.bernoulli_each(input._array, generator))
+    """Ones with the probabilities in ``input``, else zeros; its gradient is zero."""
+    y = Tensor(_C.bernoulli_each(input._array, generator))
+    if tracks(input):
+        record(y, _bernoulli_backward, (input,))
+    return y
+
+
+def _bernoulli_backward(node: Node, grad: Tensor) -> Tensor:
+    return grad * 0
 
 
 @method()

@@ -63,8 +63,8 @@ def arange(
 
 
 def linspace(
-    start: float,
-    end: float,
+    start: float | Tensor,
+    end: float | Tensor,
     steps: int,
     *,
     dtype: dtype | None = None,
@@ -74,8 +74,8 @@ def linspace(
     """``steps`` values from ``start`` to ``end``, both included, at equal distances.
 
     Args:
-        start: the first value.
-        end: the last value.
+        start: the first value, a number or a 0-d tensor; truncated where ``dtype`` is of integers.
+        end: the last value, likewise.
         steps: how many.
         dtype: default: the default dtype.
         device: default: the CPU.
@@ -85,16 +85,13 @@ def linspace(
         >>> lamina.linspace(0, 1, 3)
         tensor([0.0000, 0.5000, 1.0000])
     """
-    import numpy as np
-
-    if steps < 0:
-        raise ValueError(f"[linspace] expected steps of at least 0, got {steps}")
-    return _made(np.linspace(start, end, steps), dtype or get_default_dtype(), device, requires_grad)
+    dtype = dtype or get_default_dtype()
+    return _made(_evenly("linspace", start, end, steps, dtype), dtype, device, requires_grad)
 
 
 def logspace(
-    start: float,
-    end: float,
+    start: float | Tensor,
+    end: float | Tensor,
     steps: int,
     base: float = 10.0,
     *,
@@ -105,10 +102,26 @@ def logspace(
     """``base`` to the powers of :func:`linspace`."""
     import numpy as np
 
+    dtype = dtype or get_default_dtype()
+    values = np.power(float(base), _evenly("logspace", start, end, steps, dtype))
+    return _made(values, dtype, device, requires_grad)
+
+
+def _evenly(op: str, start: float | Tensor, end: float | Tensor, steps: int, dtype: dtype) -> Any:
+    """What linspace gives, in float64, between ends that ``dtype`` holds."""
+    import numpy as np
+
     if steps < 0:
-        raise ValueError(f"[logspace] expected steps of at least 0, got {steps}")
-    values = np.power(float(base), np.linspace(start, end, steps))
-    return _made(values, dtype or get_default_dtype(), device, requires_grad)
+        raise ValueError(f"[{op}] expected steps of at least 0, got {steps}")
+    ends: list[Any] = []
+    for x in (start, end):
+        if isinstance(x, Tensor) and x.ndim:
+            raise ValueError(
+                f"[{op}] expected numbers or 0-d tensors for the ends, got shape {tuple(x.shape)}"
+            )
+        number = x.item() if isinstance(x, Tensor) else x
+        ends.append(number if dtype.is_floating_point else int(number))
+    return np.linspace(*ends, steps, dtype=np.float64)
 
 
 def eye(
@@ -157,16 +170,11 @@ def meshgrid(*tensors: Tensor | list[Tensor], indexing: str = "ij") -> tuple[Ten
         if t.ndim > 1:
             raise ValueError(f"[meshgrid] expected 1-d tensors, got shape {tuple(t.shape)}")
     swapped = indexing == "xy" and len(axes) > 1
-    if swapped:
-        axes[0], axes[1] = axes[1], axes[0]
     shape = [t.numel() for t in axes]
     grids = [
         t.reshape([-1 if d == i else 1 for d in range(len(axes))]).expand(shape) for i, t in enumerate(axes)
     ]
-    if swapped:
-        grids = [g.transpose(0, 1) for g in grids]
-        grids[0], grids[1] = grids[1], grids[0]
-    return tuple(grids)
+    return tuple(g.transpose(0, 1) if swapped else g for g in grids)
 
 
 def _made(values: np.ndarray[Any, Any], dtype: dtype, device: Any, requires_grad: bool) -> Tensor:

@@ -153,9 +153,9 @@ def _flip_backward(node: Node, grad: Tensor) -> Tensor:
 
 
 @method("flip")
-def _flip(self: Tensor, *dims: Any) -> Tensor:
-    """As :func:`lamina.flip`."""
-    return flip(self, shape_of(dims, "flip"))
+def _flip(self: Tensor, *positions: Any, dims: int | Sequence[int] | None = None) -> Tensor:
+    """As :func:`lamina.flip`, the dimensions also as separate arguments."""
+    return flip(self, shape_of(positions, "flip") if dims is None else dims)
 
 
 @method()
@@ -192,7 +192,10 @@ def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] |
         if len(steps) != 1:
             raise ValueError(f"[roll] expected one shift where there are no dims, got {shifts}")
         return reshape(_rolled(reshape(input, (-1,)), steps, (0,)), input._array.shape)
-    return _rolled(input, steps, shape_of((dims,), "roll"))
+    along = shape_of((dims,), "roll")
+    if along and not input._array.ndim:
+        raise IndexError(f"[roll] a 0-d tensor has no dimension {along[0]}")
+    return _rolled(input, steps, along)
 
 
 def _rolled(x: Tensor, shifts: Sequence[int], dims: Sequence[int]) -> Tensor:

@@ -33,7 +33,7 @@ def dims_of(dim: Dim, op: str) -> tuple[int, ...] | None:
 
 def spread(x: Tensor, shape: tuple[int, ...], dims: Sequence[int] | None, keepdim: bool) -> Tensor:
     """What a reduction of ``shape`` gave, expanded to ``shape`` again."""
-    if dims and not keepdim:
+    if dims and shape and not keepdim:
         kept = list(shape)
         for d in dims:
             kept[d] = 1
@@ -44,7 +44,7 @@ def spread(x: Tensor, shape: tuple[int, ...], dims: Sequence[int] | None, keepdi
 def reduced_size(shape: tuple[int, ...], dims: Sequence[int] | None) -> int:
     """How many elements a reduction makes one of."""
     n = 1
-    for d in dims or range(len(shape)):
+    for d in (dims or range(len(shape))) if shape else ():
         n *= shape[d]
     return n
 

@@ -6,6 +6,7 @@ from lamina import _C
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.dtypes import dtype
+from lamina.ops.elementwise import neg
 from lamina.tensor import Tensor, method
 
 __all__ = ["log_softmax", "softmax"]
@@ -44,7 +45,7 @@ def softmin(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None
 ) -> Tensor:
     """``softmax(-x)`` along one dimension; arguments as :func:`softmax`."""
-    return softmax(input * -1, dim, dtype=dtype)
+    return softmax(neg(input), dim, dtype=dtype)
 
 
 def _apply(x: Tensor, dim: int | None, dtype: dtype | None, log: bool) -> Tensor:

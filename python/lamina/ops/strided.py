@@ -80,6 +80,10 @@ def narrow(input: Tensor, dim: int, start: int | Tensor, length: int) -> Tensor:
     shape = input._array.shape
     if not shape:
         raise IndexError("[narrow] a 0-d tensor can't be narrowed")
+    if isinstance(start, Tensor) and (start.dtype.is_floating_point or start._array.dtype == 0 or start.ndim):
+        raise TypeError(
+            f"[narrow] expected start to be one integer, got {start.dtype} of shape {tuple(start.shape)}"
+        )
     d, begin = dim_of(dim, len(shape), "narrow"), int(start)
     begin += shape[d] if begin < 0 else 0
     if not 0 <= begin <= shape[d] or not 0 <= length <= shape[d] - begin:

@@ -116,7 +116,7 @@ def feature_alpha_dropout(
     input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
 ) -> Tensor:
     """:func:`alpha_dropout` of whole channels of (N, C, ...)."""
-    if input.ndim < 2:
+    if training and input.ndim < 2:
         raise ValueError(
             f"[feature_alpha_dropout] expected at least 2 dimensions, got shape {tuple(input.shape)}"
         )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from lamina import _C, dtypes
 from lamina.autograd.grad_mode import no_grad
 from lamina.autograd.graph import Node, record, tracks
-from lamina.ops.count import bincount, unique
+from lamina.ops.count import bincount
 from lamina.ops.creation import tensor, zeros
 from lamina.ops.gather import index_add, index_select, scatter
 from lamina.ops.shape import reshape, unsqueeze
+from lamina.ops.unique import unique
 from lamina.tensor import Tensor
 
 __all__ = ["embedding", "one_hot"]

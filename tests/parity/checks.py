@@ -1,0 +1,114 @@
+"""One call in both libraries: its values, its gradients, or its error."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+import lamina
+from parity.compare import difference, is_tensor, leaves, wrong_error
+from parity.tally import Tally
+from parity.twin import Memo, twin
+
+Function = Callable[..., Any]
+SEEDS = 6  # a draw of one coin shows within so many seeds, but for one in 2^6
+
+
+def quiet(f: Function, *args: Any, **kwargs: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return f(*args, **kwargs)
+
+
+def detached(x: Any) -> Any:
+    """A copy of an argument whose tensors require no gradient and share no memory with it."""
+    if type(x) is dict:
+        return {k: detached(v) for k, v in x.items()}
+    if isinstance(x, (list, tuple)) and type(x) is not torch.Size:
+        values = [detached(v) for v in x]
+        return type(x)(*values) if hasattr(x, "_fields") else type(x)(values)
+    return x.detach().clone() if is_tensor(x) else x
+
+
+def is_drawn(f: Function, args: Any, kwargs: Any) -> bool:
+    """Whether torch's result depends on its generator."""
+    results = []
+    for seed in range(SEEDS):
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            results.append(quiet(f, *detached(args), **detached(kwargs)))
+    return any(difference(other, results[0]) is not None for other in results[1:])
+
+
+def check_values(
+    tally: Tally, where: str, ours: Function, args: Any, kwargs: Any, want: Any, values: bool
+) -> Any:
+    """lamina's result if it equals torch's ``want``, else None."""
+    try:
+        got = quiet(ours, *args, **kwargs)
+    except Exception as e:
+        tally.add("values", where, f"{type(e).__name__}: {e}")
+        return None
+    problem = difference(got, want, values)
+    tally.add("values", where, problem)
+    return got if problem is None else None
+
+
+def check_gradients(
+    tally: Tally,
+    where: str,
+    got: Any,
+    want: Any,
+    mine: Sequence[lamina.Tensor],
+    theirs: Sequence[torch.Tensor],
+) -> None:
+    """The gradients of the inputs ``mine`` and ``theirs`` for random gradients of every differentiable output."""
+    pairs = [
+        (a, b)
+        for a, b in zip(leaves(got), leaves(want))
+        if is_tensor(b) and b.requires_grad and b.numel() > 0
+    ]
+    if not theirs or not pairs:
+        return
+    if not all(a.requires_grad for a, _ in pairs):
+        tally.add("gradients", where, "the result requires no gradient, torch's does")
+        return
+    generator = torch.Generator().manual_seed(0)
+    seeds = [torch.randn(b.shape, generator=generator, dtype=torch.float64).to(b.dtype) for _, b in pairs]
+    expected = torch.autograd.grad(
+        [b for _, b in pairs], theirs, seeds, allow_unused=True, materialize_grads=True
+    )
+    try:
+        found = lamina.autograd.grad(
+            [a for a, _ in pairs], mine, [twin(g, {}) for g in seeds], allow_unused=True
+        )
+    except Exception as e:
+        tally.add("gradients", where, f"{type(e).__name__}: {e}")
+        return
+    found = [lamina.zeros_like(x) if g is None else g for g, x in zip(found, mine)]
+    tally.add("gradients", where, difference(found, expected))
+
+
+def differentiable(x: Any, memo: Memo) -> tuple[list[lamina.Tensor], list[torch.Tensor]]:
+    """lamina's and torch's tensors in an argument that require a gradient, each once."""
+    theirs = list({id(t): t for t in leaves(x) if is_tensor(t) and t.requires_grad}.values())
+    return [memo[id(t)] for t in theirs], theirs
+
+
+def check_error(tally: Tally, where: str, ours: Callable[[], Any], theirs: Callable[[], Any]) -> None:
+    """Where torch raises, lamina must raise, an exception of a kind that ``compare`` lets count."""
+    try:
+        quiet(theirs)
+    except Exception as e:
+        tally.add("errors", where, _problem(ours, e))
+
+
+def _problem(ours: Callable[[], Any], theirs: Exception) -> str | None:
+    try:
+        quiet(ours)
+    except Exception as mine:
+        return wrong_error(mine, theirs)
+    return f"raises nothing, torch {type(theirs).__name__}: {(str(theirs).splitlines() or [''])[0]}"
