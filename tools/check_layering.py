@@ -33,7 +33,7 @@ LAYERS = (
     ("random", "config", "cuda"),
     ("ops",),
     ("",),  # the namespace itself; what follows is loaded when it is first used
-    ("nn.functional",),
+    ("nn.functional", "distributions"),
     ("nn",),
     ("optim", "data", "io", "models", "viz", "vision", "backends", "explanation", "_summary", "__main__"),
 )

@@ -80,8 +80,8 @@ void bind_elementwise(py::module_& m) {
                          Unary::hardsigmoid, Unary::hardswish})
     def_unary(m, ops::name(op), op);
   def_unary_3(m, "round_to", Unary::round_to);
-  for (const Unary op :
-       {Unary::leaky_relu, Unary::elu, Unary::celu, Unary::softshrink, Unary::hardshrink})
+  for (const Unary op : {Unary::polygamma, Unary::leaky_relu, Unary::elu, Unary::celu,
+                         Unary::softshrink, Unary::hardshrink})
     def_unary_1(m, ops::name(op), op);
   def_unary_2(m, "threshold", Unary::threshold);
   def_unary_3(m, "nan_to_num", Unary::nan_to_num);

@@ -2,6 +2,7 @@
 #include "cpu/activation_math.h"
 #include "cpu/rowops.h"
 #include "cpu/scalar_math.h"
+#include "cpu/special_math.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
@@ -39,6 +40,21 @@ void sine_row(char* const* data, int64_t n, P) {
     }
     for (int64_t i = 0; i < m; i += L) store(block + i, math::sin(load(block + i), quarter_turns));
     for (int64_t i = 0; i < m; ++i) out[i] = static_cast<T>(block[i]);
+  }
+}
+
+// f in double, also of floats: near the zeros of lgamma and digamma only that has their digits.
+template <class T, special::V (*f)(special::V)>
+void special_row(char* const* data, int64_t n, P) {
+  constexpr int64_t L = kLanes<double>;
+  const T* x = reinterpret_cast<const T*>(data[1]);
+  T* out = reinterpret_cast<T*>(data[0]);
+  for (int64_t begin = 0; begin < n; begin += L) {
+    const int64_t m = n - begin < L ? n - begin : L;
+    double lanes[L];
+    for (int64_t i = 0; i < L; ++i) lanes[i] = i < m ? x[begin + i] : T(1);
+    store(lanes, f(load(lanes)));
+    for (int64_t i = 0; i < m; ++i) out[begin + i] = static_cast<T>(lanes[i]);
   }
 }
 
@@ -111,6 +127,16 @@ RowMap real(Unary op) {
       return vec<T>([](V x, P) { return math::erf(x); });
     case Unary::erfc:
       return one<T>([](T x, P) { return scalar::erfc(x); });
+    case Unary::lgamma:
+      return &special_row<T, special::lgamma>;
+    case Unary::digamma:
+      return &special_row<T, special::digamma>;
+    case Unary::erfinv:
+      return &special_row<T, special::erfinv>;
+    case Unary::polygamma:
+      return one<T>([](T x, P p) {
+        return static_cast<T>(special::polygamma(static_cast<int>(*p), static_cast<double>(x)));
+      });
     case Unary::nan_to_num:
       return one<T>([](T x, P p) {
         const T inf = __builtin_inf();

@@ -1,6 +1,7 @@
 // Elementwise functions of one operand.
 #include "cuda/activation_math.h"
 #include "cuda/maps.h"
+#include "cuda/special_math.h"
 
 namespace lamina::cuda {
 namespace {
@@ -75,6 +76,14 @@ struct Real {
         return erf(x);
       case Unary::erfc:
         return erfc(x);
+      case Unary::lgamma:
+        return lgamma(x);
+      case Unary::digamma:
+        return static_cast<T>(special::digamma(x));
+      case Unary::erfinv:
+        return static_cast<T>(special::erfinv(x));
+      case Unary::polygamma:
+        return static_cast<T>(special::polygamma(static_cast<int>(p[0]), x));
       case Unary::nan_to_num: {
         const T inf = static_cast<T>(INFINITY);
         const T y = x == inf ? static_cast<T>(p[1]) : x == -inf ? static_cast<T>(p[2]) : x;

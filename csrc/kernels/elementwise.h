@@ -45,11 +45,15 @@ enum class Unary {
   sigmoid,
   erf,
   erfc,
+  lgamma,
+  digamma,
+  erfinv,
   isnan,
   isinf,
   isfinite,
   nan_to_num,  // p: for NaN, +inf, -inf
   round_to,    // p: 10^|decimals|, whether decimals are negative
+  polygamma,   // p: order, an integer >= 1
   leaky_relu,  // p: slope
   elu,         // p: alpha
   gelu,

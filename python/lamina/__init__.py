@@ -52,7 +52,19 @@ newaxis = None  # in an index: a dimension of size 1, as in NumPy
 random = _importlib.import_module("lamina.random")
 
 # Loaded at first use, so that `import lamina` stays quick.
-_SUBMODULES = ("backends", "cuda", "data", "io", "linalg", "models", "nn", "optim", "vision", "viz")
+_SUBMODULES = (
+    "backends",
+    "cuda",
+    "data",
+    "distributions",
+    "io",
+    "linalg",
+    "models",
+    "nn",
+    "optim",
+    "vision",
+    "viz",
+)
 _FUNCTIONAL = (  # what torch offers in its top namespace too
     "adaptive_avg_pool1d",
     "adaptive_max_pool1d",

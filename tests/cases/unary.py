@@ -1,6 +1,7 @@
 """Elementwise functions of one tensor."""
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 from case import Case, Input, bad, sample
@@ -14,11 +15,38 @@ BENCHMARKS = {"1e6": sample(Input((1_000_000,))), "8x8": sample(Input((8, 8)))}
 ERRORS = [bad(TypeError, r"\] expected a tensor, got float", 1.0)]
 
 erf, erfc = np.vectorize(math.erf, otypes=[float]), np.vectorize(math.erfc, otypes=[float])
+lgamma = np.vectorize(math.lgamma, otypes=[float])
+quantile = np.vectorize(NormalDist().inv_cdf, otypes=[float])
 
 
 def sigmoid(x):
     e = np.exp(-np.abs(x))
     return np.where(x >= 0, 1, e) / (1 + e)
+
+
+def digamma(x):
+    """Its asymptotic series, 40 steps to the right."""
+    far = x + 40
+    steps = sum(1 / (x + k) for k in range(40))
+    return np.log(far) - 1 / (2 * far) - 1 / (12 * far**2) + 1 / (120 * far**4) - 1 / (252 * far**6) - steps
+
+
+def polygamma(n, x):
+    """A sum of 200 terms and the integral of the rest with two corrections (Euler and Maclaurin)."""
+    s, far = n + 1, x + 200
+    terms = sum((x + k) ** -s for k in range(200))
+    rest = (
+        far**-n / n + far**-s / 2 + s * far ** -(s + 1) / 12 - s * (s + 1) * (s + 2) * far ** -(s + 3) / 720
+    )
+    return (-1) ** (n + 1) * math.factorial(n) * (terms + rest)
+
+
+def torch_polygamma(torch, n, x):
+    """torch's own trigamma has ten digits; its zeta has all."""
+    wide = x.double()
+    return (torch.special.zeta(torch.tensor(2.0).double(), wide) if n == 1 else torch.polygamma(n, wide)).to(
+        x.dtype
+    )
 
 
 def unary(name, reference, kind="normal", values=None, edges=True, **options):
@@ -80,6 +108,9 @@ SMOOTH = [
     unary("sigmoid", sigmoid),
     unary("erf", erf),
     unary("erfc", erfc),
+    unary("lgamma", lgamma, "positive"),
+    unary("digamma", digamma, "positive"),
+    unary("erfinv", lambda x: quantile((x + 1) / 2) / math.sqrt(2), values=INSIDE),
     unary("relu", lambda x: np.where(x < 0, 0, x), values=STEPS),
     unary("floor", np.floor, values=STEPS, double=False),
     unary("ceil", np.ceil, values=STEPS, double=False),
@@ -97,6 +128,27 @@ CASES = [
         [sample(edge(1.25, -3.14159, 0.5, 123.456), decimals=2), sample(edge(1234.0, -56.0), decimals=-2)],
         lambda x, decimals: np.round(x, decimals),
         "round",
+        differentiable=False,
+    ),
+    Case(
+        "unary.polygamma",
+        lamina.polygamma,
+        [sample(n, Input((3, 4), "positive")) for n in (1, 2, 4)] + [sample(0, Input((0,), "positive"))],
+        lambda n, x: polygamma(n, x) if n else digamma(x),
+        torch_polygamma,
+        benchmarks={"1e5": sample(1, Input((100_000,), "positive"))},
+        errors=[bad(ValueError, r"\[polygamma\] expected n >= 0, got -1", -1, Input((2,)))],
+    ),
+    Case(
+        "unary.gamma_far",  # by reflection, by the recurrence and by the series; poles
+        lambda x: lamina.stack([lamina.lgamma(x), lamina.digamma(x)]),
+        [
+            sample(
+                edge(-0.5, -7.3, -19.99, 1e-6, 0.3, 1.0, 1.4616, 2.0, 9.999, 10.0, 55.0, 1e9, -3.0, 0.0, -0.0)
+            )
+        ],
+        None,
+        lambda torch, x: torch.stack([torch.lgamma(x), torch.digamma(x)]),
         differentiable=False,
     ),
     Case(

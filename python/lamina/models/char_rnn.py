@@ -7,6 +7,7 @@ from typing import Any
 import lamina
 from lamina import nn
 from lamina.autograd import no_grad
+from lamina.distributions import Categorical
 from lamina.tensor import Tensor
 
 KINDS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
@@ -70,6 +71,6 @@ class CharRNN(nn.Module):
         with no_grad():
             for _ in range(length):
                 scores, state = self(tokens, state)
-                tokens = lamina.multinomial((scores[:, -1] / temperature).softmax(-1), 1)
+                tokens = Categorical(logits=scores[:, -1:] / temperature).sample()
                 drawn.append(tokens)
         return lamina.cat(drawn, 1)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import lamina
 from lamina import nn
+from lamina.distributions import Independent, Normal
 from lamina.nn import functional as F
 from lamina.tensor import Tensor
 
@@ -132,21 +132,15 @@ class RecurrentGlimpseModel(nn.Module):
             # Neither the choice nor the baseline sends gradients into the core, which learns from the class alone.
             mean = self.locate(state.detach()).tanh()
             baselines.append(self.baseline(state.detach()).squeeze(1))
-            location = mean.detach()
-            if self.training:
-                location = location + self.std * lamina.randn_like(location)
-            log_probs.append(_log_density(location, mean, self.std))
+            choice = Independent(Normal(mean, self.std), 1)
+            location = choice.sample() if self.training else mean.detach()
+            log_probs.append(choice.log_prob(location))
             location = location.clamp(-1, 1)
             locations.append(location)
         places = lamina.stack(locations, 1)
         return GlimpseOutput(
             self.classifier(state), places, lamina.stack(log_probs, 1), lamina.stack(baselines, 1)
         )
-
-
-def _log_density(value: Tensor, mean: Tensor, std: float) -> Tensor:
-    """Of a normal distribution over the last dimension, which is summed."""
-    return (-((value - mean) ** 2) / (2 * std**2) - math.log(std * math.sqrt(2 * math.pi))).sum(-1)
 
 
 def glimpse_loss(result: GlimpseOutput, target: Tensor) -> Tensor:

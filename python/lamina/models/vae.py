@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import lamina
 from lamina import nn
+from lamina.distributions import Normal, kl_divergence
 from lamina.nn import functional as F
 from lamina.tensor import Tensor
 
@@ -21,7 +21,7 @@ class VAEOutput(NamedTuple):
 class VAE(nn.Module):
     """A perceptron to a normal distribution of codes and one back to Bernoulli pixels.
 
-    In training a code is drawn as ``mean + std * noise``, through which gradients pass; in evaluation it is the mean.
+    In training a code is drawn in a way that gradients pass through; in evaluation it is the mean.
 
     Args:
         features: pixels of an image.
@@ -60,7 +60,7 @@ class VAE(nn.Module):
         mean, log_var = self.encode(x)
         code = mean
         if self.training:
-            code = mean + (0.5 * log_var).exp() * lamina.randn_like(mean)
+            code = Normal(mean, (0.5 * log_var).exp()).rsample()
         return VAEOutput(self.decode(code), mean, log_var)
 
     def sample(self, count: int) -> Tensor:
@@ -82,5 +82,5 @@ def vae_loss(result: VAEOutput, x: Tensor) -> Tensor:
     """
     logits, mean, log_var = result
     pixels = F.binary_cross_entropy_with_logits(logits, x.flatten(1), reduction="sum")
-    divergence = -0.5 * (1 + log_var - mean * mean - log_var.exp()).sum()
+    divergence = kl_divergence(Normal(mean, (0.5 * log_var).exp()), Normal(0.0, 1.0)).sum()
     return (pixels + divergence) / x.shape[0]

@@ -24,6 +24,7 @@ from lamina.ops.select import *  # noqa: F403
 from lamina.ops.shape import *  # noqa: F403
 from lamina.ops.softmax import *  # noqa: F403
 from lamina.ops.sort import *  # noqa: F403
+from lamina.ops.special import *  # noqa: F403
 from lamina.ops.split import *  # noqa: F403
 from lamina.ops.strided import *  # noqa: F403
 from lamina.ops.unary import *  # noqa: F403
