@@ -8,7 +8,8 @@ import pytest
 import lamina
 from lamina import nn
 from lamina.autograd import gradcheck, gradgradcheck
-from lamina.nn.functional.rnn import Weights, recurrent_layer
+from lamina.nn.functional.rnn import recurrent_layer, unfused_layer
+from lamina.nn.functional.rnn_cell import Weights
 from lamina.nn.utils import rnn as packing
 
 RNG = np.random.default_rng(0)
@@ -108,20 +109,19 @@ def test_cells(name, options, torch):
     compare(ours, theirs, [lamina.from_numpy(x[0]), given[0]], [torch.from_numpy(x[0]), given[1]])
 
 
-@pytest.mark.parametrize("mode, gates", [("RNN_TANH", 1), ("LSTM", 4), ("GRU", 3)])
-@pytest.mark.parametrize("reverse", [False, True])
-def test_gradients_of_a_layer(mode, gates, reverse):
-    shapes = [(6, 2), (3, 3), (3, 3), (3 * gates, 2), (3 * gates, 3), (3 * gates,), (3 * gates,)]
+@pytest.mark.parametrize("mode, gates", [("RNN_TANH", 1), ("RNN_RELU", 1), ("LSTM", 4), ("GRU", 3)])
+@pytest.mark.parametrize("directions", [1, 2])
+def test_gradients_of_a_layer(mode, gates, directions):
+    states = 2 if mode == "LSTM" else 1
+    shapes = [(6, 2), *[(directions, 3, 3)] * states]
+    shapes += [(3 * gates, 2), (3 * gates, 3), (3 * gates,), (3 * gates,)] * directions
     given = [lamina.from_numpy(RNG.standard_normal(s)).requires_grad_() for s in shapes]
 
-    def layer(x, h, c, *weights):
-        output, end = recurrent_layer(
-            mode, x, (h, c)[: 1 + (mode == "LSTM")], Weights(*weights), [3, 2, 1], reverse
-        )
+    def layer(x, *rest):
+        weights = [Weights(*rest[i : i + 4]) for i in range(states, len(rest), 4)]
+        output, end = recurrent_layer(mode, x, rest[:states], weights, [3, 2, 1])
         return output, *end
 
-    if mode != "LSTM":
-        given[2] = given[2].detach()
     assert gradcheck(layer, given) and gradgradcheck(layer, given, fast_mode=True)
 
 
