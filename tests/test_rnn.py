@@ -8,7 +8,7 @@ import pytest
 import lamina
 from lamina import nn
 from lamina.autograd import gradcheck, gradgradcheck
-from lamina.nn.functional.rnn import recurrent_layer, unfused_layer
+from lamina.nn.functional.rnn import recurrent_layer
 from lamina.nn.functional.rnn_cell import Weights
 from lamina.nn.utils import rnn as packing
 

@@ -17,22 +17,36 @@ ops::RnnCall call_of(int cell, std::vector<int64_t> batch_sizes,
   return call;
 }
 
+// One of a list's arrays; lists end early where a cell has fewer states.
+Maybe at(const std::vector<Maybe>& arrays, size_t i) {
+  return i < arrays.size() ? arrays[i] : Maybe();
+}
+
 }  // namespace
 
+// states: h0 and an LSTM's c0.
 void bind_rnn(py::module_& m) {
   def(m, "rnn",
-      [](int cell, const Array& x, std::vector<int64_t> batch_sizes, const Array& h0,
-         const Maybe& c0, const std::vector<Maybe>& weights, bool saves) {
-        auto r = ops::rnn(call_of(cell, std::move(batch_sizes), weights), x, h0, c0, saves);
-        return std::tuple(r.y, r.hn, r.cn, r.saved);
+      [](int cell, const Array& x, std::vector<int64_t> batch_sizes,
+         const std::vector<Maybe>& states, const std::vector<Maybe>& weights, bool saves) {
+        const ops::RnnResult r = ops::rnn(call_of(cell, std::move(batch_sizes), weights), x,
+                                          states.at(0).value(), at(states, 1), saves);
+        std::vector<Array> outputs{r.y, r.hn};
+        if (r.cn) outputs.push_back(*r.cn);
+        return std::tuple(outputs, r.saved);
       });
+  // grads: of y, hn, cn.  Gives those of x, of the states, of the weights.
   def(m, "rnn_backward",
-      [](int cell, const Array& x, std::vector<int64_t> batch_sizes, const Array& h0,
-         const Maybe& c0, const std::vector<Maybe>& weights, const Array& y, const Maybe& saved,
-         const Maybe& dy, const Maybe& dhn, const Maybe& dcn, const std::vector<bool>& wanted) {
-        auto g = ops::rnn_backward(call_of(cell, std::move(batch_sizes), weights), x, h0, c0, y,
-                                   saved, dy, dhn, dcn, wanted);
-        return std::tuple(g.dx, g.dh0, g.dc0, g.weights);
+      [](int cell, const Array& x, std::vector<int64_t> batch_sizes,
+         const std::vector<Maybe>& states, const std::vector<Maybe>& weights, const Array& y,
+         const Maybe& saved, const std::vector<Maybe>& grads, const std::vector<bool>& wanted) {
+        const ops::RnnGradientArrays g = ops::rnn_backward(
+            call_of(cell, std::move(batch_sizes), weights), x, states.at(0).value(), at(states, 1),
+            y, saved, at(grads, 0), at(grads, 1), at(grads, 2), wanted);
+        std::vector<Maybe> found{g.dx, g.dh0};
+        if (g.dc0) found.push_back(g.dc0);
+        found.insert(found.end(), g.weights.begin(), g.weights.end());
+        return found;
       });
 }
 

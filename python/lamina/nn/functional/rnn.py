@@ -7,6 +7,7 @@ part of all gates is one matrix product over the sequence, and a loop over time 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from lamina import _C
 from lamina.autograd.engine import grad as gradients_of
@@ -14,7 +15,7 @@ from lamina.autograd.grad_mode import mode as grad_mode
 from lamina.autograd.graph import Node, record_many, tracks
 from lamina.dtypes import float32, float64
 from lamina.nn.functional.linear import linear
-from lamina.nn.functional.rnn_cell import GATES, STEPS, State, Weights
+from lamina.nn.functional.rnn_cell import STEPS, State, Weights
 from lamina.ops.join import cat, stack
 from lamina.tensor import Tensor
 
@@ -48,17 +49,15 @@ def recurrent_layer(
         (lamina.Size([5, 4]), lamina.Size([1, 2, 4]))
     """
     sizes = list(batch_sizes)
-    tensors = (input, *state, *(t for w in weights for t in w[:4]))
     if not _has_kernel(input, weights):
         return unfused_layer(mode, input, state, weights, sizes)
-    arrays = [None if t is None else t._array for t in tensors]
-    h0, c0 = arrays[1], arrays[2] if mode == "LSTM" else None
-    cell, first_weight = CELLS[mode], 1 + len(state)
-    tracked = tracks(*tensors)
-    y, hn, cn, saved = _C.rnn(cell, arrays[0], sizes, h0, c0, arrays[first_weight:], tracked)
-    outputs = [Tensor(a) for a in (y, hn, cn) if a is not None]
+    parameters = [t for w in weights for t in w[:4]]
+    tracked = tracks(input, *state, *parameters)
+    arrays, saved = _C.rnn(CELLS[mode], input._array, sizes, _arrays(state), _arrays(parameters), tracked)
+    outputs = [Tensor(a) for a in arrays]
     if tracked:
-        record_many(outputs, _rnn_backward, tensors, (*tensors, outputs[0], saved, mode, sizes))
+        inputs = (input, *state, *parameters)
+        record_many(outputs, _rnn_backward, inputs, (*inputs, outputs[0], saved, mode, sizes))
     return outputs[0], tuple(outputs[1:])
 
 
@@ -67,48 +66,38 @@ def _has_kernel(input: Tensor, weights: Sequence[Weights]) -> bool:
     return not projected and input.device.type == "cpu" and input.dtype in (float32, float64)
 
 
+def _arrays(tensors: Sequence[Tensor | None]) -> list[_C.Array | None]:
+    return [None if t is None else t._array for t in tensors]
+
+
 def _rnn_backward(node: Node, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-    *tensors, y, saved, mode, sizes = node.saved
-    states = 2 if mode == "LSTM" else 1
-    directions = (len(tensors) - 1 - states) // 4
+    *inputs, y, saved, mode, sizes = node.saved
     if grad_mode.enabled:
-        return _rederive(node, grads, tensors, mode, sizes, states)
-    arrays = [None if t is None else t._array for t in tensors]
-    dy, dhn, dcn = [None if g is None else g._array for g in (*grads, None)[:3]]
-    first = 1 + states
+        return _rederive(node, grads, inputs, mode, sizes)
+    first = len(grads)  # of the weights: the input and the states before them are as many as the outputs
     wanted = [node.needs(0)]
-    for d in range(first, first + 4 * directions, 4):
+    for d in range(first, len(inputs), 4):
         wanted += [node.needs(d), node.needs(d + 1), node.needs(d + 2) or node.needs(d + 3)]
-    h0, c0 = arrays[1], arrays[2] if states == 2 else None
-    dx, dh0, dc0, dw = _C.rnn_backward(
-        CELLS[mode], arrays[0], sizes, h0, c0, arrays[first:], y._array, saved, dy, dhn, dcn, wanted
+    state, parameters = _arrays(inputs[1:first]), _arrays(inputs[first:])
+    found = _C.rnn_backward(
+        CELLS[mode], inputs[0]._array, sizes, state, parameters, y._array, saved, _arrays(grads), wanted
     )
-    found = (dx, dh0, dc0, *dw) if states == 2 else (dx, dh0, *dw)
     return tuple(None if a is None else Tensor(a) for a in found)
 
 
 def _rederive(
-    node: Node,
-    grads: Sequence[Tensor | None],
-    tensors: Sequence[Tensor | None],
-    mode: str,
-    sizes: list[int],
-    states: int,
+    node: Node, grads: Sequence[Tensor | None], inputs: Sequence[Any], mode: str, sizes: list[int]
 ) -> tuple[Tensor | None, ...]:
     """The gradients that can be differentiated again: of the same layer in differentiable ops."""
-    weights = [Weights(*tensors[i : i + 4]) for i in range(1 + states, len(tensors), 4)]
-    y, ends = unfused_layer(mode, tensors[0], tuple(tensors[1 : 1 + states]), weights, sizes)
+    first = len(grads)
+    weights = [Weights(*inputs[i : i + 4]) for i in range(first, len(inputs), 4)]
+    y, ends = unfused_layer(mode, inputs[0], tuple(inputs[1:first]), weights, sizes)
     pairs = [(output, g) for output, g in zip((y, *ends), grads, strict=True) if g is not None]
-    wanted = [i for i in range(len(tensors)) if node.needs(i)]
-    found = gradients_of(
-        [output for output, _ in pairs],
-        [tensors[i] for i in wanted],
-        [g for _, g in pairs],
-        create_graph=True,
-        allow_unused=True,
-    )
+    wanted = [i for i in range(len(inputs)) if node.needs(i)]
+    starts, seeds = zip(*pairs, strict=True)
+    found = gradients_of(starts, [inputs[i] for i in wanted], seeds, create_graph=True, allow_unused=True)
     by_index = dict(zip(wanted, found, strict=True))
-    return tuple(by_index.get(i) for i in range(len(tensors)))
+    return tuple(by_index.get(i) for i in range(len(inputs)))
 
 
 def unfused_layer(
