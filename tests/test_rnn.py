@@ -8,7 +8,8 @@ import pytest
 import lamina
 from lamina import nn
 from lamina.autograd import gradcheck, gradgradcheck
-from lamina.nn.functional.rnn import Weights, recurrent_layer
+from lamina.nn.functional.rnn import recurrent_layer, unfused_layer
+from lamina.nn.functional.rnn_cell import Weights
 from lamina.nn.utils import rnn as packing
 
 RNG = np.random.default_rng(0)
@@ -50,9 +51,9 @@ def compare(ours, theirs, mine, other):
         np.testing.assert_allclose(p.grad.numpy(), q.grad.numpy(), rtol=1e-8, atol=1e-10, err_msg=name)
 
 
-def states(name, options, n, torch, batched=True):
+def states(name, options, n, torch, batched=True, hidden=5):
     runs = options.get("num_layers", 1) * (2 if options.get("bidirectional") else 1)
-    sizes = [options.get("proj_size", 0) or 5, 5][: 2 if name == "LSTM" else 1]
+    sizes = [options.get("proj_size", 0) or hidden, hidden][: 2 if name == "LSTM" else 1]
     values = [RNG.standard_normal((runs, n, s) if batched else (runs, s)) for s in sizes]
     both = [[library.from_numpy(v.copy()) for v in values] for library in (lamina, torch)]
     return [tuple(s) if name == "LSTM" else s[0] for s in both]
@@ -108,21 +109,102 @@ def test_cells(name, options, torch):
     compare(ours, theirs, [lamina.from_numpy(x[0]), given[0]], [torch.from_numpy(x[0]), given[1]])
 
 
-@pytest.mark.parametrize("mode, gates", [("RNN_TANH", 1), ("LSTM", 4), ("GRU", 3)])
-@pytest.mark.parametrize("reverse", [False, True])
-def test_gradients_of_a_layer(mode, gates, reverse):
-    shapes = [(6, 2), (3, 3), (3, 3), (3 * gates, 2), (3 * gates, 3), (3 * gates,), (3 * gates,)]
+@pytest.mark.parametrize("mode, gates", [("RNN_TANH", 1), ("RNN_RELU", 1), ("LSTM", 4), ("GRU", 3)])
+@pytest.mark.parametrize("directions", [1, 2])
+def test_gradients_of_a_layer(mode, gates, directions):
+    states = 2 if mode == "LSTM" else 1
+    shapes = [(6, 2), *[(directions, 3, 3)] * states]
+    shapes += [(3 * gates, 2), (3 * gates, 3), (3 * gates,), (3 * gates,)] * directions
     given = [lamina.from_numpy(RNG.standard_normal(s)).requires_grad_() for s in shapes]
 
-    def layer(x, h, c, *weights):
-        output, end = recurrent_layer(
-            mode, x, (h, c)[: 1 + (mode == "LSTM")], Weights(*weights), [3, 2, 1], reverse
-        )
+    def layer(x, *rest):
+        weights = [Weights(*rest[i : i + 4]) for i in range(states, len(rest), 4)]
+        output, end = recurrent_layer(mode, x, rest[:states], weights, [3, 2, 1])
         return output, *end
 
-    if mode != "LSTM":
-        given[2] = given[2].detach()
     assert gradcheck(layer, given) and gradgradcheck(layer, given, fast_mode=True)
+
+
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
+def test_long_sequences(name, torch):
+    """More steps than the kernels take at once, of sequences that end at different times."""
+    options = {"bidirectional": True}
+    ours, theirs = pair(name, (3, 64), options, torch)
+    lengths = [400, 400, 399, 301, 12, 1]
+    x, (mine, other) = RNG.standard_normal((400, 6, 3)), states(name, options, 6, torch, hidden=64)
+    pack = torch.nn.utils.rnn.pack_padded_sequence
+    compare(
+        ours,
+        theirs,
+        [packing.pack_padded_sequence(lamina.from_numpy(x.copy()), lengths), mine],
+        [pack(torch.from_numpy(x.copy()), lengths), other],
+    )
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
+def test_lengths(name, batch_first, torch):
+    """Plain lengths in any order are packing and padding again."""
+    options = {"num_layers": 2, "bidirectional": True, "batch_first": batch_first}
+    ours, theirs = pair(name, (3, 5), options, torch)
+    x, lengths = RNG.standard_normal((4, 6, 3) if batch_first else (6, 4, 3)), [2, 5, 1, 5]
+    mine, other = states(name, options, 4, torch)
+    given = torch.nn.utils.rnn.pack_padded_sequence(torch.from_numpy(x.copy()), lengths, batch_first, False)
+
+    def padded(packed, state):
+        y, ends = theirs(packed, state)
+        return torch.nn.utils.rnn.pad_packed_sequence(y, batch_first, total_length=6)[0], ends
+
+    padded.parameters = theirs.parameters
+    compare(ours, padded, [lamina.from_numpy(x.copy()), mine, lengths], [given, other])
+    as_tensor = ours(lamina.from_numpy(x), mine, lamina.tensor(lengths))[0]
+    assert lamina.equal(as_tensor, ours(lamina.from_numpy(x), mine, lengths)[0])
+
+
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
+def test_truncated_backward(name, torch):
+    """A detached state carries values, not gradients, into the next piece of a sequence."""
+    ours, theirs = pair(name, (3, 5), {}, torch)
+    pieces = [RNG.standard_normal((4, 2, 3)) for _ in range(3)]
+
+    def run(layer, library):
+        total, state = 0.0, None
+        for piece in pieces:
+            y, state = layer(library.from_numpy(piece.copy()), state)
+            state = tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()
+            total = total + (y * y).sum()
+        total.backward()
+        return [p.grad.numpy() for p in layer.parameters()]
+
+    for a, b in zip(run(ours, lamina), run(theirs, torch), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("mode, gates", [("RNN_TANH", 1), ("RNN_RELU", 1), ("LSTM", 4), ("GRU", 3)])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_stay_in_their_sequence(mode, gates, bad):
+    """And in their units: padding of the kernels' vectors spreads nothing.  The loop of plain ops is the measure."""
+    hidden = 21
+    values = [
+        RNG.standard_normal((6, 2)),
+        *[RNG.standard_normal((1, 3, hidden))] * (2 if mode == "LSTM" else 1),
+    ]
+    values += [RNG.standard_normal(s) / 5 for s in ((gates * hidden, 2), (gates * hidden, hidden))]
+    values[0][4, 1] = bad
+    results = []
+    for function in (recurrent_layer, unfused_layer):
+        given = [lamina.from_numpy(v.astype(np.float32)).requires_grad_() for v in values]
+        y, ends = function(mode, given[0], tuple(given[1:-2]), [Weights(*given[-2:])], [3, 3])
+        results.append([y, *ends, *lamina.autograd.grad(y.sum() + ends[0].sum(), given[:-2])])
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_results_that_were_changed_are_refused():
+    y, _ = nn.GRU(2, 3)(lamina.ones(4, 1, 2))
+    y += 1
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.sum().backward()
 
 
 def test_dropout_between_layers():
@@ -177,6 +259,10 @@ def test_packing_has_gradients():
         (lambda: nn.LSTM(3, 4)(lamina.ones(0, 2, 3)), ValueError, r"\[LSTM\] expected at least one step"),
         (lambda: nn.GRU(3, 4)(lamina.ones(5, 2, 3), lamina.ones(1, 3, 4)), ValueError, "a state of shape"),
         (lambda: nn.GRU(3, 4)(lamina.ones(5, 3), lamina.ones(1, 1, 4)), ValueError, "a state of 2 dimensions"),
+        (lambda: nn.GRU(3, 4, 1, True, False, 0, False, 2), ValueError, r"\[GRU\] proj_size belongs to LSTM"),
+        (lambda: nn.GRU(3, 4)(lamina.ones(5, 3), None, [5]), ValueError, r"\[GRU\] expected a batch where"),
+        (lambda: nn.GRU(3, 4)(lamina.ones(5, 2, 3), None, [5, 6]), ValueError, "lengths from 1 to 5"),
+        (lambda: nn.GRU(3, 4)(packing.pack_sequence([lamina.ones(5, 3)]), None, [5]), ValueError, "PackedSequence has"),
         (lambda: nn.GRUCell(3, 4)(lamina.ones(5, 2)), ValueError, r"\[gru_cell\] expected an input"),
         (lambda: nn.GRUCell(3, 4)(lamina.ones(5, 3), lamina.ones(4, 4)), ValueError, "expected a state of"),
         (lambda: packing.pack_padded_sequence(lamina.ones(3, 2), [2, 3]), ValueError, "never rise"),

@@ -26,6 +26,7 @@
 #include "kernels/random.h"
 #include "kernels/rearrange.h"
 #include "kernels/reduce.h"
+#include "kernels/rnn.h"
 #include "kernels/roi.h"
 #include "kernels/sampling.h"
 #include "kernels/scan.h"

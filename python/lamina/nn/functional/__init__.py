@@ -28,6 +28,7 @@ from lamina.nn.functional.pad import *  # noqa: F403
 from lamina.nn.functional.pool import *  # noqa: F403
 from lamina.nn.functional.rectifier import *  # noqa: F403
 from lamina.nn.functional.rnn import *  # noqa: F403
+from lamina.nn.functional.rnn_cell import *  # noqa: F403
 from lamina.nn.functional.shrink import *  # noqa: F403
 from lamina.nn.functional.shuffle import *  # noqa: F403
 from lamina.nn.functional.unfold import *  # noqa: F403

@@ -1,57 +1,123 @@
-"""Recurrent layers: one call a layer and direction, over a whole sequence; and single steps.
+"""Recurrent layers: one call a layer, over whole sequences, in one direction or both.
 
-The input's part of all gates is one matrix product over the sequence; the loop over time adds the state's part.
+On the CPU that is one op with its own backward pass.  Where there is none, the same in differentiable ops: the input's
+part of all gates is one matrix product over the sequence, and a loop over time adds the state's part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
+from lamina import _C
+from lamina.autograd.engine import grad as gradients_of
+from lamina.autograd.grad_mode import mode as grad_mode
+from lamina.autograd.graph import Node, record_many, tracks
+from lamina.dtypes import float32, float64
 from lamina.nn.functional.linear import linear
-from lamina.ops.join import cat
-from lamina.ops.unary import relu, sigmoid, tanh
+from lamina.nn.functional.rnn_cell import STEPS, State, Weights
+from lamina.ops.join import cat, stack
 from lamina.tensor import Tensor
 
-__all__ = ["gru_cell", "lstm_cell", "recurrent_layer", "rnn_relu_cell", "rnn_tanh_cell"]
+__all__ = ["recurrent_layer"]
 
-State = tuple[Tensor, ...]  # (h,), or (h, c) of an LSTM: (N, H) each
-GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}  # rows of the weights a hidden unit
-
-
-class Weights(NamedTuple):
-    """Of one layer and direction; G gates of H hidden units, the state's size S (H without a projection)."""
-
-    ih: Tensor  # (G H, inputs)
-    hh: Tensor  # (G H, S)
-    bias_ih: Tensor | None = None  # (G H,)
-    bias_hh: Tensor | None = None
-    hr: Tensor | None = None  # (S, H): the projection of an LSTM
+CELLS = {"RNN_TANH": 0, "RNN_RELU": 1, "LSTM": 2, "GRU": 3}  # kernels::RnnCell
 
 
 def recurrent_layer(
-    mode: str,
-    input: Tensor,
-    state: State,
-    weights: Weights,
-    batch_sizes: Sequence[int],
-    reverse: bool = False,
+    mode: str, input: Tensor, state: State, weights: Sequence[Weights], batch_sizes: Sequence[int]
 ) -> tuple[Tensor, State]:
-    """One direction of one layer over a whole sequence.
+    """One layer over whole sequences, from the first step to the last, and with a second set of weights also back.
 
     Args:
         mode: ``"RNN_TANH"``, ``"RNN_RELU"``, ``"LSTM"`` or ``"GRU"``.
         input: (sum of the batch sizes, inputs): the steps one after the other.
-        state: the first, (N, S) of h and (N, H) of c.
-        weights: of the layer.
+        state: the first, (D, N, S) of h and (D, N, H) of c for D directions.
+        weights: of each direction.
         batch_sizes: how many sequences still run at each step, never rising; the first is N.
-        reverse: run from the last step to the first.
 
     Returns:
-        The outputs, (sum of the batch sizes, S), and the state in which each sequence ends.
+        The outputs, (sum of the batch sizes, D S), and the state in which each sequence ends.
+
+    Raises:
+        ValueError: if the shapes don't fit.
+
+    Example:
+        >>> w = F.rnn_cell.Weights(lamina.ones(4, 3), lamina.ones(4, 4))
+        >>> y, (h,) = F.recurrent_layer("RNN_TANH", lamina.ones(5, 3), (lamina.zeros(1, 2, 4),), [w], [2, 2, 1])
+        >>> y.shape, h.shape
+        (lamina.Size([5, 4]), lamina.Size([1, 2, 4]))
     """
-    step = _STEPS[mode]
-    steps = linear(input, weights.ih, weights.bias_ih).split(list(batch_sizes))
+    sizes = list(batch_sizes)
+    if not _has_kernel(input, weights):
+        return unfused_layer(mode, input, state, weights, sizes)
+    parameters = [t for w in weights for t in w[:4]]
+    tracked = tracks(input, *state, *parameters)
+    arrays, saved = _C.rnn(CELLS[mode], input._array, sizes, _arrays(state), _arrays(parameters), tracked)
+    outputs = [Tensor(a) for a in arrays]
+    if tracked:
+        inputs = (input, *state, *parameters)
+        record_many(outputs, _rnn_backward, inputs, (*inputs, outputs[0], saved, mode, sizes))
+    return outputs[0], tuple(outputs[1:])
+
+
+def _has_kernel(input: Tensor, weights: Sequence[Weights]) -> bool:
+    projected = any(w.hr is not None for w in weights)
+    return not projected and input.device.type == "cpu" and input.dtype in (float32, float64)
+
+
+def _arrays(tensors: Sequence[Tensor | None]) -> list[_C.Array | None]:
+    return [None if t is None else t._array for t in tensors]
+
+
+def _rnn_backward(node: Node, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+    *inputs, y, saved, mode, sizes = node.saved
+    if grad_mode.enabled:
+        return _rederive(node, grads, inputs, mode, sizes)
+    first = len(grads)  # of the weights: the input and the states before them are as many as the outputs
+    wanted = [node.needs(0)]
+    for d in range(first, len(inputs), 4):
+        wanted += [node.needs(d), node.needs(d + 1), node.needs(d + 2) or node.needs(d + 3)]
+    state, parameters = _arrays(inputs[1:first]), _arrays(inputs[first:])
+    found = _C.rnn_backward(
+        CELLS[mode], inputs[0]._array, sizes, state, parameters, y._array, saved, _arrays(grads), wanted
+    )
+    return tuple(None if a is None else Tensor(a) for a in found)
+
+
+def _rederive(
+    node: Node, grads: Sequence[Tensor | None], inputs: Sequence[Any], mode: str, sizes: list[int]
+) -> tuple[Tensor | None, ...]:
+    """The gradients that can be differentiated again: of the same layer in differentiable ops."""
+    first = len(grads)
+    weights = [Weights(*inputs[i : i + 4]) for i in range(first, len(inputs), 4)]
+    y, ends = unfused_layer(mode, inputs[0], tuple(inputs[1:first]), weights, sizes)
+    pairs = [(output, g) for output, g in zip((y, *ends), grads, strict=True) if g is not None]
+    wanted = [i for i in range(len(inputs)) if node.needs(i)]
+    starts, seeds = zip(*pairs, strict=True)
+    found = gradients_of(starts, [inputs[i] for i in wanted], seeds, create_graph=True, allow_unused=True)
+    by_index = dict(zip(wanted, found, strict=True))
+    return tuple(by_index.get(i) for i in range(len(inputs)))
+
+
+def unfused_layer(
+    mode: str, input: Tensor, state: State, weights: Sequence[Weights], batch_sizes: list[int]
+) -> tuple[Tensor, State]:
+    """:func:`recurrent_layer` in differentiable ops: on any device, with projections, for second derivatives."""
+    runs = [
+        _unfused_direction(mode, input, tuple(s[d] for s in state), w, batch_sizes, d == 1)
+        for d, w in enumerate(weights)
+    ]
+    outputs, ends = zip(*runs, strict=True)
+    y = outputs[0] if len(outputs) == 1 else cat(list(outputs), 1)
+    return y, tuple(stack(list(parts)) for parts in zip(*ends, strict=True))
+
+
+def _unfused_direction(
+    mode: str, input: Tensor, state: State, weights: Weights, batch_sizes: list[int], reverse: bool
+) -> tuple[Tensor, State]:
+    step = STEPS[mode]
+    steps = linear(input, weights.ih, weights.bias_ih).split(batch_sizes)
     outputs: list[Tensor] = []
     if reverse:
         running = tuple(s[: batch_sizes[-1]] for s in state)
@@ -74,132 +140,3 @@ def recurrent_layer(
     if ended:
         running = tuple(cat(list(parts)) for parts in zip(running, *reversed(ended), strict=True))
     return cat(outputs), running
-
-
-def _elman(activation: Callable[[Tensor], Tensor]) -> Callable[[Tensor, State, Weights], State]:
-    def step(gates: Tensor, state: State, w: Weights) -> State:
-        return (activation(gates + linear(state[0], w.hh, w.bias_hh)),)
-
-    return step
-
-
-def _lstm(gates: Tensor, state: State, w: Weights) -> State:
-    h, c = state
-    i, f, g, o = (gates + linear(h, w.hh, w.bias_hh)).chunk(4, 1)
-    c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-    h = sigmoid(o) * tanh(c)
-    return (h if w.hr is None else linear(h, w.hr)), c
-
-
-def _gru(gates: Tensor, state: State, w: Weights) -> State:
-    (h,) = state
-    from_input, from_state = gates.chunk(3, 1), linear(h, w.hh, w.bias_hh).chunk(3, 1)
-    r, z = (sigmoid(a + b) for a, b in zip(from_input[:2], from_state[:2], strict=True))
-    n = tanh(from_input[2] + r * from_state[2])
-    return (n + z * (h - n),)
-
-
-_STEPS = {"RNN_TANH": _elman(tanh), "RNN_RELU": _elman(relu), "LSTM": _lstm, "GRU": _gru}
-
-
-def rnn_tanh_cell(
-    input: Tensor,
-    hx: Tensor,
-    w_ih: Tensor,
-    w_hh: Tensor,
-    b_ih: Tensor | None = None,
-    b_hh: Tensor | None = None,
-) -> Tensor:
-    """``tanh(w_ih x + b_ih + w_hh h + b_hh)``.
-
-    Args:
-        input: (N, inputs).
-        hx: (N, H), the state.
-        w_ih: (H, inputs).
-        w_hh: (H, H).
-        b_ih: (H,), or none.
-        b_hh: (H,), or none.
-
-    Raises:
-        ValueError: if the shapes don't fit.
-    """
-    return _cell("RNN_TANH", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
-
-
-def rnn_relu_cell(
-    input: Tensor,
-    hx: Tensor,
-    w_ih: Tensor,
-    w_hh: Tensor,
-    b_ih: Tensor | None = None,
-    b_hh: Tensor | None = None,
-) -> Tensor:
-    """:func:`rnn_tanh_cell` with relu."""
-    return _cell("RNN_RELU", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
-
-
-def lstm_cell(
-    input: Tensor,
-    hx: Sequence[Tensor],
-    w_ih: Tensor,
-    w_hh: Tensor,
-    b_ih: Tensor | None = None,
-    b_hh: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
-    """One step of an LSTM (Hochreiter and Schmidhuber, 1997); its gates are i, f, g, o.
-
-    Args:
-        input: (N, inputs).
-        hx: the states h and c, (N, H) each.
-        w_ih: (4 H, inputs).
-        w_hh: (4 H, H).
-        b_ih: (4 H,), or none.
-        b_hh: (4 H,), or none.
-
-    Returns:
-        ``c' = sigmoid(f) c + sigmoid(i) tanh(g)`` after ``h' = sigmoid(o) tanh(c')``.
-
-    Raises:
-        ValueError: if the shapes don't fit.
-    """
-    h, c = _cell("LSTM", input, tuple(hx), w_ih, w_hh, b_ih, b_hh)
-    return h, c
-
-
-def gru_cell(
-    input: Tensor,
-    hx: Tensor,
-    w_ih: Tensor,
-    w_hh: Tensor,
-    b_ih: Tensor | None = None,
-    b_hh: Tensor | None = None,
-) -> Tensor:
-    """One step of a GRU (Cho et al., arXiv:1406.1078); its gates are r, z, n.
-
-    ``h' = (1 - z) n + z h`` with ``n = tanh(w_in x + b_in + r (w_hn h + b_hn))``; arguments as :func:`lstm_cell`'s,
-    with 3 gates and one state.
-    """
-    return _cell("GRU", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
-
-
-def _cell(
-    mode: str,
-    input: Tensor,
-    state: State,
-    w_ih: Tensor,
-    w_hh: Tensor,
-    b_ih: Tensor | None,
-    b_hh: Tensor | None,
-) -> State:
-    hidden, op = w_hh.shape[1], f"{mode.lower()}_cell"
-    if input.ndim != 2 or w_ih.shape != (GATES[mode] * hidden, input.shape[1]):
-        raise ValueError(
-            f"[{op}] expected an input of (batch, {w_ih.shape[1]}) and weights of {GATES[mode]} x {hidden} rows, "
-            f"got shapes {tuple(input.shape)} and {tuple(w_ih.shape)}"
-        )
-    for s in state:
-        if tuple(s.shape) != (input.shape[0], hidden):
-            raise ValueError(
-                f"[{op}] expected a state of shape {(input.shape[0], hidden)}, got {tuple(s.shape)}"
-            )
-    return _STEPS[mode](linear(input, w_ih, b_ih), state, Weights(w_ih, w_hh, b_ih, b_hh))

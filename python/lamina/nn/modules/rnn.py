@@ -8,23 +8,25 @@ from typing import Any, ClassVar
 
 from lamina.nn import functional as F
 from lamina.nn import init
-from lamina.nn.functional.rnn import GATES, State, Weights, recurrent_layer
+from lamina.nn.functional.rnn import recurrent_layer
+from lamina.nn.functional.rnn_cell import GATES, State, Weights
 from lamina.nn.modules.module import Module
 from lamina.nn.parameter import Parameter
-from lamina.nn.utils.rnn import PackedSequence
+from lamina.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 from lamina.ops.creation import empty
-from lamina.ops.join import cat, stack
+from lamina.ops.join import cat
 from lamina.tensor import Tensor
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNBase", "RNNCell"]
 
 
 class RNNBase(Module):
-    """Layers and directions of one kind of recurrence; documented at :class:`LSTM`."""
+    """Layers and directions of the recurrence that a subclass names in ``mode``; documented at :class:`LSTM`."""
+
+    mode: str  # a key of GATES
 
     def __init__(
         self,
-        mode: str,
         input_size: int,
         hidden_size: int,
         num_layers: int = 1,
@@ -38,8 +40,6 @@ class RNNBase(Module):
     ) -> None:
         super().__init__()
         name = type(self).__name__
-        if mode not in GATES:
-            raise ValueError(f"[{name}] expected mode to be one of {', '.join(GATES)}, got {mode!r}")
         if hidden_size < 1 or num_layers < 1 or input_size < 0:
             raise ValueError(
                 f"[{name}] expected hidden_size and num_layers of at least 1, got {hidden_size} and {num_layers}"
@@ -48,14 +48,9 @@ class RNNBase(Module):
             raise ValueError(f"[{name}] expected dropout from 0 to 1, got {dropout}")
         if proj_size < 0 or proj_size >= hidden_size:
             raise ValueError(f"[{name}] expected proj_size from 0 to below hidden_size, got {proj_size}")
-        if proj_size and mode != "LSTM":
-            raise ValueError(f"[{name}] proj_size belongs to LSTM, got {proj_size} for {mode}")
-        self.mode, self.input_size, self.hidden_size, self.num_layers = (
-            mode,
-            input_size,
-            hidden_size,
-            num_layers,
-        )
+        if proj_size and self.mode != "LSTM":
+            raise ValueError(f"[{name}] proj_size belongs to LSTM, got {proj_size} for {self.mode}")
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
         self.bidirectional, self.proj_size = bidirectional, proj_size
         for layer in range(num_layers):
@@ -110,8 +105,10 @@ class RNNBase(Module):
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
         return [getattr(self, name + suffix, None) for name in names]
 
-    def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
+    def forward(self, input: Any, hx: Any = None, lengths: Any = None) -> tuple[Any, Any]:
         if isinstance(input, PackedSequence):
+            if lengths is not None:
+                raise ValueError(f"[{type(self).__name__}] a PackedSequence has its lengths, got others")
             sizes = input.batch_sizes.tolist()
             given = self._permuted(self._states(hx, True), input.sorted_indices)
             data, ends = self._run(input.data, given, sizes)
@@ -119,6 +116,8 @@ class RNNBase(Module):
                 self._permuted(ends, input.unsorted_indices), True
             )
         batched = self._check_input(input)
+        if lengths is not None:
+            return self._run_lengths(input, hx, lengths)
         steps = input if batched else input.unsqueeze(1)
         if batched and self.batch_first:
             steps = steps.transpose(0, 1)
@@ -130,6 +129,17 @@ class RNNBase(Module):
         elif self.batch_first:
             output = output.transpose(0, 1)
         return output, self._public(ends, batched)
+
+    def _run_lengths(self, input: Tensor, hx: Any, lengths: Any) -> tuple[Tensor, Any]:
+        """Padded sequences of these lengths, in any order; outputs beyond a sequence's end are zero."""
+        if input.ndim != 3:
+            raise ValueError(
+                f"[{type(self).__name__}] expected a batch where there are lengths, got shape {tuple(input.shape)}"
+            )
+        packed = pack_padded_sequence(input, lengths, self.batch_first, enforce_sorted=False)
+        outputs, ends = self.forward(packed, hx)
+        total = input.shape[1 if self.batch_first else 0]
+        return pad_packed_sequence(outputs, self.batch_first, total_length=total)[0], ends
 
     def _check_input(self, input: Tensor) -> bool:
         """Whether the input, (T, N, features) or (T, features), has a batch."""
@@ -168,19 +178,20 @@ class RNNBase(Module):
     def _run(self, data: Tensor, given: State | None, sizes: list[int]) -> tuple[Tensor, State]:
         """All layers over packed data; the states at the ends, (layers x directions, N, size) each."""
         first = self._first(given, data, sizes[0])
+        if self.num_layers == 1:
+            return recurrent_layer(self.mode, data, first, self._layer_weights(0), sizes)
         ends: list[State] = []
         for layer in range(self.num_layers):
             if layer and self.dropout:
                 data = F.dropout(data, self.dropout, self.training)
-            outputs = []
-            for suffix in self._suffixes(layer):
-                weights, state = Weights(*self._weights(suffix)), tuple(s[len(ends)] for s in first)
-                reverse = suffix.endswith("_reverse")
-                output, end = recurrent_layer(self.mode, data, state, weights, sizes, reverse)
-                outputs.append(output)
-                ends.append(end)
-            data = outputs[0] if len(outputs) == 1 else cat(outputs, 1)
-        return data, tuple(stack(list(parts)) for parts in zip(*ends, strict=True))
+            begin, end = layer * self._directions, (layer + 1) * self._directions
+            state = tuple(s[begin:end] for s in first)
+            data, after = recurrent_layer(self.mode, data, state, self._layer_weights(layer), sizes)
+            ends.append(after)
+        return data, tuple(cat(list(parts)) for parts in zip(*ends, strict=True))
+
+    def _layer_weights(self, layer: int) -> list[Weights]:
+        return [Weights(*self._weights(suffix)) for suffix in self._suffixes(layer)]
 
     def _first(self, given: State | None, data: Tensor, n: int) -> State:
         runs = self.num_layers * self._directions
@@ -237,10 +248,10 @@ class RNN(RNNBase):
     ) -> None:
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"[RNN] expected nonlinearity 'tanh' or 'relu', got {nonlinearity!r}")
+        self.mode = f"RNN_{nonlinearity.upper()}"
         super().__init__(
-            f"RNN_{nonlinearity.upper()}", input_size, hidden_size, num_layers, bias, batch_first, dropout,
-            bidirectional, 0, device, dtype,
-        )  # fmt: skip
+            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype
+        )
         self.nonlinearity = nonlinearity
 
 
@@ -261,6 +272,8 @@ class LSTM(RNNBase):
 
     The input is (T, N, input_size), (T, input_size) or a PackedSequence; the states h and c, which start at zero unless
     given, are (num_layers * directions, N, S) and (..., N, H).  Gives the outputs (T, N, directions * S), and (h, c).
+    ``layer(input, hx, lengths)`` takes padded sequences of N lengths in any order: a state is the one at its sequence's
+    end, outputs after it are zero.
 
     Attributes:
         weight_ih_l0, ...: (4 H, input_size): of the gates i, f, g, o; ``_l1`` of the second layer, ``_reverse`` of the
@@ -275,23 +288,7 @@ class LSTM(RNNBase):
         (lamina.Size([7, 2, 8]), lamina.Size([2, 2, 4]), lamina.Size([2, 2, 4]))
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        proj_size: int = 0,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__(
-            "LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size,
-            device, dtype,
-        )  # fmt: skip
+    mode = "LSTM"
 
 
 class GRU(RNNBase):
@@ -306,21 +303,7 @@ class GRU(RNNBase):
         (lamina.Size([7, 2, 4]), lamina.Size([1, 2, 4]))
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__(
-            "GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype
-        )  # fmt: skip
+    mode = "GRU"
 
 
 class _Cell(Module):

@@ -1,0 +1,53 @@
+// Recurrent layers over whole sequences: rnn_forward.h and rnn_backward.h, one instance a cell and dtype.
+#include "kernels/rnn.h"
+
+#include "cpu/rnn_backward.h"
+#include "cpu/rnn_forward.h"
+#include "kernels/registry.h"
+
+namespace lamina::cpu::LAMINA_ISA {
+namespace {
+
+using kernels::RnnCell;
+using kernels::RnnShape;
+
+// f(T{}, Cell{})
+template <class F>
+auto visit_cell(const RnnShape& shape, const F& f) {
+  return visit_real(shape.dtype, [&](auto tag) {
+    switch (shape.cell) {
+      case RnnCell::tanh:
+        return f(tag, ElmanCell<false>{});
+      case RnnCell::relu:
+        return f(tag, ElmanCell<true>{});
+      case RnnCell::lstm:
+        return f(tag, LstmCell{});
+      default:
+        return f(tag, GruCell{});
+    }
+  });
+}
+
+int64_t saved_size(const RnnShape& shape) {
+  return visit_cell(shape, [&](auto tag, auto cell) {
+    return rnn_saved_size<decltype(tag), decltype(cell)>(shape);
+  });
+}
+
+void forward(const kernels::RnnForward& args) {
+  visit_cell(args.shape, [&](auto tag, auto cell) {
+    RnnForwardPass<decltype(tag), decltype(cell)>(args).run();
+  });
+}
+
+void backward(const kernels::RnnBackward& args) {
+  visit_cell(args.shape, [&](auto tag, auto cell) {
+    RnnBackwardPass<decltype(tag), decltype(cell)>(args).run();
+  });
+}
+
+}  // namespace
+
+LAMINA_CPU_KERNELS(Rnn, rnn){&saved_size, &forward, &backward};
+
+}  // namespace lamina::cpu::LAMINA_ISA

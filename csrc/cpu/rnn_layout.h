@@ -1,0 +1,141 @@
+// How a recurrent layer's gates and weights lie in memory while it runs.
+//
+// Hidden units come in groups of one vector, and a group's gates lie side by side ([i f g o], [i f g o], ...), so that
+// a register tile of the recurrent product holds gates that belong together.  Units are padded to whole groups: padded
+// rows of weights are zero.
+#pragma once
+
+#include "cpu/lane_transpose.h"
+#include "cpu/panels.h"
+#include "cpu/vec.h"
+
+namespace lamina::cpu::LAMINA_ISA {
+
+template <class T, class Cell>
+struct RnnLayout {
+  static constexpr int L = kLanes<T>, G = Cell::kGates;
+  // A panel of recurrent weights: the gates of one group, or of two where that makes but one vector.
+  static constexpr int kPanelGroups = G == 1 ? 2 : 1;
+  static constexpr int kPanel = kPanelGroups * G * L;
+  static constexpr int kBackPanelGroups = 2;
+  static constexpr int kBackPanel = kBackPanelGroups * L;
+
+  int64_t hidden, groups, units, gates;  // units: hidden, padded; gates: G units
+  // Rows of what is read as a product's left side are a vector longer: rows a multiple of 4 KB apart would share a
+  // set of L1.
+  int64_t state_row, gradient_row;
+
+  explicit RnnLayout(int64_t hidden)
+      : hidden(hidden),
+        groups(ceil_div(hidden, L)),
+        units(groups * L),
+        gates(G * units),
+        state_row(units + L),
+        gradient_row(gates + L) {}
+
+  int64_t panels() const { return ceil_div(groups, kPanelGroups); }
+  int64_t back_panels() const { return ceil_div(groups, kBackPanelGroups); }
+  int64_t packed_size() const { return panels() * kPanel * hidden; }
+  int64_t back_packed_size() const { return back_panels() * kBackPanel * gates; }
+  int lanes(int64_t group) const { return static_cast<int>(smaller(L, hidden - group * L)); }
+};
+
+template <class T>
+LAMINA_INLINE void copy_row(T* to, const T* from, int64_t count) {
+  __builtin_memcpy(to, from, static_cast<size_t>(count) * sizeof(T));
+}
+
+template <class T>
+LAMINA_INLINE void clear_row(T* to, int64_t count) {
+  __builtin_memset(to, 0, static_cast<size_t>(count) * sizeof(T));
+}
+
+// f(row in the groups' order, row in the weights' order, or -1 for padding) for every row of gates, in parallel.
+template <class T, class Cell, class F>
+void for_each_gate_row(const RnnLayout<T, Cell>& layout, int64_t row_bytes, const F& f) {
+  constexpr int L = kLanes<T>, G = Cell::kGates;
+  const int64_t bytes = larger(1, G * L * row_bytes);
+  parallel_for(layout.groups, task_items(layout.groups, bytes, kPackTaskBytes),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t group = begin; group < end; ++group)
+                   for (int gate = 0; gate < G; ++gate)
+                     for (int i = 0; i < L; ++i)
+                       f((group * G + gate) * L + i, i < layout.lanes(group)
+                                                         ? gate * layout.hidden + group * L + i
+                                                         : int64_t{-1});
+               });
+}
+
+// Weights (G H, columns) to (gates, columns).
+template <class T, class Cell>
+void group_weights(const RnnLayout<T, Cell>& layout, const T* w, int64_t columns, T* grouped) {
+  for_each_gate_row(layout, columns * int64_t{sizeof(T)}, [&](int64_t to, int64_t from) {
+    if (from >= 0)
+      copy_row(grouped + to * columns, w + from * columns, columns);
+    else
+      clear_row(grouped + to * columns, columns);
+  });
+}
+
+// And back.
+template <class T, class Cell>
+void ungroup_weights(const RnnLayout<T, Cell>& layout, const T* grouped, int64_t columns, T* w) {
+  for_each_gate_row(layout, columns * int64_t{sizeof(T)}, [&](int64_t from, int64_t to) {
+    if (to >= 0) copy_row(w + to * columns, grouped + from * columns, columns);
+  });
+}
+
+// Up to a vector of lines, contiguous along depth, as column `panel` of a panel `width` wide.
+template <class T>
+void transpose_lines(T* panel, int64_t width, const T* lines, int64_t line_stride, int count,
+                     int64_t depths) {
+  constexpr int L = kLanes<T>;
+  int64_t p = 0;
+  for (; p + L <= depths; p += L) {
+    Vec<T> square[L];
+#pragma GCC unroll 16
+    for (int i = 0; i < L; ++i)
+      square[i] = i < count ? load(lines + i * line_stride + p) : Vec<T>{};
+    transpose_lanes<T>(square);
+#pragma GCC unroll 16
+    for (int i = 0; i < L; ++i) store(panel + (p + i) * width, square[i]);
+  }
+  for (; p < depths; ++p)
+    for (int i = 0; i < L; ++i)
+      panel[p * width + i] = i < count ? lines[i * line_stride + p] : T(0);
+}
+
+// W_hh (G H, H) as panels (panel, depth H, kPanel) of gates: what a state is multiplied with forward.
+template <class T, class Cell>
+void pack_recurrent(const RnnLayout<T, Cell>& layout, const T* w_hh, T* panels) {
+  using Layout = RnnLayout<T, Cell>;
+  constexpr int L = Layout::L, G = Layout::G, kPanel = Layout::kPanel;
+  const int64_t depths = layout.hidden, bytes = kPanel * depths * int64_t{sizeof(T)};
+  parallel_for(layout.panels(), task_items(layout.panels(), bytes, kPackTaskBytes),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t p = begin; p < end; ++p)
+                   for (int v = 0; v < kPanel / L; ++v) {
+                     const int64_t group = p * Layout::kPanelGroups + v / G;
+                     const int64_t line = (v % G) * layout.hidden + group * L;
+                     transpose_lines(panels + p * kPanel * depths + v * L, kPanel,
+                                     w_hh + line * depths, depths, layout.lanes(group), depths);
+                   }
+               });
+}
+
+// W_hh as panels (panel, depth gates, kBackPanel) of units: what the gates' gradients are multiplied with.
+template <class T, class Cell>
+void pack_recurrent_back(const RnnLayout<T, Cell>& layout, const T* w_hh, T* panels) {
+  constexpr int kPanel = RnnLayout<T, Cell>::kBackPanel;
+  const int64_t hidden = layout.hidden;
+  for_each_gate_row(layout, hidden * int64_t{sizeof(T)}, [&](int64_t to, int64_t from) {
+    T* out = panels + to * kPanel;
+    for (int64_t unit = 0; unit < hidden; unit += kPanel, out += layout.gates * kPanel) {
+      const int64_t count = from < 0 ? 0 : smaller(kPanel, hidden - unit);
+      copy_row(out, w_hh + from * hidden + unit, count);
+      clear_row(out + count, kPanel - count);
+    }
+  });
+}
+
+}  // namespace lamina::cpu::LAMINA_ISA
