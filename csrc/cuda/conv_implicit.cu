@@ -124,9 +124,10 @@ void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
            const ConvEpilogue& epilogue, const ConvTensor& y) {
   visit_real(dtype, [&](auto tag) {
     using T = decltype(tag);
-    windows<T>(s, true, x, w, y,
-               {static_cast<const T*>(epilogue.bias), 0, 1,
-                static_cast<const T*>(epilogue.residual), epilogue.relu});
+    windows<T>(
+        s, true, x, w, y,
+        {static_cast<const T*>(epilogue.bias), 0, 1, static_cast<const T*>(epilogue.residual),
+         static_cast<T>(epilogue.low), static_cast<T>(epilogue.high)});
   });
 }
 

@@ -76,7 +76,7 @@ __device__ __forceinline__ bool output_of(const ConvShape& s, const int64_t (&i)
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     fprop_kernel(const ConvShape s, const ConvTensor x, const T* w, const ConvTensor y,
-                 const T* bias, const T* residual, bool relu, int64_t count) {
+                 const T* bias, const T* residual, double low, double high, int64_t count) {
   const int64_t index = int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (index >= count) return;
   const Element out(index, s.k, s.out);
@@ -91,7 +91,7 @@ __global__ void __launch_bounds__(kThreads)
   });
   T& to = element<T>(y, out.n, out.channel, out.at);
   if (residual) sum += double(residual[&to - static_cast<T*>(y.data)]);
-  to = relu && sum < 0 ? T(0) : static_cast<T>(sum);  // NaN stays
+  to = static_cast<T>(sum < low ? low : sum > high ? high : sum);  // NaN stays
 }
 
 template <class T>
@@ -147,7 +147,7 @@ void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
     using T = decltype(tag);
     launch(&fprop_kernel<T>, blocks_for(count, kThreads), kThreads, 0, stream(), s, x,
            static_cast<const T*>(w), y, static_cast<const T*>(epilogue.bias),
-           static_cast<const T*>(epilogue.residual), epilogue.relu, count);
+           static_cast<const T*>(epilogue.residual), epilogue.low, epilogue.high, count);
   });
 }
 

@@ -5,19 +5,20 @@
 
 namespace lamina::cuda {
 
-// out = sum + init + residual, then max(0, out).
+// out = sum + init + residual, held between the bounds.
 template <class T>
 struct Finish {
   const T* init = nullptr;  // null: zero
   int64_t init_row = 0, init_column = 0;
   const T* residual = nullptr;  // lies as the output does
-  bool relu = false;
+  T low = -HUGE_VAL, high = HUGE_VAL;
 
   template <class Sum>
   __device__ __forceinline__ T apply(Sum sum, int64_t row, int64_t column, int64_t offset) const {
     if (init) sum += static_cast<Sum>(init[row * init_row + column * init_column]);
     if (residual) sum += static_cast<Sum>(residual[offset]);
-    return static_cast<T>(relu && sum < Sum(0) ? Sum(0) : sum);  // NaN stays
+    const T y = static_cast<T>(sum);
+    return y < low ? low : y > high ? high : y;  // NaN stays
   }
 };
 
