@@ -92,7 +92,7 @@ std::vector<Array> split(const Array& a, const std::vector<int64_t>& sizes, int6
 }
 
 std::vector<Array> unbind(const Array& a, int64_t dim) {
-  check(a.rank() > 0, "[unbind] expected at least 1 dimension, got a 0-d tensor");
+  check<IndexError>(a.rank() > 0, "[unbind] expected at least 1 dimension, got a 0-d tensor");
   const int d = wrap_dim(dim, a.rank(), "unbind");
   std::vector<Array> parts;
   parts.reserve(static_cast<size_t>(a.size(d)));

@@ -37,6 +37,7 @@ PoolGeometry begin_geometry(const Array& x, int rank, const char* op) {
   s.adaptive = false;
   s.batch = batched ? x.size(0) : 1;
   s.channels = x.size(batched ? 1 : 0);
+  check(s.channels > 0, "[", op, "] expected at least 1 channel, got shape ", x.shape());
   for (int d = 0; d < kPoolDims; ++d) {
     const int from = x.rank() - kPoolDims + d;
     s.in[d] = d < kPoolDims - rank ? 1 : x.size(from);

@@ -149,7 +149,7 @@ CASES = [
         [sample(Input((3, 2))), sample(Input((3, 2)), 1), sample(Input((2,)), -1)],
         lambda x, dim=0: list(np.moveaxis(x, dim, 0)),
         "unbind",
-        errors=[bad(ValueError, "at least 1 dimension", Input(()))],
+        errors=[bad(IndexError, "at least 1 dimension", Input(()))],
     ),
     # Gradients of only some parts.
     Case(

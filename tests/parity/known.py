@@ -26,7 +26,109 @@ class Known:
     reason: str
 
 
-KNOWN: tuple[Known, ...] = ()
+KNOWN: tuple[Known, ...] = (
+    Known(
+        (
+            "__radd__", "__rand__", "__rmul__", "__ror__", "__rxor__", "atan2", "bitwise_and", "bitwise_left_shift",
+            "bitwise_or", "bitwise_right_shift", "bitwise_xor", "eq", "float_power", "fmax", "fmin", "fmod", "ge",
+            "gt", "isclose", "le", "logical_and", "logical_or", "logical_xor", "lt", "max (binary)", "maximum",
+            "min (binary)", "minimum", "ne", "pow", "remainder", "rsub",
+        ),
+        "errors",
+        "raises nothing, torch TypeError: (.* must be Tensor|.* invalid combination|descriptor)",
+        "Numbers are operands like any other in lamina's elementwise functions; torch wants tensors here.",
+    ),
+    Known(
+        ("add", "full_like", "index_add", "rsub", "sub"),
+        "values",
+        "does not fit uint8",
+        "A number that the dtype can't hold is refused; torch wraps it around.",
+    ),
+    Known(
+        ("baddbmm",),
+        "values",
+        "beta=0.2, alpha=0.6.*expected operands of one dtype",
+        "Fractions times integers are refused; torch truncates the factors to 0.",
+    ),
+    Known(
+        ("argsort", "kthvalue", "sort", "topk"),
+        "values",
+        r"(bool|int\d+)\[.*values differ",
+        "Among equal elements lamina always takes the first; torch, unless told `stable`, any.",
+    ),
+    Known(
+        ("gather",),
+        "values",
+        "expected an index of 1 dimensions, got shape",
+        "An empty index has the input's number of dimensions, as any other has.",
+    ),
+    Known(
+        ("norm (nuc)",),
+        "values",
+        "got 'nuc'",
+        "The nuclear norm takes a singular value decomposition, and lamina has none.",
+    ),
+    Known(
+        ("nn.functional.group_norm",),
+        "values",
+        "expected eps of at least 0",
+        "A negative eps is refused.",
+    ),
+    Known(
+        ("nn.functional.batch_norm",),
+        "values",
+        "expected 2 to 5 dimensions",
+        "A batch has channels: one dimension, as torch takes when it is empty, is refused.",
+    ),
+    Known(
+        ("nn.functional.embedding", "nn.functional.embedding_bag"),
+        "values",
+        "sparse gradients are not supported",
+        "There are no sparse tensors, so `sparse=True` is refused.",
+    ),
+    Known(
+        ("nn.functional.hardsigmoid",),
+        "gradients",
+        "values differ",
+        "torch rounds the slope 1/6 to float32 in float64 too.",
+    ),
+    Known(
+        ("nn.functional.multi_margin_loss",),
+        "errors",
+        "expected integer targets",
+        "Of two mistakes in one call lamina names the targets' dtype first, torch the weight's shape.",
+    ),
+    Known(
+        ("nn.FractionalMaxPool3d",),
+        "values",
+        "expected random samples of shape",
+        "Draws for more images than the input has are refused; torch takes the first.",
+    ),
+    Known(
+        ("nn.LPPool1d", "nn.LPPool2d", "nn.LPPool3d"),
+        "gradients",
+        "torch gives nan",
+        "ReLU, which the definition holds, passes no gradient on in lamina where it is NaN; torch's does.",
+    ),
+    Known(
+        ("nn.GRU", "nn.LSTM", "nn.RNN"),
+        "errors",
+        "expected operands of one dtype",
+        "A wrong dtype is a TypeError.",
+    ),
+    Known(
+        ("nn.GRU", "nn.LSTM", "nn.RNN"),
+        "errors",
+        "raises nothing, torch (TypeError: (bias|batch_first) should be|ValueError: input_size must)",
+        "Flags are taken by their truth, and an input may have no features.",
+    ),
+    Known(
+        ("optim.Adam", "optim.AdamW"),
+        "errors",
+        "raises nothing, torch ValueError: (lr|betas)",
+        "Settings given as tensors are read as numbers, so that nothing depends on `foreach`.",
+    ),
+)  # fmt: skip
 
 
 def reason_for(difference: Difference) -> Known | None:

@@ -8,6 +8,7 @@ from typing import Any
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
 from lamina.autograd.inplace import take_place
+from lamina.dtypes import int64
 from lamina.ops.elementwise import deliver, mul
 from lamina.ops.indexing import placed
 from lamina.ops.select import where
@@ -33,6 +34,8 @@ _REDUCTIONS = {None: _C.Combine.assign, "add": _C.Combine.add, "multiply": _C.Co
 def _index(index: Any, op: str) -> _C.Array:
     if not isinstance(index, Tensor):
         raise TypeError(f"[{op}] expected an index tensor of integers, got {type(index).__name__}")
+    if index._array.numel == 0 and not index.dtype.is_floating_point:
+        return _C.cast(index._array, int64.code)  # where nothing is named, torch takes any integers
     return index._array
 
 

@@ -57,6 +57,10 @@ def arange(
     if dtype is None:
         dtype = int64 if whole else get_default_dtype()
     count = math.ceil((end - start) / step)
+    if not whole and not dtype.is_floating_point:  # torch steps in the integers
+        if dtype is int64 and int(step):
+            count = max(math.ceil((int(end) - int(start)) / int(step)), 0)
+        start, step, whole = int(start), int(step), True
     values: Any = np.arange(count, dtype=np.int64 if whole else np.float64)
     values = start + step * values
     return _made(values, dtype, device, requires_grad)
@@ -121,7 +125,7 @@ def _evenly(op: str, start: float | Tensor, end: float | Tensor, steps: int, dty
             )
         number = x.item() if isinstance(x, Tensor) else x
         ends.append(number if dtype.is_floating_point else int(number))
-    return np.linspace(*ends, steps, dtype=np.float64)
+    return np.linspace(ends[0], ends[1], steps, dtype=np.float64)
 
 
 def eye(

@@ -24,8 +24,6 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
         >>> lamina.tensor([[1, 2], [3, 4]]).unbind()
         (tensor([1, 2]), tensor([3, 4]))
     """
-    if not input._array.ndim:
-        raise IndexError("[unbind] a 0-d tensor has no dimension to take apart")
     parts = tuple([input._view(a) for a in _C.unbind(input._array, dim)])
     if parts and tracks(input):
         record_many(parts, _unbind_backward, (input,), (dim, parts[0]._array.shape))

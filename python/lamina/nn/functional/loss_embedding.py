@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lamina.dtypes import bool as bool_
+from lamina.dtypes import uint8
 from lamina.nn.functional.loss_reduction import reduce
 from lamina.ops.select import minimum, where
 from lamina.tensor import Tensor
@@ -41,7 +43,9 @@ def cosine_embedding_loss(
     tiny = 1e-12  # keeps the cosine of a vector of zeros finite
     products = (input1 * input2).sum(-1)
     cosine = products / (((input1 * input1).sum(-1) + tiny) * ((input2 * input2).sum(-1) + tiny)).sqrt()
-    losses = where(target == 1, 1 - cosine, 0.0) + where(target == -1, (cosine - margin).clamp(min=0), 0.0)
+    losses = where(target == 1, 1 - cosine, 0.0)
+    if target.dtype not in (uint8, bool_):  # these hold no -1
+        losses = losses + where(target == -1, (cosine - margin).clamp(min=0), 0.0)
     return reduce(losses, reduction, "cosine_embedding_loss")
 
 

@@ -47,6 +47,7 @@ def multi_margin_loss(
         >>> lamina.nn.functional.multi_margin_loss(lamina.zeros(1, 4), lamina.tensor([0]))
         tensor(0.7500)
     """
+    reduction_code(reduction, "multi_margin_loss")
     single = input.ndim < 2
     scores = input.reshape(1, -1) if single else input
     index = target.reshape(1) if single and target.numel() == 1 else target
@@ -96,6 +97,7 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean
         >>> lamina.nn.functional.multilabel_margin_loss(x, lamina.tensor([3, 0, -1, 1]))
         tensor(0.8500)
     """
+    reduction_code(reduction, "multilabel_margin_loss")
     single = input.ndim < 2
     scores, labels = (input.reshape(1, -1), target.reshape(1, -1)) if single else (input, target)
     y = Tensor(_C.multilabel_margin_loss(scores._array, labels._array))

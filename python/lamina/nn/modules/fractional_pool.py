@@ -30,6 +30,7 @@ class _FractionalMaxPoolNd(Module):
 
     _rank: ClassVar[int]
     _function: ClassVar[Callable[..., Any]]
+    _random_samples: Tensor | None
 
     def __init__(
         self,
@@ -44,7 +45,8 @@ class _FractionalMaxPoolNd(Module):
         fractional_output(name, None, output_size, output_ratio, self._rank)
         self.kernel_size = sizes(name, "kernel_size", kernel_size, self._rank)
         self.output_size, self.output_ratio = output_size, output_ratio
-        self.return_indices, self._random_samples = return_indices, _random_samples
+        self.return_indices = return_indices
+        self.register_buffer("_random_samples", _random_samples)
 
     def forward(self, input: Tensor) -> Any:
         return self._function(
