@@ -28,3 +28,4 @@ from lamina.ops.special import *  # noqa: F403
 from lamina.ops.split import *  # noqa: F403
 from lamina.ops.strided import *  # noqa: F403
 from lamina.ops.unary import *  # noqa: F403
+from lamina.ops.variates import *  # noqa: F403
