@@ -79,7 +79,7 @@ struct NormP : Sum<T> {
   LAMINA_INLINE V slope(V d, V norm) const { return sign(d) * power(math::abs(d) / norm, p - 1); }
 };
 
-// y of one batch as (features, columns), padded to whole vectors.
+// y of one batch as (features, columns), padded to whole vectors; a vector may begin at any column.
 template <class T>
 struct Columns {
   const Scratch held;
@@ -87,7 +87,7 @@ struct Columns {
   int64_t pitch;
 
   LAMINA_INLINE explicit Columns(const DistanceShape& s)
-      : held(static_cast<size_t>((s.columns + kLanes<T>)*s.features) * sizeof(T)),
+      : held(static_cast<size_t>((s.columns + kLanes<T>)*s.features + kLanes<T>) * sizeof(T)),
         data(held.as<T>()),
         pitch((s.columns + kLanes<T> - 1) / kLanes<T> * kLanes<T>) {}
 
@@ -112,33 +112,50 @@ void for_rows(const DistanceShape& s, const T* y, const F& f) {
 
 constexpr int kBlock = 4;  // vectors of columns at once
 
+// Distances of one row to the columns from `first` on.
 template <class T, class Norm>
-void forward_norm(const DistanceShape& s, const Norm& norm, const T* x, const T* y, T* out) {
+LAMINA_INLINE void distances(const Norm& norm, const DistanceShape& s, const Columns<T>& columns,
+                             const T* row, int64_t first, T* to) {
   constexpr int64_t L = kLanes<T>;
-  for_rows(s, y, [&](const Columns<T>& columns, int64_t b, int64_t begin, int64_t end) {
-    for (int64_t r = b * s.rows + begin; r < b * s.rows + end; ++r) {
-      const T* row = x + r * s.features;
-      T* to = out + r * s.columns;
-      for (int64_t c = 0; c < s.columns; c += kBlock * L) {
-        const int64_t left = (columns.pitch - c) / L, vectors = left < kBlock ? left : kBlock;
-        Vec<T> sums[kBlock] = {};
-        for (int64_t f = 0; f < s.features; ++f) {
-          const T* from = columns.data + f * columns.pitch + c;
-          if (vectors == kBlock) {
+  for (int64_t c = first; c < s.columns; c += kBlock * L) {
+    const int64_t left = (s.columns - c + L - 1) / L, vectors = left < kBlock ? left : kBlock;
+    Vec<T> sums[kBlock] = {};
+    for (int64_t f = 0; f < s.features; ++f) {
+      const T* from = columns.data + f * columns.pitch + c;
+      if (vectors == kBlock) {
 #pragma GCC unroll 4
-            for (int k = 0; k < kBlock; ++k)
-              sums[k] = Norm::combine(sums[k], norm.term(row[f] - load(from + k * L)));
-          } else {
-            for (int64_t k = 0; k < vectors; ++k)
-              sums[k] = Norm::combine(sums[k], norm.term(row[f] - load(from + k * L)));
-          }
-        }
-        T totals[kBlock * L];
-        for (int k = 0; k < kBlock; ++k) store(totals + k * L, sums[k]);
-        const int64_t n = s.columns - c < kBlock * L ? s.columns - c : kBlock * L;
-        for (int64_t i = 0; i < n; ++i) to[c + i] = norm.finish(totals[i]);
+        for (int k = 0; k < kBlock; ++k)
+          sums[k] = Norm::combine(sums[k], norm.term(row[f] - load(from + k * L)));
+      } else {
+        for (int64_t k = 0; k < vectors; ++k)
+          sums[k] = Norm::combine(sums[k], norm.term(row[f] - load(from + k * L)));
       }
     }
+    T totals[kBlock * L];
+    for (int k = 0; k < kBlock; ++k) store(totals + k * L, sums[k]);
+    const int64_t n = s.columns - c < kBlock * L ? s.columns - c : kBlock * L;
+    for (int64_t i = 0; i < n; ++i) to[c - first + i] = norm.finish(totals[i]);
+  }
+}
+
+template <class T, class Norm>
+void forward_norm(const DistanceShape& s, const Norm& norm, const T* x, const T* y, T* out) {
+  for_rows(s, y, [&](const Columns<T>& columns, int64_t b, int64_t begin, int64_t end) {
+    for (int64_t r = b * s.rows + begin; r < b * s.rows + end; ++r)
+      distances(norm, s, columns, x + r * s.features, 0, out + r * s.columns);
+  });
+}
+
+// Where the pair (i, j), i < j, of n rows lies.
+LAMINA_INLINE int64_t pair_at(int64_t i, int64_t j, int64_t n) {
+  return i * (n - 1) - i * (i - 1) / 2 + j - i - 1;
+}
+
+template <class T, class Norm>
+void pairs_norm(const DistanceShape& s, const Norm& norm, const T* x, T* out) {
+  for_rows(s, x, [&](const Columns<T>& columns, int64_t, int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r)
+      distances(norm, s, columns, x + r * s.features, r + 1, out + pair_at(r, r + 1, s.columns));
   });
 }
 
@@ -163,27 +180,50 @@ LAMINA_INLINE void slopes(const Norm& norm, const Columns<T>& columns, const T* 
   }
 }
 
+// dx of one row from its distances to all columns and their gradients; `room` holds two rows.
+template <class T, class Norm>
+LAMINA_INLINE void row_gradient(const Norm& norm, const DistanceShape& s, const Columns<T>& columns,
+                                const T* row, const T* distances, const T* grads, T* room, T* dx) {
+  constexpr int64_t L = kLanes<T>;
+  T *norms = room, *weights = room + columns.pitch;
+  for (int64_t c = 0; c < columns.pitch; c += L) {  // a distance of 0 has no gradient
+    const int lanes = static_cast<int>(s.columns - c < L ? s.columns - c : L);
+    const Vec<T> total = load_lanes(distances + c, lanes), g = load_lanes(grads + c, lanes);
+    const Vec<T> safe = total == 0 ? Vec<T>{} + 1 : total;
+    store(norms + c, safe);
+    store(weights + c, total == 0 ? Vec<T>{} : norm.weight(g, safe));
+  }
+  int64_t f = 0;
+  for (; f + 4 <= s.features; f += 4) slopes<4>(norm, columns, row, norms, weights, f, dx);
+  for (; f < s.features; ++f) slopes<1>(norm, columns, row, norms, weights, f, dx);
+}
+
 template <class T, class Norm>
 void backward_norm(const DistanceShape& s, const Norm& norm, const T* x, const T* y, const T* out,
                    const T* grad, T* dx) {
-  constexpr int64_t L = kLanes<T>;
   for_rows(s, y, [&](const Columns<T>& columns, int64_t b, int64_t begin, int64_t end) {
-    const Scratch held(static_cast<size_t>(2 * columns.pitch) * sizeof(T));
-    T *norms = held.as<T>(), *weights = norms + columns.pitch;
-    for (int64_t r = b * s.rows + begin; r < b * s.rows + end; ++r) {
-      for (int64_t c = 0; c < columns.pitch; c += L) {  // a distance of 0 has no gradient
-        const int lanes = static_cast<int>(s.columns - c < L ? s.columns - c : L);
-        const Vec<T> total = load_lanes(out + r * s.columns + c, lanes);
-        const Vec<T> g = load_lanes(grad + r * s.columns + c, lanes);
-        const Vec<T> safe = total == 0 ? Vec<T>{} + 1 : total;
-        store(norms + c, safe);
-        store(weights + c, total == 0 ? Vec<T>{} : norm.weight(g, safe));
+    const Scratch room(static_cast<size_t>(2 * columns.pitch) * sizeof(T));
+    for (int64_t r = b * s.rows + begin; r < b * s.rows + end; ++r)
+      row_gradient(norm, s, columns, x + r * s.features, out + r * s.columns, grad + r * s.columns,
+                   room.as<T>(), dx + r * s.features);
+  });
+}
+
+template <class T, class Norm>
+void pairs_backward_norm(const DistanceShape& s, const Norm& norm, const T* x, const T* out,
+                         const T* grad, T* dx) {
+  const int64_t n = s.columns;
+  for_rows(s, x, [&](const Columns<T>& columns, int64_t, int64_t begin, int64_t end) {
+    const Scratch room(static_cast<size_t>(4 * columns.pitch) * sizeof(T));
+    T *distances = room.as<T>() + 2 * columns.pitch, *grads = distances + columns.pitch;
+    for (int64_t r = begin; r < end; ++r) {
+      for (int64_t c = 0; c < n; ++c) {
+        const int64_t at = c < r ? pair_at(c, r, n) : pair_at(r, c, n);
+        distances[c] = c == r ? T(0) : out[at];
+        grads[c] = c == r ? T(0) : grad[at];
       }
-      const T* from = x + r * s.features;
-      T* to = dx + r * s.features;
-      int64_t f = 0;
-      for (; f + 4 <= s.features; f += 4) slopes<4>(norm, columns, from, norms, weights, f, to);
-      for (; f < s.features; ++f) slopes<1>(norm, columns, from, norms, weights, f, to);
+      row_gradient(norm, s, columns, x + r * s.features, distances, grads, room.as<T>(),
+                   dx + r * s.features);
     }
   });
 }
@@ -207,6 +247,26 @@ void forward(const DistanceShape& s, const void* x, const void* y, void* out) {
   });
 }
 
+void pairs(const DistanceShape& s, const void* x, void* out) {
+  visit_real(s.dtype, [&](auto element) {
+    using T = decltype(element);
+    with_norm<T>(s.p, [&](const auto& norm) {
+      pairs_norm(s, norm, static_cast<const T*>(x), static_cast<T*>(out));
+    });
+  });
+}
+
+void pairs_backward(const DistanceShape& s, const void* x, const void* out, const void* grad,
+                    void* dx) {
+  visit_real(s.dtype, [&](auto element) {
+    using T = decltype(element);
+    with_norm<T>(s.p, [&](const auto& norm) {
+      pairs_backward_norm(s, norm, static_cast<const T*>(x), static_cast<const T*>(out),
+                          static_cast<const T*>(grad), static_cast<T*>(dx));
+    });
+  });
+}
+
 void backward(const DistanceShape& s, const void* x, const void* y, const void* out,
               const void* grad, void* dx) {
   visit_real(s.dtype, [&](auto element) {
@@ -220,6 +280,6 @@ void backward(const DistanceShape& s, const void* x, const void* y, const void* 
 
 }  // namespace
 
-LAMINA_CPU_KERNELS(Distance, distance){&forward, &backward};
+LAMINA_CPU_KERNELS(Distance, distance){&forward, &backward, &pairs, &pairs_backward};
 
 }  // namespace lamina::cpu::LAMINA_ISA

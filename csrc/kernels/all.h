@@ -9,6 +9,7 @@
 #include "kernels/distance.h"
 #include "kernels/dropout.h"
 #include "kernels/elementwise.h"
+#include "kernels/embedding_bag.h"
 #include "kernels/fft.h"
 #include "kernels/fractional_pool.h"
 #include "kernels/grid_sample.h"
@@ -34,3 +35,4 @@
 #include "kernels/softmax.h"
 #include "kernels/sort.h"
 #include "kernels/unfold.h"
+#include "kernels/variates.h"

@@ -21,6 +21,10 @@ struct Distance {
   // With x and y exchanged, and grad and out transposed, it gives dy.
   void (*backward)(const DistanceShape& s, const void* x, const void* y, const void* out,
                    const void* grad, void* dx);
+  // Of all pairs of rows i < j of one x, (rows, features), row after row: out (rows (rows - 1) / 2).
+  void (*pairs)(const DistanceShape& s, const void* x, void* out);
+  void (*pairs_backward)(const DistanceShape& s, const void* x, const void* out, const void* grad,
+                         void* dx);
 };
 
 }  // namespace lamina::kernels

@@ -88,9 +88,12 @@ CASES = [
             sample(Input((4, 3), "distinct"), 1.0),
             sample(Input((4, 3)), INF),
             sample(Input((1, 3))),
+            *[sample(Input((37, 5), "distinct"), p) for p in (2.0, 3.0, 0.0)],
+            sample(Input((4, 0))),
         ],
         pdist,
         "nn.functional.pdist",
+        benchmarks={"500x64": sample(Input((500, 64))), "8x16": sample(Input((8, 16)))},
         errors=[bad(ValueError, r"\[pdist\] expected a matrix", Input((3,)))],
     ),
     Case(

@@ -60,6 +60,8 @@ CASES = [
                 )
             ],
             sample(WORDS, TABLE, mode="sum", factors=Input((4, 5))),
+            *[sample(WORDS, Input((7, 149)), mode=mode) for mode in ("sum", "mean")],
+            sample(WORDS, Input((7, 149), "distinct"), mode="max", padding=1),
             sample(LINE, TABLE, OFFSETS, mode="sum", factors=Input((9,)), padding=2),
         ],
         bags,
@@ -69,10 +71,10 @@ CASES = [
             bad(ValueError, "mode 'sum', 'mean' or 'max'", WORDS, TABLE, mode="min"),
             bad(ValueError, "takes no offsets", WORDS, TABLE, OFFSETS),
             bad(ValueError, "a 1-d one with 1-d offsets", LINE, TABLE),
-            bad(ValueError, "offsets that rise from 0 to at most 9", LINE, TABLE, ints(1, 3)),
-            bad(ValueError, "offsets that rise from 0 to at most 9", LINE, TABLE, ints(0, 5, 3)),
-            bad(ValueError, "offsets that rise from 0 to at most 9", LINE, TABLE, ints(0, 12)),
-            bad(ValueError, "a last offset of 9", LINE, TABLE, ints(0, 5), last=True),
+            bad(ValueError, "offsets that rise from 0 to 9", LINE, TABLE, ints(1, 3)),
+            bad(ValueError, "offsets that rise from 0 to 9", LINE, TABLE, ints(0, 5, 3)),
+            bad(ValueError, "offsets that rise from 0 to 9", LINE, TABLE, ints(0, 12)),
+            bad(ValueError, "offsets that rise from 0 to 9", LINE, TABLE, ints(0, 5), last=True),
             bad(
                 ValueError, "expected mode 'sum' and weights", WORDS, TABLE, mode="max", factors=Input((4, 5))
             ),
@@ -81,7 +83,9 @@ CASES = [
         benchmarks={
             "256 bags of 32, 10000x64": sample(
                 Input((256, 32), "int", high=10000), Input((10000, 64)), mode="sum"
-            )
+            ),
+            "the same, mean": sample(Input((256, 32), "int", high=10000), Input((10000, 64)), mode="mean"),
+            "the same, max": sample(Input((256, 32), "int", high=10000), Input((10000, 64)), mode="max"),
         },
     ),
     Case(

@@ -12,6 +12,7 @@ from cases.elementwise import HALVES, INF, NAN, edge
 SHAPES = [(3, 4), (), (0, 3), (1031,), (2, 3, 5, 4)]
 SPECIAL = edge(NAN, INF, -INF, 0.0, -0.0, 1.0, -1.0, 0.5, 100.0, -100.0, 1e-8, 700.0, -700.0)
 BENCHMARKS = {"1e6": sample(Input((1_000_000,))), "8x8": sample(Input((8, 8)))}
+RIGHT_OF_POLES = {"1e6": sample(Input((1_000_000,), "positive"))}
 ERRORS = [bad(TypeError, r"\] expected a tensor, got float", 1.0)]
 
 erf, erfc = np.vectorize(math.erf, otypes=[float]), np.vectorize(math.erfc, otypes=[float])
@@ -55,7 +56,7 @@ def unary(name, reference, kind="normal", values=None, edges=True, **options):
     samples = [sample(Input(shape, kind)) for shape in SHAPES]
     if values is not None:
         samples = [sample(Input((len(values),), "values", values=np.array(values))), *samples[2:3]]
-    options.setdefault("dtypes", HALVES)
+    options = {"dtypes": HALVES, "benchmarks": BENCHMARKS, **options}
     cases = [
         Case(
             f"unary.{name}",
@@ -63,7 +64,6 @@ def unary(name, reference, kind="normal", values=None, edges=True, **options):
             samples,
             reference,
             name,
-            benchmarks=BENCHMARKS,
             errors=ERRORS,
             **options,
         )
@@ -109,7 +109,7 @@ SMOOTH = [
     unary("erf", erf),
     unary("erfc", erfc),
     unary("lgamma", lgamma, "positive"),
-    unary("digamma", digamma, "positive"),
+    unary("digamma", digamma, "positive", benchmarks=RIGHT_OF_POLES),
     unary("erfinv", lambda x: quantile((x + 1) / 2) / math.sqrt(2), values=INSIDE),
     unary("relu", lambda x: np.where(x < 0, 0, x), values=STEPS),
     unary("floor", np.floor, values=STEPS, double=False),

@@ -29,3 +29,4 @@ from lamina.ops.split import *  # noqa: F403
 from lamina.ops.strided import *  # noqa: F403
 from lamina.ops.unary import *  # noqa: F403
 from lamina.ops.unique import *  # noqa: F403
+from lamina.ops.variates import *  # noqa: F403

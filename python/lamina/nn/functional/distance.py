@@ -136,6 +136,11 @@ def _cdist_backward(node: Node, grad: Tensor) -> tuple[Tensor, Tensor]:
     if not mode.enabled:
         d1, d2 = _C.cdist_backward(grad._array, x1._array, x2._array, y._array, p)
         return Tensor(d1), Tensor(d2)
+    return _slopes(grad, x1, x2, y, p)
+
+
+def _slopes(grad: Tensor, x1: Tensor, x2: Tensor, y: Tensor, p: float) -> tuple[Tensor, Tensor]:
+    """The gradients of x1 and x2 from that of their distances y, with functions that have derivatives."""
     apart = x1.unsqueeze(2) - x2.unsqueeze(1)  # (batch, rows, columns, features)
     distance = where(y == 0, 1.0, y).unsqueeze(3)  # where it is 0, so is every slope
     if p == 0:
@@ -188,6 +193,29 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     """
     if input.ndim != 2:
         raise ValueError(f"[pdist] expected a matrix, got shape {tuple(input.shape)}")
-    n = input.shape[0]
-    first, second = triu_indices(n, n, 1)
-    return cdist(input, input, p, _MODES[2])[first, second]
+    if input.is_cuda:  # where no kernel takes pairs alone
+        first, second = _pairs(input)
+        return cdist(input, input, p, _MODES[2])[first, second]
+    y = Tensor(_C.pdist(input._array, float(p)))
+    if tracks(input):
+        record(y, _pdist_backward, (input,), (input, y, float(p)))
+    return y
+
+
+def _pdist_backward(node: Node, grad: Tensor) -> Tensor:
+    x, y, p = node.saved
+    if not mode.enabled:
+        return Tensor(_C.pdist_backward(grad._array, x._array, y._array, p))
+    pairs, rows = _pairs(x), x.unsqueeze(0)
+
+    def square(values: Tensor) -> Tensor:  # above the diagonal of (1, N, N), 0 elsewhere
+        return values.new_zeros(len(x), len(x)).index_put(pairs, values).unsqueeze(0)
+
+    first, second = _slopes(square(grad), rows, rows, square(y), p)
+    return (first + second).squeeze(0)
+
+
+def _pairs(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The first and the second row of each pair."""
+    first, second = triu_indices(len(x), len(x), 1, device=x.device)
+    return first, second

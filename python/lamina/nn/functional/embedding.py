@@ -53,17 +53,17 @@ def embedding(
     if sparse:
         raise ValueError("[embedding] sparse gradients are not supported; their sums are dense here")
     rows, features = weight._array.shape
-    padding = None if padding_idx is None else _row(padding_idx, rows)
+    padding = None if padding_idx is None else row_of(padding_idx, rows)
     index = reshape(input, (-1,))
     if max_norm is not None:
-        _limit_norms(weight, index, max_norm, norm_type)
+        limit_norms(weight, index, max_norm, norm_type)
     y = Tensor(_C.reshape(_C.index_select(weight._array, 0, index._array), (*input._array.shape, features)))
     if tracks(weight):
         record(y, _embedding_backward, (weight,), (rows, padding, scale_grad_by_freq, index))
     return y
 
 
-def _row(padding_idx: int, rows: int) -> int:
+def row_of(padding_idx: int, rows: int) -> int:
     if not -rows <= padding_idx < rows:
         raise ValueError(f"[embedding] expected padding_idx within {rows} rows, got {padding_idx}")
     return padding_idx % rows
@@ -79,7 +79,7 @@ def _embedding_backward(node: Node, grad: Tensor) -> Tensor:
     return table if padding is None else table.index_fill_(0, tensor([padding], device=table.device), 0)
 
 
-def _limit_norms(weight: Tensor, index: Tensor, max_norm: float, norm_type: float) -> None:
+def limit_norms(weight: Tensor, index: Tensor, max_norm: float, norm_type: float) -> None:
     with no_grad():
         used = unique(index)
         rows = index_select(weight, 0, used)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from lamina import dtypes
-from lamina.nn.functional.embedding import embedding
-from lamina.ops.creation import full
-from lamina.ops.gather import index_add, index_copy
+from lamina import _C, dtypes
+from lamina.autograd.grad_mode import mode as grad_mode
+from lamina.autograd.graph import Node, record, tracks
+from lamina.nn.functional.embedding import embedding, limit_norms, row_of
+from lamina.ops.count import bincount
+from lamina.ops.gather import index_add, index_copy, index_select, scatter_add
 from lamina.ops.join import cat
 from lamina.ops.ranges import arange
 from lamina.ops.rearrange import repeat_interleave
@@ -15,6 +18,8 @@ from lamina.ops.select import where
 from lamina.tensor import Tensor
 
 __all__ = ["embedding_bag"]
+
+_MODES = {"sum": _C.BagMode.sum, "mean": _C.BagMode.mean, "max": _C.BagMode.max}
 
 
 def embedding_bag(
@@ -65,48 +70,124 @@ def embedding_bag(
             f"[embedding_bag] expected mode 'sum' and weights in the input's shape {tuple(input.shape)}, "
             f"got mode {mode!r} and shape {tuple(per_sample_weights.shape)}"
         )
-    sizes = _bag_sizes(input, offsets, include_last_offset)
-    index, bags = input.reshape(-1), sizes.shape[0]
-    bag = repeat_interleave(arange(bags, device=input.device), sizes)
+    if sparse:
+        raise ValueError("[embedding_bag] sparse gradients are not supported; their sums are dense here")
+    bounds, index, rows = _bounds(input, offsets, include_last_offset), input.reshape(-1), weight.shape[0]
+    padding = -1 if padding_idx is None else row_of(padding_idx, rows)
+    if max_norm is not None:
+        limit_norms(weight, index, max_norm, norm_type)
     factors = None if per_sample_weights is None else per_sample_weights.reshape(-1)
-    rows = embedding(index, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
-    if padding_idx is not None:
-        kept = (index != padding_idx % weight.shape[0]).nonzero().flatten()
-        rows, bag = rows[kept], bag[kept]
-        factors = None if factors is None else factors[kept]
-        sizes = index_add(sizes.new_zeros(bags), 0, bag, sizes.new_ones(len(bag)))
-    if mode == "max":
-        return _maxima(rows, bag, sizes)
-    if factors is not None:
-        rows = rows * factors.unsqueeze(1)
-    sums = index_add(rows.new_zeros(bags, weight.shape[1]), 0, bag, rows)
-    return sums if mode == "sum" else sums / sizes.clamp(min=1).unsqueeze(1).to(sums.dtype)
+    if weight.is_cuda:  # where no kernel takes bags
+        return _composed(weight, factors, index, bounds, padding, mode, scale_grad_by_freq)
+    y, winners = _C.embedding_bag(
+        weight._array, index._array, bounds._array, _array(factors), _MODES[mode], padding
+    )
+    result, held = Tensor(y), (Tensor(winners), index, bounds, padding, mode, scale_grad_by_freq)
+    if factors is None and tracks(weight):
+        record(result, _backward, (weight,), (rows, None, None, *held))
+    elif factors is not None and tracks(weight, factors):
+        record(result, _backward, (weight, factors), (rows, weight, factors, *held))
+    return result
 
 
-def _bag_sizes(input: Tensor, offsets: Tensor | None, include_last_offset: bool) -> Tensor:
-    """How many positions each bag has, as int64."""
+def _array(x: Tensor | None) -> _C.Array | None:
+    return None if x is None else x._array
+
+
+def _bounds(input: Tensor, offsets: Tensor | None, include_last_offset: bool) -> Tensor:
+    """Where each bag begins and the last one ends, as int64 (bags + 1,)."""
     if input.ndim == 2:
         if offsets is not None:
             raise ValueError("[embedding_bag] a 2-d input has bags of one size and takes no offsets")
-        return full((input.shape[0],), input.shape[1], dtype=dtypes.int64, device=input.device)
+        bags, size = input.shape
+        return arange(bags + 1, device=input.device) * size
     if input.ndim != 1 or offsets is None or offsets.ndim != 1:
         raise ValueError(
             f"[embedding_bag] expected a 2-d input, or a 1-d one with 1-d offsets, got shape {tuple(input.shape)}"
         )
-    n, begins = input.shape[0], offsets.to(dtypes.int64)
-    if include_last_offset and len(begins) == 0:
+    begins = offsets.to(dtypes.int64)
+    if not include_last_offset:
+        return cat([begins, begins.new_full((1,), input.shape[0])])
+    if len(begins) == 0:
         raise ValueError("[embedding_bag] expected offsets that end with the length of the input, got none")
-    ends = begins if include_last_offset else cat([begins, begins.new_full((1,), n)])
-    sizes = ends[1:] - ends[:-1]
-    if len(sizes) and (ends[0].item() != 0 or ends[-1].item() > n or bool((sizes < 0).any())):
-        raise ValueError(
-            f"[embedding_bag] expected offsets that rise from 0 to at most {n}, got {offsets.tolist()}"
+    return begins
+
+
+def _backward(node: Node, grad: Tensor) -> Any:
+    rows, weight, factors, winners, index, bounds, padding, mode, scale_grad_by_freq = node.saved
+    if grad_mode.enabled or scale_grad_by_freq:
+        return _differentiable_backward(node, grad)
+    bags = index._array, bounds._array
+    table = factor = None
+    if node.needs(0):
+        table = Tensor(
+            _C.embedding_bag_backward(
+                grad._array, winners._array, rows, *bags, _array(factors), _MODES[mode], padding
+            )
         )
-    if len(sizes) and ends[-1].item() < n:
-        raise ValueError(
-            f"[embedding_bag] expected a last offset of {n}, the length of the input, got {ends[-1].item()}"
+    if factors is None:
+        return table
+    if node.needs(1):
+        factor = Tensor(
+            _C.embedding_bag_backward_factors(grad._array, weight._array, *bags, _MODES[mode], padding)
         )
-    return sizes
+    return table, factor
+
+
+def _differentiable_backward(node: Node, grad: Tensor) -> Any:
+    """The same with functions that have derivatives, through the gradient of each entry."""
+    rows, weight, factors, winners, index, bounds, padding, mode, scale_grad_by_freq = node.saved
+    empty = grad.new_zeros(rows, grad.shape[1])
+    if mode == "max":
+        return scatter_add(empty, 0, winners.clamp(min=0), where(winners < 0, 0.0, grad))
+    bag, sizes = _bag_of_entries(bounds)
+    shown = (index != padding).to(grad.dtype)
+    if mode == "mean":
+        often = index_add(grad.new_zeros(len(sizes)), 0, bag, shown)
+        grad = grad / often.clamp(min=1).unsqueeze(1)
+    entries = index_select(grad, 0, bag) * shown.unsqueeze(1)
+    weighted = entries if factors is None else entries * factors.unsqueeze(1)
+    if scale_grad_by_freq:
+        often = bincount(index, minlength=rows)
+        weighted = weighted / index_select(often, 0, index).to(grad.dtype).unsqueeze(1)
+    table = index_add(empty, 0, index, weighted)
+    return table if factors is None else (table, (entries * index_select(weight, 0, index)).sum(1))
+
+
+def _bag_of_entries(bounds: Tensor) -> tuple[Tensor, Tensor]:
+    """The bag of each entry, and how many entries each bag has."""
+    sizes = bounds[1:] - bounds[:-1]
+    return repeat_interleave(arange(len(sizes), device=sizes.device), sizes), sizes
+
+
+def _composed(
+    weight: Tensor,
+    factors: Tensor | None,
+    index: Tensor,
+    bounds: Tensor,
+    padding: int,
+    mode: str,
+    scale_grad_by_freq: bool,
+) -> Tensor:
+    """The same from the rows themselves."""
+    ends = bounds.tolist()
+    if ends[0] != 0 or ends[-1] != len(index) or ends != sorted(ends):
+        raise ValueError(
+            f"[embedding_bag] expected offsets that rise from 0 to {len(index)}, the length of the input"
+        )
+    bag, sizes = _bag_of_entries(bounds)
+    rows = embedding(index, weight, scale_grad_by_freq=scale_grad_by_freq)
+    if padding >= 0:
+        kept = (index != padding).nonzero().flatten()
+        rows, bag = rows[kept], bag[kept]
+        factors = None if factors is None else factors[kept]
+        sizes = index_add(sizes.new_zeros(len(sizes)), 0, bag, sizes.new_ones(len(bag)))
+    if mode == "max":
+        return _maxima(rows, bag, sizes)
+    if factors is not None:
+        rows = rows * factors.unsqueeze(1)
+    sums = index_add(rows.new_zeros(len(sizes), weight.shape[1]), 0, bag, rows)
+    return sums if mode == "sum" else sums / sizes.clamp(min=1).unsqueeze(1).to(sums.dtype)
 
 
 def _maxima(rows: Tensor, bag: Tensor, sizes: Tensor) -> Tensor:
