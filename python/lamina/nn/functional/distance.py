@@ -189,5 +189,5 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     if input.ndim != 2:
         raise ValueError(f"[pdist] expected a matrix, got shape {tuple(input.shape)}")
     n = input.shape[0]
-    first, second = triu_indices(n, n, 1)
+    first, second = triu_indices(n, n, 1, device=input.device)
     return cdist(input, input, p, _MODES[2])[first, second]
