@@ -95,6 +95,16 @@ def test_masks_of_many_chunks() -> None:
     assert_equal(values.cuda()[x.cuda()], values[x])
 
 
+def test_keys_that_are_no_tensors() -> None:
+    here = lamina.arange(12.0).reshape(3, 4)
+    there = here.cuda()
+    for key in ([0, 2], np.array([1, 0]), [True, False, True], (slice(None), [3, 1]), True, np.int64(1)):
+        assert_equal(there[key], here[key])
+    there[[0, 2], 1:3] = 7
+    here[[0, 2], 1:3] = 7
+    assert_equal(there, here)
+
+
 def test_unique_of_many() -> None:
     x = drawn(9000, dtype="int64")
     for there, here in zip(
@@ -125,3 +135,75 @@ def test_a_bad_position_is_raised_when_synchronized(call, bad) -> None:  # type:
         cuda.synchronize()
     cuda.synchronize()  # once
     assert x.index_select(0, lamina.tensor([4], device="cuda")).sum().item() == 0
+
+
+@pytest.mark.parametrize("replacement", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("categories, samples", [(7, 3), (1500, 700), (3000, 40)])
+def test_samples_are_the_cpus(replacement: bool, dtype: str, categories: int, samples: int) -> None:
+    weights = drawn(3, categories).abs().to(getattr(lamina, dtype))
+    weights[1, 5] = 0
+    lamina.manual_seed(3)
+    here = lamina.multinomial(weights, samples, replacement)
+    lamina.manual_seed(3)
+    assert_equal(lamina.multinomial(weights.cuda(), samples, replacement), here)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
+def test_bernoulli_draws_are_the_cpus(dtype: str) -> None:
+    p = drawn(1003).abs().clamp(max=1).to(getattr(lamina, dtype))
+    lamina.manual_seed(3)
+    here = lamina.bernoulli(p)
+    lamina.manual_seed(3)
+    assert_equal(lamina.bernoulli(p.cuda()), here)
+
+
+def test_weights_that_nothing_can_be_drawn_from() -> None:
+    for weights, match in (
+        ([1.0, -1.0], "negative, infinite or NaN"),
+        ([1.0, float("nan")], "negative, infinite or NaN"),
+        ([1.0, float("inf")], "negative, infinite or NaN"),
+        ([0.0, 0.0], "only zeros"),
+        ([0.0, 1.0], "at least num_samples=2"),
+    ):
+        with pytest.raises(ValueError, match=rf"\[multinomial\].*{match}"):
+            lamina.multinomial(lamina.tensor([[0.5, 0.5], weights], device="cuda"), 2)
+    with pytest.raises(ValueError, match=r"\[bernoulli\] expected 0 <= p <= 1"):
+        lamina.bernoulli(lamina.tensor([0.5, 1.5], device="cuda"))
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 2), (3, 16, 20), (2, 15, 6), (1, 256, 4), (9, 4, 250)])
+@pytest.mark.parametrize("dtype, atol", [("float32", 2e-4), ("float64", 1e-12)])
+def test_real_transforms(shape: tuple[int, ...], dtype: str, atol: float) -> None:
+    x = drawn(*shape, dtype=dtype)
+    y = lamina.Tensor(lamina._C.rfft2(x.cuda()._array)).cpu().numpy()
+    np.testing.assert_allclose(y[..., 0] + 1j * y[..., 1], np.fft.rfft2(x.double().numpy()), atol=atol)
+
+
+def test_a_ctc_label_that_comes_often() -> None:
+    scores, labels = drawn(40, 2, 5, dtype="float64"), lamina.tensor([[1, 2, 1, 1, 3, 1], [4, 4, 2, 4, 0, 0]])
+    found = []
+    for device in ("cpu", "cuda"):
+        x = scores.clone().to(device).requires_grad_()
+        lengths = (lamina.tensor([40, 31]), lamina.tensor([6, 4]))
+        loss = F.ctc_loss(x.log_softmax(-1), labels.to(device), *lengths, reduction="sum")
+        loss.backward()
+        assert x.grad is not None
+        found.append((loss.item(), x.grad.cpu().numpy()))
+    assert found[1][0] == pytest.approx(found[0][0], rel=1e-12)
+    np.testing.assert_allclose(found[1][1], found[0][1], atol=1e-12)
+
+
+def test_bad_labels_are_raised_when_synchronized() -> None:
+    x = drawn(5, 2, 4).log_softmax(-1).cuda()
+    lengths = (lamina.tensor([5, 5]), lamina.tensor([2, 2]))
+    F.ctc_loss(x, lamina.tensor([[1, 2], [3, 9]], device="cuda"), *lengths)
+    with pytest.raises(IndexError, match=r"\[ctc_loss\] expected values from 0 to 3, got 9"):
+        cuda.synchronize()
+    F.multi_margin_loss(drawn(2, 4).cuda(), lamina.tensor([3, 4], device="cuda"))
+    with pytest.raises(IndexError, match=r"\[multi_margin_loss\] expected values from 0 to 3, got 4"):
+        cuda.synchronize()
+    wrong = lamina.tensor([[0, -1, 2, 1], [3, 5, -1, 0]], device="cuda")
+    F.multilabel_margin_loss(drawn(2, 4).cuda(), wrong)
+    with pytest.raises(IndexError, match=r"\[multilabel_margin_loss\] expected values from -1 to 3, got 5"):
+        cuda.synchronize()

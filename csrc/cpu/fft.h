@@ -15,65 +15,12 @@
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
 
-inline constexpr int kMostStages = 8;
-inline constexpr int64_t kLargestFft = 256;
-
 template <class T>
 struct Complex {
   Vec<T> re, im;
 };
 
-template <class T>
-LAMINA_INLINE Complex<T> operator+(const Complex<T>& a, const Complex<T>& b) {
-  return {a.re + b.re, a.im + b.im};
-}
-template <class T>
-LAMINA_INLINE Complex<T> operator-(const Complex<T>& a, const Complex<T>& b) {
-  return {a.re - b.re, a.im - b.im};
-}
-template <class T>
-LAMINA_INLINE Complex<T> operator*(const Complex<T>& a, const Complex<T>& b) {
-  return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
-}
-template <class T>
-LAMINA_INLINE Complex<T> conjugate(const Complex<T>& a) {
-  return {a.re, -a.im};
-}
-template <class T>
-LAMINA_INLINE Complex<T> exchanged(const Complex<T>& a) {
-  return {a.im, a.re};
-}
-template <class T>
-LAMINA_INLINE Complex<T> minus_i_times(const Complex<T>& a) {
-  return {a.im, -a.re};
-}
-
-// The factors of n; the last stage needs no twiddle factors, and the first has the most.
-struct FftSize {
-  int64_t n = 1;
-  int stages = 0;
-  int radix[kMostStages] = {};
-};
-
-LAMINA_INLINE bool factor(int64_t n, FftSize& size) {
-  size = {n, 0, {}};
-  constexpr int kRadices[] = {5, 3, 4, 2};
-  for (const int radix : kRadices)
-    for (; n % radix == 0 && size.stages < kMostStages; n /= radix)
-      size.radix[size.stages++] = radix;
-  return n == 1;
-}
-
-// cos and sin of -2 pi k / n, exact in the four directions of the axes.
-LAMINA_INLINE void unit_root(int64_t k, int64_t n, double* re, double* im) {
-  constexpr double kPi = 3.14159265358979323846;
-  const int64_t quarter = 4 * k / n,
-                rest = 4 * k - quarter * n;  // angle = (quarter + rest / n) * pi / 2
-  const double angle = 0.5 * kPi * static_cast<double>(rest) / static_cast<double>(n);
-  const double c = __builtin_cos(angle), s = -__builtin_sin(angle);
-  *re = quarter == 0 ? c : quarter == 1 ? s : quarter == 2 ? -c : -s;
-  *im = quarter == 0 ? s : quarter == 1 ? -c : quarter == 2 ? -s : c;
-}
+#include "kernels/fft.inc"
 
 // A size with its twiddle factors: stage by stage, for p < m and 1 <= j < radix the number
 // exp(-2 pi i p j / (radix m)) as (re, im).
@@ -106,54 +53,6 @@ struct Fft {
     }
   }
 };
-
-// a = the transform of a over its R elements.
-template <class T>
-LAMINA_INLINE void butterfly(Complex<T> (&a)[2]) {
-  const Complex<T> b = a[0] - a[1];
-  a[0] = a[0] + a[1];
-  a[1] = b;
-}
-
-template <class T>
-LAMINA_INLINE void butterfly(Complex<T> (&a)[3]) {
-  constexpr T kSin60 = static_cast<T>(0.86602540378443864676);
-  const Complex<T> sum = a[1] + a[2], difference = a[1] - a[2];
-  const Complex<T> middle{a[0].re - T(0.5) * sum.re, a[0].im - T(0.5) * sum.im};
-  a[0] = a[0] + sum;
-  a[1] = {middle.re + kSin60 * difference.im, middle.im - kSin60 * difference.re};
-  a[2] = {middle.re - kSin60 * difference.im, middle.im + kSin60 * difference.re};
-}
-
-template <class T>
-LAMINA_INLINE void butterfly(Complex<T> (&a)[4]) {
-  const Complex<T> even = a[0] + a[2], odd = a[0] - a[2];
-  const Complex<T> sum = a[1] + a[3], turned = minus_i_times(a[1] - a[3]);
-  a[0] = even + sum;
-  a[1] = odd + turned;
-  a[2] = even - sum;
-  a[3] = odd - turned;
-}
-
-template <class T>
-LAMINA_INLINE void butterfly(Complex<T> (&a)[5]) {
-  constexpr T kCos72 = static_cast<T>(0.30901699437494742410),
-              kCos144 = static_cast<T>(-0.80901699437494742410);
-  constexpr T kSin72 = static_cast<T>(0.95105651629515357212),
-              kSin144 = static_cast<T>(0.58778525229247312917);
-  const Complex<T> s1 = a[1] + a[4], d1 = a[1] - a[4], s2 = a[2] + a[3], d2 = a[2] - a[3];
-  const Complex<T> m1{a[0].re + kCos72 * s1.re + kCos144 * s2.re,
-                      a[0].im + kCos72 * s1.im + kCos144 * s2.im};
-  const Complex<T> m2{a[0].re + kCos144 * s1.re + kCos72 * s2.re,
-                      a[0].im + kCos144 * s1.im + kCos72 * s2.im};
-  const Complex<T> t1{kSin72 * d1.re + kSin144 * d2.re, kSin72 * d1.im + kSin144 * d2.im};
-  const Complex<T> t2{kSin144 * d1.re - kSin72 * d2.re, kSin144 * d1.im - kSin72 * d2.im};
-  a[0] = a[0] + s1 + s2;
-  a[1] = m1 + minus_i_times(t1);
-  a[4] = m1 - minus_i_times(t1);
-  a[2] = m2 + minus_i_times(t2);
-  a[3] = m2 - minus_i_times(t2);
-}
 
 // One stage over `n` elements that lie `s` apart: n * s elements in all.
 template <class T, int R, class Load, class Store>

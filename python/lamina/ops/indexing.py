@@ -32,7 +32,7 @@ def _getitem(self: Tensor, key: Any) -> Tensor:
     """
     array = _C.basic_index(self._array, key)
     if array is None:
-        key = normalise(key, self._array.shape)
+        key = normalise(key, self._array)
         if type(key) is Advanced:
             return _taken(self, key)
         array = _C.basic_index(self._array, key)
@@ -98,7 +98,7 @@ def _setitem(self: Tensor, key: Any, value: Any) -> None:
     recorded = self._check_inplace("__setitem__", value)
     values = raw(value, "__setitem__")
     if not _C.basic_assign(self._array, key, values):
-        key = normalise(key, self._array.shape)
+        key = normalise(key, self._array)
         _write(self._array, key, values)
     if recorded:
         _record_write(self, key, value)
@@ -153,7 +153,7 @@ def _cleared_backward(node: Node, grad: Tensor) -> Tensor:
 def _indices_key(x: Tensor, indices: Sequence[Tensor | None], op: str) -> Advanced:
     if not isinstance(indices, (tuple, list)) or not all(i is None or isinstance(i, Tensor) for i in indices):
         raise TypeError(f"[{op}] expected a tuple of tensors, got {type(indices).__name__}")
-    key = normalise(tuple([slice(None) if i is None else _one_d(i) for i in indices]), x._array.shape)
+    key = normalise(tuple([slice(None) if i is None else _one_d(i) for i in indices]), x._array)
     if type(key) is not Advanced:
         raise ValueError(f"[{op}] expected at least one index")
     return key

@@ -33,12 +33,13 @@ class Advanced:
         return self if self.basic is None else Advanced(None, self.dims, self.indices)
 
 
-def normalise(key: Any, shape: Sequence[int]) -> tuple[Any, ...] | Advanced:
-    """A key that is not basic at first sight, as a basic tuple or as Advanced.
+def normalise(key: Any, array: _C.Array) -> tuple[Any, ...] | Advanced:
+    """A key of ``array`` that is not basic at first sight, as a basic tuple or as Advanced.
 
     As in torch, integers are taken first; what counts as separated by slices is what is left.
     """
-    items = [_item(k) for k in (key if isinstance(key, tuple) else (key,))]
+    shape = array.shape
+    items = [_item(k, array) for k in (key if isinstance(key, tuple) else (key,))]
     indices = [k for k in items if isinstance(k, Tensor)]
     if not indices:
         return tuple(items)
@@ -75,25 +76,29 @@ def _covers(item: Any) -> int:
     return 0 if item is None or item is Ellipsis else 1
 
 
-def _item(item: Any) -> Any:
-    """An int, a slice, None, an ellipsis, or a tensor of positions or bools."""
+def _item(item: Any, array: _C.Array) -> Any:
+    """An int, a slice, None, an ellipsis, or a tensor of positions or bools: on the array's device if it was none."""
     if item is None or item is Ellipsis or isinstance(item, slice) or type(item) is int:
         return item
     if isinstance(item, Tensor):
         return _index_tensor(item)
     if isinstance(item, bool):
-        return tensor(item)
+        return _placed(tensor(item), array)
     if hasattr(item, "__array__"):
-        return _from_numpy(item)
+        return _placed(_from_numpy(item), array)
     if hasattr(item, "__index__"):
         return item.__index__()
     if isinstance(item, Sequence) and not isinstance(item, (str, bytes)):
         index = tensor(list(item))
-        return index.to(dtypes.int64) if index._array.numel == 0 else _index_tensor(index)
+        return _placed(index.to(dtypes.int64) if index._array.numel == 0 else _index_tensor(index), array)
     raise TypeError(
         "[index] expected integers, slices, None, ..., masks or tensors of positions, "
         f"got {type(item).__name__}"
     )
+
+
+def _placed(index: Any, array: _C.Array) -> Any:
+    return Tensor(_C.to_device(index._array, array.device)) if isinstance(index, Tensor) else index
 
 
 def _index_tensor(index: Tensor) -> Any:
