@@ -1,10 +1,8 @@
-// What the kernels of pooling share: sizes that divide, and which element a thread works on.
-//
-// A thread takes an output (or, backward, an input), or four neighbours by 128-bit accesses: channels
-// of a channels-last array, columns of a plane.
+// What the kernels of pooling share: sizes that divide, and the walks over a window's positions and
+// over the windows that hold a position.
 #pragma once
 
-#include "cuda/columns.h"
+#include "cuda/image.h"
 #include "kernels/pool.h"
 
 namespace lamina::cuda {
@@ -14,8 +12,6 @@ namespace lamina::cuda {
 using kernels::kPoolDims;
 using kernels::PoolDivisor;
 using kernels::PoolShape;
-
-inline constexpr int kPoolThreads = 256;
 
 void max_pool_forward(const PoolShape& s, const void* x, void* y, void* tap);
 void max_pool_backward(const PoolShape& s, const void* dy, const void* tap, void* dx);
@@ -27,7 +23,7 @@ void mean_pool_backward(const PoolShape& s, const PoolDivisor& divisor, const vo
 // PoolShape by which a device divides.
 struct PoolSizes {
   bool adaptive;
-  WideDivisor channels;
+  int64_t channels;
   WideDivisor in[kPoolDims], out[kPoolDims], kernel[kPoolDims], stride[kPoolDims],
       dilation[kPoolDims];
   int64_t padding[kPoolDims];
@@ -44,79 +40,20 @@ struct PoolSizes {
   }
 };
 
-// Where the elements of a plane, or of an image whose channels come last, lie.
-template <bool last>
-struct PoolArray {
-  int64_t size[kPoolDims];
-  int64_t channels;  // that lie together: 1 in planes
-
-  __device__ int64_t volume() const { return size[0] * size[1] * size[2] * channels; }
-  __device__ int64_t at(int64_t d, int64_t h, int64_t w) const {
-    return ((d * size[1] + h) * size[2] + w) * channels;
-  }
-};
-
-template <bool last>
-__device__ __forceinline__ PoolArray<last> pool_array(const PoolSizes& s,
-                                                      const WideDivisor (&size)[kPoolDims]) {
-  return {{size[0], size[1], size[2]}, last ? s.channels.value : 1};
+// The items of an array of these sizes.
+inline ImageItems pool_items(const PoolShape& s, const int64_t (&size)[kPoolDims], int width) {
+  return ImageItems(s.batch, s.channels, size, s.channels_last, width);
 }
 
-// Item i of an array (planes or images, size..., channels), items of `width` neighbours.
-template <bool last, int width>
-struct PoolPlace {
-  int64_t unit;  // the plane, or the image
-  int64_t place[kPoolDims];
-  int64_t channel;
-
-  // run: the items of a row, or of a pixel.
-  __device__ PoolPlace(int64_t item, const WideDivisor& run, const WideDivisor (&size)[kPoolDims]) {
-    int64_t rest = item / run;
-    const int64_t within = (item - rest * run.value) * width;
-    channel = last ? within : 0;
-    place[2] = within;
-    for (int d = last ? 2 : 1; d >= 0; --d) {
-      const int64_t next = rest / size[d];
-      place[d] = rest - next * size[d].value;
-      rest = next;
-    }
-    unit = rest;
-  }
-};
-
-// The items of an array of these sizes.
-struct PoolItems {
-  int64_t count;
-  WideDivisor run;
-
-  PoolItems(const PoolShape& s, const int64_t (&size)[kPoolDims], int width)
-      : count(s.batch * s.channels * size[0] * size[1] * size[2] / width),
-        run((s.channels_last ? s.channels : size[2]) / width) {}
-};
-
-// Whether items can be packs: of channels, or of columns of `size`.
 inline bool pool_packs(const PoolShape& s, const int64_t (&size)[kPoolDims],
                        std::initializer_list<const void*> arrays) {
-  bool packs = (s.channels_last ? s.channels : size[2]) % kPack == 0;
-  for (const void* data : arrays) packs = packs && aligned_for_packs(data, s.dtype);
-  return packs;
-}
-
-// f(last, width) with both as constants.
-template <class F>
-void visit_pool(bool channels_last, bool packs, F f) {
-  using One = std::integral_constant<int, 1>;
-  using Four = std::integral_constant<int, kPack>;
-  if (channels_last)
-    packs ? f(std::true_type(), Four()) : f(std::true_type(), One());
-  else
-    packs ? f(std::false_type(), Four()) : f(std::false_type(), One());
+  return image_packs(s.channels_last, s.channels, size[2], s.dtype, arrays);
 }
 
 // f(offset, tap) for the positions of window (od, oh, ow), in order; offset in `from`.  Neighbouring
 // `lanes` threads share the columns.
 template <int lanes, bool last, class F>
-__device__ __forceinline__ void each_tap(const PoolSizes& s, const PoolArray<last>& from,
+__device__ __forceinline__ void each_tap(const PoolSizes& s, const ImageArray<last>& from,
                                          int64_t od, int64_t oh, int64_t ow, F f) {
   const Window d = window(s, 0, od), h = window(s, 1, oh), w = window(s, 2, ow);
   for (int64_t kd = d.begin; kd < d.end; ++kd)
@@ -130,7 +67,7 @@ __device__ __forceinline__ void each_tap(const PoolSizes& s, const PoolArray<las
 
 // f(offset, tap, od, oh, ow) for the windows that hold position (id, ih, iw); offset in `from`.
 template <bool last, class F>
-__device__ __forceinline__ void each_window(const PoolSizes& s, const PoolArray<last>& from,
+__device__ __forceinline__ void each_window(const PoolSizes& s, const ImageArray<last>& from,
                                             int64_t id, int64_t ih, int64_t iw, F f) {
   const Cover d = cover(s, 0, id), h = cover(s, 1, ih), w = cover(s, 2, iw);
   for (int64_t od = d.begin; od < d.end; ++od)

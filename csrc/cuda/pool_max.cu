@@ -61,12 +61,12 @@ __device__ __forceinline__ void store_taps(I* to, const int (&tap)[width]) {
 }
 
 template <class T, class I, bool last, int width, int lanes>
-__global__ void __launch_bounds__(kPoolThreads)
-    forward_kernel(const PoolSizes s, const PoolItems items, const T* x, T* y, I* tap) {
-  const int64_t item = (int64_t{blockIdx.x} * kPoolThreads + threadIdx.x) / lanes;
+__global__ void __launch_bounds__(kImageThreads)
+    forward_kernel(const PoolSizes s, const ImageItems items, const T* x, T* y, I* tap) {
+  const int64_t item = (int64_t{blockIdx.x} * kImageThreads + threadIdx.x) / lanes;
   if (item >= items.count) return;  // whole warps, where they share a window
-  const PoolPlace<last, width> to(item, items.run, s.out);
-  const PoolArray<last> from = pool_array<last>(s, s.in);
+  const ImagePlace<last, width> to(item, items);
+  const ImageArray<last> from(s.in, s.channels);
   const T* image = x + to.unit * from.volume() + to.channel;
   Best<T> best[width];
   if constexpr (last) {
@@ -94,12 +94,12 @@ __global__ void __launch_bounds__(kPoolThreads)
 }
 
 template <class T, class I, bool last, int width>
-__global__ void __launch_bounds__(kPoolThreads)
-    backward_kernel(const PoolSizes s, const PoolItems items, const T* dy, const I* tap, T* dx) {
-  const int64_t item = int64_t{blockIdx.x} * kPoolThreads + threadIdx.x;
+__global__ void __launch_bounds__(kImageThreads)
+    backward_kernel(const PoolSizes s, const ImageItems items, const T* dy, const I* tap, T* dx) {
+  const int64_t item = int64_t{blockIdx.x} * kImageThreads + threadIdx.x;
   if (item >= items.count) return;
-  const PoolPlace<last, width> to(item, items.run, s.in);
-  const PoolArray<last> from = pool_array<last>(s, s.out);
+  const ImagePlace<last, width> to(item, items);
+  const ImageArray<last> from(s.out, s.channels);
   const int64_t base = to.unit * from.volume() + to.channel;
   Some<T, width> sums{};
   if constexpr (last) {
@@ -126,11 +126,11 @@ struct Winner {
 };
 
 template <bool last, class I>
-__device__ __forceinline__ Winner winner_of(const PoolSizes& s, const WideDivisor& run,
+__device__ __forceinline__ Winner winner_of(const PoolSizes& s, const ImageItems& items,
                                             int64_t item, const I* taps) {
   const I tap = taps[item];
   if (tap == static_cast<I>(-1)) return {-1, 0};
-  const PoolPlace<last, 1> to(item, run, s.out);
+  const ImagePlace<last, 1> to(item, items);
   const int64_t row = int64_t{tap} / s.kernel[2], depth = row / s.kernel[1];
   const int64_t k[kPoolDims] = {depth, row - depth * s.kernel[1].value,
                                 int64_t{tap} - row * s.kernel[2].value};
@@ -139,24 +139,24 @@ __device__ __forceinline__ Winner winner_of(const PoolSizes& s, const WideDiviso
     const Window w = window(s, d, to.place[d]);
     place = place * s.in[d].value + w.first + k[d] * w.step;
   }
-  const PoolArray<last> from = pool_array<last>(s, s.in);
+  const ImageArray<last> from(s.in, s.channels);
   return {place, to.unit * from.volume() + place * from.channels + to.channel};
 }
 
 template <class T, class I, bool last>
-__global__ void __launch_bounds__(kPoolThreads)
-    gather_kernel(const PoolSizes s, const PoolItems items, const T* x, const I* tap, T* y) {
-  const int64_t item = int64_t{blockIdx.x} * kPoolThreads + threadIdx.x;
+__global__ void __launch_bounds__(kImageThreads)
+    gather_kernel(const PoolSizes s, const ImageItems items, const T* x, const I* tap, T* y) {
+  const int64_t item = int64_t{blockIdx.x} * kImageThreads + threadIdx.x;
   if (item >= items.count) return;
-  const Winner w = winner_of<last>(s, items.run, item, tap);
+  const Winner w = winner_of<last>(s, items, item, tap);
   y[item] = w.place < 0 ? T(0) : x[w.offset];
 }
 
 template <class I, bool last>
-__global__ void __launch_bounds__(kPoolThreads)
-    plane_index_kernel(const PoolSizes s, const PoolItems items, const I* tap, int64_t* index) {
-  const int64_t item = int64_t{blockIdx.x} * kPoolThreads + threadIdx.x;
-  if (item < items.count) index[item] = winner_of<last>(s, items.run, item, tap).place;
+__global__ void __launch_bounds__(kImageThreads)
+    plane_index_kernel(const PoolSizes s, const ImageItems items, const I* tap, int64_t* index) {
+  const int64_t item = int64_t{blockIdx.x} * kImageThreads + threadIdx.x;
+  if (item < items.count) index[item] = winner_of<last>(s, items, item, tap).place;
 }
 
 // f(tap element)
@@ -171,18 +171,18 @@ void visit_taps(const PoolShape& s, F f) {
 template <class T, class I>
 void forward(const PoolShape& s, const T* x, T* y, I* tap) {
   if (pool_shares_windows(s)) {
-    const PoolItems items(s, s.out, 1);
+    const ImageItems items = pool_items(s, s.out, 1);
     const auto kernel = &forward_kernel<T, I, false, 1, static_cast<int>(kWarpSize)>;
-    return launch(kernel, blocks_for(items.count, kPoolThreads / kWarpSize), kPoolThreads, 0,
+    return launch(kernel, blocks_for(items.count, kImageThreads / kWarpSize), kImageThreads, 0,
                   stream(), PoolSizes(s), items, x, y, tap);
   }
   const bool packs =
       s.channels_last ? pool_packs(s, s.out, {x, y, tap}) : pool_packs(s, s.out, {y, tap});
-  visit_pool(s.channels_last, packs, [&](auto last, auto width) {
-    const PoolItems items(s, s.out, decltype(width)::value);
+  visit_image(s.channels_last, packs, [&](auto last, auto width) {
+    const ImageItems items = pool_items(s, s.out, decltype(width)::value);
     launch(&forward_kernel<T, I, decltype(last)::value, decltype(width)::value, 1>,
-           blocks_for(items.count, kPoolThreads), kPoolThreads, 0, stream(), PoolSizes(s), items, x,
-           y, tap);
+           blocks_for(items.count, kImageThreads), kImageThreads, 0, stream(), PoolSizes(s), items,
+           x, y, tap);
   });
 }
 
@@ -190,10 +190,10 @@ template <class T, class I>
 void backward(const PoolShape& s, const T* dy, const I* tap, T* dx) {
   const bool packs =
       s.channels_last ? pool_packs(s, s.in, {dy, tap, dx}) : pool_packs(s, s.in, {dx});
-  visit_pool(s.channels_last, packs, [&](auto last, auto width) {
-    const PoolItems items(s, s.in, decltype(width)::value);
+  visit_image(s.channels_last, packs, [&](auto last, auto width) {
+    const ImageItems items = pool_items(s, s.in, decltype(width)::value);
     launch(&backward_kernel<T, I, decltype(last)::value, decltype(width)::value>,
-           blocks_for(items.count, kPoolThreads), kPoolThreads, 0, stream(), PoolSizes(s), items,
+           blocks_for(items.count, kImageThreads), kImageThreads, 0, stream(), PoolSizes(s), items,
            dy, tap, dx);
   });
 }
@@ -221,26 +221,27 @@ void max_pool_backward(const PoolShape& s, const void* dy, const void* tap, void
 }
 
 void max_pool_gather(const PoolShape& s, const void* x, const void* tap, void* y) {
-  const PoolItems items(s, s.out, 1);
+  const ImageItems items = pool_items(s, s.out, 1);
   visit_real(s.dtype, [&](auto element) {
     using T = decltype(element);
     visit_taps(s, [&](auto tap_element) {
       using I = decltype(tap_element);
       const auto kernel =
           s.channels_last ? &gather_kernel<T, I, true> : &gather_kernel<T, I, false>;
-      launch(kernel, blocks_for(items.count, kPoolThreads), kPoolThreads, 0, stream(), PoolSizes(s),
-             items, static_cast<const T*>(x), static_cast<const I*>(tap), static_cast<T*>(y));
+      launch(kernel, blocks_for(items.count, kImageThreads), kImageThreads, 0, stream(),
+             PoolSizes(s), items, static_cast<const T*>(x), static_cast<const I*>(tap),
+             static_cast<T*>(y));
     });
   });
 }
 
 void max_pool_plane_index(const PoolShape& s, const void* tap, int64_t* index) {
-  const PoolItems items(s, s.out, 1);
+  const ImageItems items = pool_items(s, s.out, 1);
   visit_taps(s, [&](auto tap_element) {
     using I = decltype(tap_element);
     const auto kernel =
         s.channels_last ? &plane_index_kernel<I, true> : &plane_index_kernel<I, false>;
-    launch(kernel, blocks_for(items.count, kPoolThreads), kPoolThreads, 0, stream(), PoolSizes(s),
+    launch(kernel, blocks_for(items.count, kImageThreads), kImageThreads, 0, stream(), PoolSizes(s),
            items, static_cast<const I*>(tap), index);
   });
 }

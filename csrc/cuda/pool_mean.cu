@@ -19,13 +19,13 @@ __device__ __forceinline__ T divisor_of(const PoolSizes& s, const PoolDivisor& r
 }
 
 template <class T, bool last, int width, int lanes>
-__global__ void __launch_bounds__(kPoolThreads)
-    forward_kernel(const PoolSizes s, const PoolItems items, const PoolDivisor rule, const T* x,
+__global__ void __launch_bounds__(kImageThreads)
+    forward_kernel(const PoolSizes s, const ImageItems items, const PoolDivisor rule, const T* x,
                    T* y) {
-  const int64_t item = (int64_t{blockIdx.x} * kPoolThreads + threadIdx.x) / lanes;
+  const int64_t item = (int64_t{blockIdx.x} * kImageThreads + threadIdx.x) / lanes;
   if (item >= items.count) return;  // whole warps, where they share a window
-  const PoolPlace<last, width> to(item, items.run, s.out);
-  const PoolArray<last> from = pool_array<last>(s, s.in);
+  const ImagePlace<last, width> to(item, items);
+  const ImageArray<last> from(s.in, s.channels);
   const T* image = x + to.unit * from.volume() + to.channel;
   Some<T, width> sums{};
   if constexpr (last) {
@@ -42,19 +42,22 @@ __global__ void __launch_bounds__(kPoolThreads)
     sums.v[0] = warp_reduce(sums.v[0], [](T a, T b) { return a + b; });
     if (threadIdx.x % lanes != 0) return;
   }
-  for (int i = 0; i < width; ++i)
-    sums.v[i] /= divisor_of<T>(s, rule, to.place[0], to.place[1], to.place[2] + (last ? 0 : i));
+  T by = 1;
+  for (int i = 0; i < width; ++i) {
+    if (!last || i == 0) by = divisor_of<T>(s, rule, to.place[0], to.place[1], to.place[2] + i);
+    sums.v[i] /= by;
+  }
   store_some(y + item * width, sums);
 }
 
 template <class T, bool last, int width>
-__global__ void __launch_bounds__(kPoolThreads)
-    backward_kernel(const PoolSizes s, const PoolItems items, const PoolDivisor rule, const T* dy,
+__global__ void __launch_bounds__(kImageThreads)
+    backward_kernel(const PoolSizes s, const ImageItems items, const PoolDivisor rule, const T* dy,
                     T* dx) {
-  const int64_t item = int64_t{blockIdx.x} * kPoolThreads + threadIdx.x;
+  const int64_t item = int64_t{blockIdx.x} * kImageThreads + threadIdx.x;
   if (item >= items.count) return;
-  const PoolPlace<last, width> to(item, items.run, s.in);
-  const PoolArray<last> from = pool_array<last>(s, s.out);
+  const ImagePlace<last, width> to(item, items);
+  const ImageArray<last> from(s.out, s.channels);
   const T* grads = dy + to.unit * from.volume() + to.channel;
   Some<T, width> sums{};
   if constexpr (last) {
@@ -77,16 +80,16 @@ __global__ void __launch_bounds__(kPoolThreads)
 template <class T>
 void forward(const PoolShape& s, const PoolDivisor& rule, const T* x, T* y) {
   if (pool_shares_windows(s)) {
-    const PoolItems items(s, s.out, 1);
+    const ImageItems items = pool_items(s, s.out, 1);
     return launch(&forward_kernel<T, false, 1, static_cast<int>(kWarpSize)>,
-                  blocks_for(items.count, kPoolThreads / kWarpSize), kPoolThreads, 0, stream(),
+                  blocks_for(items.count, kImageThreads / kWarpSize), kImageThreads, 0, stream(),
                   PoolSizes(s), items, rule, x, y);
   }
   const bool packs = s.channels_last ? pool_packs(s, s.out, {x, y}) : pool_packs(s, s.out, {y});
-  visit_pool(s.channels_last, packs, [&](auto last, auto width) {
-    const PoolItems items(s, s.out, decltype(width)::value);
+  visit_image(s.channels_last, packs, [&](auto last, auto width) {
+    const ImageItems items = pool_items(s, s.out, decltype(width)::value);
     launch(&forward_kernel<T, decltype(last)::value, decltype(width)::value, 1>,
-           blocks_for(items.count, kPoolThreads), kPoolThreads, 0, stream(), PoolSizes(s), items,
+           blocks_for(items.count, kImageThreads), kImageThreads, 0, stream(), PoolSizes(s), items,
            rule, x, y);
   });
 }
@@ -94,10 +97,10 @@ void forward(const PoolShape& s, const PoolDivisor& rule, const T* x, T* y) {
 template <class T>
 void backward(const PoolShape& s, const PoolDivisor& rule, const T* dy, T* dx) {
   const bool packs = s.channels_last ? pool_packs(s, s.in, {dy, dx}) : pool_packs(s, s.in, {dx});
-  visit_pool(s.channels_last, packs, [&](auto last, auto width) {
-    const PoolItems items(s, s.in, decltype(width)::value);
+  visit_image(s.channels_last, packs, [&](auto last, auto width) {
+    const ImageItems items = pool_items(s, s.in, decltype(width)::value);
     launch(&backward_kernel<T, decltype(last)::value, decltype(width)::value>,
-           blocks_for(items.count, kPoolThreads), kPoolThreads, 0, stream(), PoolSizes(s), items,
+           blocks_for(items.count, kImageThreads), kImageThreads, 0, stream(), PoolSizes(s), items,
            rule, dy, dx);
   });
 }
