@@ -190,6 +190,7 @@ class RnnBackwardPass {
     for (int64_t p = first_panel; p < last_panel; ++p)
       for (int64_t row = first; row < last; row += each) {
         const int64_t end = smaller(row + each, last);
+        if (row < runs) fetch(a, step, row, smaller(end, runs), p);
         if (row < sent) multiply_rows(a, step, row, smaller(end, sent), p);
         if (row < runs) differentiate(a, d, step, row, smaller(end, runs), p);
       }
@@ -233,6 +234,16 @@ class RnnBackwardPass {
   }
   const T* panel(const Direction& a, int64_t p) const {
     return a.panels + p * kPanel * layout_.gates;
+  }
+
+  // What the cells read of forward's results comes from far: on its way while the product runs.
+  LAMINA_INLINE void fetch(const Direction& a, int64_t step, int64_t row, int64_t end,
+                           int64_t p) const {
+    if constexpr (Cell::kSavesGates) {
+      const int64_t at = a.steps.first_row(step) + row, unit = p * kPanel;
+      fetch_rows(a.gates + at * layout_.gates + unit * G, layout_.gates, end - row, kPanel * G);
+      fetch_rows(a.extra + at * layout_.units + unit, layout_.units, end - row, kPanel);
+    }
   }
 
   void differentiate(const Direction& a, int d, int64_t step, int64_t first, int64_t last,

@@ -152,6 +152,7 @@ class RnnForwardPass {
         const int rows = static_cast<int>(smaller(each, last - row));
         RnnTarget<T> to[kVectors];
         targets(a, step, row, p, to);
+        fetch_rows(to[0].c, to[0].c_row, rows, kPanel);
         multiply_rnn_rows<T, kVectors>(rows, layout_.hidden, before + row * layout_.state_row,
                                        layout_.state_row, panel(a, p), vectors, to);
         activate(a, d, step, row, rows, p);
