@@ -172,27 +172,26 @@ class RnnBackwardPass {
     const int64_t runs = smaller(last, a.steps.rows(step));
     last = larger(sent, runs);
     if (first >= last) return;
-    const int64_t each = even_part(last - first, kTileRows);
     if (last - first == 1) {
-      constexpr int kTogether = 4;
-      int64_t p = first_panel;
-      for (; p + kTogether <= last_panel; p += kTogether) {
-        if (first < sent) multiply_row<kTogether>(a, step, first, p);
-        if (first < runs)
-          for (int q = 0; q < kTogether; ++q) differentiate(a, d, step, first, last, p + q);
-      }
-      for (; p < last_panel; ++p) {
-        if (first < sent) multiply_row<1>(a, step, first, p);
-        if (first < runs) differentiate(a, d, step, first, last, p);
-      }
+      constexpr int kTogether = 8 / kVectors;
+      for_each_rnn_panel<kTogether>(step, first_panel, last_panel, [&](int64_t p, int64_t count) {
+        if (first < sent && count == kTogether) multiply_row<kTogether>(a, step, first, p);
+        for (int64_t q = p; q < p + count; ++q) {
+          if (first < sent && count < kTogether) multiply_row<1>(a, step, first, q);
+          if (first < runs) differentiate(a, d, step, first, last, q);
+        }
+      });
       return;
     }
-    for (int64_t p = first_panel; p < last_panel; ++p)
+    const int64_t each = even_part(last - first, kTileRows);
+    for_each_rnn_panel<1>(step, first_panel, last_panel, [&](int64_t p, int64_t) {
       for (int64_t row = first; row < last; row += each) {
         const int64_t end = smaller(row + each, last);
+        if (row < runs) fetch(a, step, row, smaller(end, runs), p);
         if (row < sent) multiply_rows(a, step, row, smaller(end, sent), p);
         if (row < runs) differentiate(a, d, step, row, smaller(end, runs), p);
       }
+    });
   }
 
   // dh (+)= gates' gradients of the later step by W_hh.
@@ -233,6 +232,16 @@ class RnnBackwardPass {
   }
   const T* panel(const Direction& a, int64_t p) const {
     return a.panels + p * kPanel * layout_.gates;
+  }
+
+  // What the cells read of forward's results comes from far: on its way while the product runs.
+  LAMINA_INLINE void fetch(const Direction& a, int64_t step, int64_t row, int64_t end,
+                           int64_t p) const {
+    if constexpr (Cell::kSavesGates) {
+      const int64_t at = a.steps.first_row(step) + row, unit = p * kPanel;
+      fetch_rows(a.gates + at * layout_.gates + unit * G, layout_.gates, end - row, kPanel * G);
+      fetch_rows(a.extra + at * layout_.units + unit, layout_.units, end - row, kPanel);
+    }
   }
 
   void differentiate(const Direction& a, int d, int64_t step, int64_t first, int64_t last,

@@ -137,25 +137,31 @@ class RnnForwardPass {
     last = smaller(last, a.steps.rows(step));
     if (first >= last) return;
     if (last - first == 1) {
-      constexpr int kTogether = larger_than_one(8 / kVectors);
-      int64_t p = first_panel;
-      for (; p + kTogether <= last_panel; p += kTogether) take_row<kTogether>(a, d, step, first, p);
-      for (; p < last_panel; ++p) take_row<1>(a, d, step, first, p);
+      constexpr int kTogether = 8 / kVectors;
+      for_each_rnn_panel<kTogether>(step, first_panel, last_panel, [&](int64_t p, int64_t count) {
+        if (count == kTogether) return take_row<kTogether>(a, d, step, first, p);
+        for (int64_t q = 0; q < count; ++q) take_row<1>(a, d, step, first, p + q);
+      });
       return;
     }
+    for_each_rnn_panel<1>(step, first_panel, last_panel,
+                          [&](int64_t p, int64_t) { take_rows(a, d, step, first, last, p); });
+  }
+
+  void take_rows(const Direction& a, int d, int64_t step, int64_t first, int64_t last,
+                 int64_t p) const {
     const int64_t each = even_part(last - first, kTileRows);
     const T* before = a.state[step % 2];
-    for (int64_t p = first_panel; p < last_panel; ++p) {
-      const int vectors =
-          static_cast<int>(smaller(kVectors, (layout_.groups - p * Layout::kPanelGroups) * G));
-      for (int64_t row = first; row < last; row += each) {
-        const int rows = static_cast<int>(smaller(each, last - row));
-        RnnTarget<T> to[kVectors];
-        targets(a, step, row, p, to);
-        multiply_rnn_rows<T, kVectors>(rows, layout_.hidden, before + row * layout_.state_row,
-                                       layout_.state_row, panel(a, p), vectors, to);
-        activate(a, d, step, row, rows, p);
-      }
+    const int vectors =
+        static_cast<int>(smaller(kVectors, (layout_.groups - p * Layout::kPanelGroups) * G));
+    for (int64_t row = first; row < last; row += each) {
+      const int rows = static_cast<int>(smaller(each, last - row));
+      RnnTarget<T> to[kVectors];
+      targets(a, step, row, p, to);
+      fetch_rows(to[0].c, to[0].c_row, rows, kPanel);
+      multiply_rnn_rows<T, kVectors>(rows, layout_.hidden, before + row * layout_.state_row,
+                                     layout_.state_row, panel(a, p), vectors, to);
+      activate(a, d, step, row, rows, p);
     }
   }
 
@@ -175,7 +181,6 @@ class RnnForwardPass {
     for (int q = 0; q < kTogether; ++q) activate(a, d, step, row, 1, p + q);
   }
 
-  static constexpr int larger_than_one(int n) { return n > 1 ? n : 1; }
   const T* panel(const Direction& a, int64_t p) const {
     return a.panels + p * kPanel * layout_.hidden;
   }

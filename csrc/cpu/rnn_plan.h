@@ -90,6 +90,17 @@ void for_each_rnn_task(const RnnCut& cut, int directions, int64_t begin, int64_t
     });
 }
 
+// f(panel, count) for [begin, end), kTogether panels at a time (fewer at the end): forwards in even steps and backwards
+// in odd ones, so that weights which L2 does not hold whole are read where the last step has just read them.
+template <int kTogether, class F>
+LAMINA_INLINE void for_each_rnn_panel(int64_t step, int64_t begin, int64_t end, const F& f) {
+  const int64_t parts = ceil_div(end - begin, kTogether);
+  for (int64_t i = 0; i < parts; ++i) {
+    const int64_t p = begin + (step % 2 == 0 ? i : parts - 1 - i) * kTogether;
+    f(p, smaller(kTogether, end - p));
+  }
+}
+
 // Deals out one piece of scratch memory; counts what is needed while there is none.
 template <class T>
 struct Carver {

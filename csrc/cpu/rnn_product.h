@@ -18,6 +18,14 @@ struct RnnTarget {
   int64_t init_row;
 };
 
+// Brings rows of `length` elements near.
+template <class T>
+LAMINA_INLINE void fetch_rows(const T* data, int64_t stride, int64_t rows, int64_t length) {
+  constexpr int64_t kLine = 64 / sizeof(T);
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t q = 0; q < length; q += kLine) __builtin_prefetch(data + r * stride + q);
+}
+
 // `vectors` of a panel's Vectors; vectors 2 i and 2 i + 1 go side by side.
 template <class T, int Vectors>
 LAMINA_INLINE void multiply_rnn_rows(int rows, int64_t depth, const T* a, int64_t a_row,
