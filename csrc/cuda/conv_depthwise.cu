@@ -4,10 +4,10 @@
 // fprop and dgrad: a thread makes a strip of neighbouring outputs of one channel, or of 16 bytes of
 // channels where they lie together.  Kernels 3, 5 and 7 wide pass over a window that the strip
 // keeps in registers: a 3 x 3 output then loads 4.5 inputs instead of 9, all but one of them from L1.
-// wgrad: a thread sums a row of taps over positions; threads of a block that share a channel, and
-// blocks that share it, add up in order.  Bound by bytes as long as L1 keeps up.
+// wgrad: conv_depthwise_wgrad.h.  Bound by bytes as long as L1 keeps up.
 #include "cuda/conv_activation.h"
 #include "cuda/conv_algorithms.h"
+#include "cuda/conv_depthwise_wgrad.h"
 #include "cuda/conv_pack_weights.h"
 
 namespace lamina::cuda {
@@ -31,7 +31,7 @@ struct StripProblem {
   int64_t weight_pitch, weight_size;
   const T *bias, *residual;
   bool relu;
-  int64_t lanes;  // threads of one strip: for each group and channel that it makes
+  unsigned lanes;  // threads of one strip: for each group and channel that it makes
 };
 
 template <class T, int n>
@@ -43,23 +43,26 @@ struct alignas(sizeof(T) * n) Channels {
 // and step along the width, at reach 1 or -1; kWidth 0 for any.
 template <class T, int kVector, int kWidth, int kStep>
 __global__ void __launch_bounds__(kThreads)
-    strip_kernel(const StripProblem<T> p, const int64_t count, const unsigned first_phase) {
-  const int64_t index = int64_t{blockIdx.x} * kThreads + threadIdx.x;
+    strip_kernel(const StripProblem<T> p, const unsigned count, const int first_image,
+                 const int first_phase) {
+  unsigned index = blockIdx.x * kThreads + threadIdx.x;
   if (index >= count) return;
-  const int phase_number = static_cast<int>(first_phase + blockIdx.y);
+  const int phase_number = first_phase + static_cast<int>(blockIdx.y);
   const Phases phase(p.dims, phase_number);
   const auto& [pd, ph, pw] = phase;
-  const int64_t lane = index % p.lanes;
-  int64_t rest = index / p.lanes;
-  const int strips = (pw.rows + kStrip - 1) / kStrip;
-  const int w0 = static_cast<int>(rest % strips) * kStrip;
-  rest /= strips;
-  const int h = static_cast<int>(rest % ph.rows);
-  rest /= ph.rows;
-  const int d = static_cast<int>(rest % pd.rows);
-  const int64_t n = rest / pd.rows;
+  const auto next_digit = [&](unsigned size) {
+    const unsigned digit = index % size;
+    index /= size;
+    return static_cast<int>(digit);
+  };
+  const int lane = next_digit(p.lanes);
+  const int w0 = next_digit((static_cast<unsigned>(pw.rows) + kStrip - 1) / kStrip) * kStrip;
+  const int h = next_digit(static_cast<unsigned>(ph.rows));
+  const int d = next_digit(static_cast<unsigned>(pd.rows));
+  const int n = first_image + static_cast<int>(index);
   if (n >= p.n) return;
-  const int64_t made = p.target.channels, summed = p.source.channels;
+  const int made = static_cast<int>(p.target.channels);
+  const int64_t summed = p.source.channels;
   const int64_t group = kVector > 1 ? lane * kVector : lane / made;
   const int64_t channel = kVector > 1 ? lane * kVector : lane;  // of the target
 
@@ -128,17 +131,16 @@ __global__ void __launch_bounds__(kThreads)
   LAMINA_UNROLL
   for (int o = 0; o < kStrip; ++o) {
     if (w0 + o >= pw.rows) return;
-    const int64_t at =
-        out.spot({{static_cast<int>(n), d, h, w0 + o}}).offset + channel * p.target.stride[1];
+    const int64_t to = out.spot({{n, d, h, w0 + o}}).offset + channel * p.target.stride[1];
     Pack y;
     LAMINA_UNROLL
     for (int e = 0; e < kVector; ++e) {
       T value = sum[o][e];
       if (p.bias) value += p.bias[channel + e];
-      if (p.residual) value += p.residual[at + e];
+      if (p.residual) value += p.residual[to + e];
       y.v[e] = p.relu && value < T(0) ? T(0) : value;  // NaN stays
     }
-    *reinterpret_cast<Pack*>(p.target.data + at) = y;
+    *reinterpret_cast<Pack*>(p.target.data + to) = y;
   }
 }
 
@@ -152,7 +154,7 @@ bool by_vectors(const ConvShape& s, const ConvTensor& a, const int64_t* a_size, 
 }
 
 template <class T, int kVector>
-void launch_strips(const StripProblem<T>& p, int64_t count) {
+void launch_strips(const StripProblem<T>& p, int64_t per_image) {
   const Dimension& w = p.dims[2];
   const int reach = w.dilation, step = w.forward ? w.stride : 1;
   const bool windows = reach == 1 && (w.forward ? step <= 2 : w.stride == 1);
@@ -163,12 +165,18 @@ void launch_strips(const StripProblem<T>& p, int64_t count) {
     kernel = step == 1 ? &strip_kernel<T, kVector, 5, 1> : &strip_kernel<T, kVector, 5, 2>;
   if (windows && w.kernel == 7)
     kernel = step == 1 ? &strip_kernel<T, kVector, 7, 1> : &strip_kernel<T, kVector, 7, 2>;
-  constexpr int kMostPhases = 65535;  // of a grid's second dimension
-  for (int first = 0; first < p.phase_count; first += kMostPhases) {
-    const int left = p.phase_count - first;
-    const dim3 grid(blocks_for(count, kThreads), left < kMostPhases ? left : kMostPhases);
-    launch(kernel, grid, kThreads, 0, stream(), p, count, static_cast<unsigned>(first));
-  }
+  // A thread's number is below 2^31, a grid's second dimension below 2^16.
+  constexpr int64_t kMostThreads = int64_t{1} << 31;
+  constexpr int kMostPhases = 65535;
+  const int64_t images = kMostThreads / per_image;
+  for (int64_t n = 0; n < p.n; n += images)
+    for (int first = 0; first < p.phase_count; first += kMostPhases) {
+      const int left = p.phase_count - first;
+      const int64_t count = (p.n - n < images ? p.n - n : images) * per_image;
+      const dim3 grid(blocks_for(count, kThreads), left < kMostPhases ? left : kMostPhases);
+      launch(kernel, grid, kThreads, 0, stream(), p, static_cast<unsigned>(count),
+             static_cast<int>(n), first);
+    }
 }
 
 template <class T>
@@ -188,7 +196,7 @@ void strips(const ConvShape& s, bool forward, const ConvTensor& source, const vo
   p.n = static_cast<int>(s.n);
   p.groups = static_cast<int>(s.groups);
   p.phase_count = packed.phases;
-  int64_t count = s.n;
+  int64_t count = 1;  // of strips in an image
   for (int d = 0; d < kConvDims; ++d) {
     p.dims[d] = packed.dims[d];
     const int64_t rows = (p.dims[d].target + p.dims[d].phases - 1) / p.dims[d].phases;
@@ -205,10 +213,10 @@ void strips(const ConvShape& s, bool forward, const ConvTensor& source, const vo
   p.residual = static_cast<const T*>(residual);
   p.relu = relu;
   if (vectors) {
-    p.lanes = s.c / kChunk<T>;
+    p.lanes = static_cast<unsigned>(s.c / kChunk<T>);
     launch_strips<T, kChunk<T>>(p, count * p.lanes);
   } else {
-    p.lanes = forward ? s.k : s.c;
+    p.lanes = static_cast<unsigned>(forward ? s.k : s.c);
     launch_strips<T, 1>(p, count * p.lanes);
   }
 }
@@ -224,112 +232,6 @@ void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
            const ConvTensor& dx) {
   visit_real(dtype,
              [&](auto tag) { strips<decltype(tag)>(s, false, dy, w, dx, bias, nullptr, false); });
-}
-
-constexpr int kRowTaps = 8;  // that a thread sums at once
-
-template <class T>
-struct TapProblem {
-  int n;
-  Dimension dims[kConvDims];
-  Activation<const T> x, dy;
-  int64_t pairs;                 // (filter, channel of its group)
-  int row_parts;                 // of kRowTaps taps, in a row of the kernel
-  int64_t positions, per_split;  // (n, d, h, w) of dy
-};
-
-// A block: kLanes pairs of filter and channel, one part of a row of taps, one split of the
-// positions.  parts is (splits, pairs, taps).
-template <class T, int kLanes>
-__global__ void __launch_bounds__(kThreads)
-    tap_kernel(const TapProblem<T> p, T* parts, const unsigned first_row) {
-  constexpr int kSharers = kThreads / kLanes;
-  LAMINA_SHARED(T, sums, [kRowTaps][kThreads]);
-  const Dimension &d = p.dims[0], &h = p.dims[1], &w = p.dims[2];
-  const int64_t pair = int64_t{blockIdx.x} * kLanes + threadIdx.x % kLanes;
-  const int sharer = static_cast<int>(threadIdx.x) / kLanes;
-  const int tap_row = static_cast<int>((first_row + blockIdx.z) / p.row_parts);
-  const int t0 = static_cast<int>((first_row + blockIdx.z) % p.row_parts) * kRowTaps;
-  const int td = tap_row / h.kernel, th = tap_row % h.kernel;
-  T sum[kRowTaps] = {};
-  if (pair < p.pairs) {
-    const int64_t filter = pair / p.x.channels;
-    const int64_t channel = filter / p.dy.channels * p.x.channels + pair % p.x.channels;
-    const int64_t (&xs)[2 + kConvDims] = p.x.stride;
-    const int64_t (&ys)[2 + kConvDims] = p.dy.stride;
-    const int64_t begin = blockIdx.y * p.per_split;
-    const int64_t end = begin + p.per_split < p.positions ? begin + p.per_split : p.positions;
-    const Positions places{{p.n, d.target, h.target, w.target}, {}, 0, {}, {}};
-    Digits o = places.digits(begin + sharer);
-    const Digits step = places.digits(kSharers);
-    for (int64_t i = begin + sharer; i < end; i += kSharers, o = places.sum(o, step)) {
-      const int at_d = o.v[1] * d.stride - d.pad + td * d.dilation;
-      const int at_h = o.v[2] * h.stride - h.pad + th * h.dilation;
-      if (static_cast<unsigned>(at_d) >= static_cast<unsigned>(d.source) ||
-          static_cast<unsigned>(at_h) >= static_cast<unsigned>(h.source))
-        continue;
-      const T dy = p.dy.data[o.v[0] * ys[0] + filter * ys[1] + o.v[1] * ys[2] + o.v[2] * ys[3] +
-                             o.v[3] * ys[4]];
-      const T* row = p.x.data + o.v[0] * xs[0] + channel * xs[1] + at_d * xs[2] + at_h * xs[3];
-      const int at_w = o.v[3] * w.stride - w.pad;
-      LAMINA_UNROLL
-      for (int t = 0; t < kRowTaps; ++t) {
-        const int at = at_w + (t0 + t) * w.dilation;
-        if (t0 + t < w.kernel && static_cast<unsigned>(at) < static_cast<unsigned>(w.source))
-          sum[t] += dy * row[at * xs[4]];
-      }
-    }
-  }
-  LAMINA_UNROLL
-  for (int t = 0; t < kRowTaps; ++t) sums[t][threadIdx.x] = sum[t];
-  // Halves of the sharers are added until one is left.
-  for (int left = kSharers / 2; left > 0; left /= 2) {
-    __syncthreads();
-    if (sharer < left)
-      for (int t = 0; t < kRowTaps; ++t)
-        sums[t][threadIdx.x] += sums[t][threadIdx.x + left * kLanes];
-  }
-  if (sharer > 0 || pair >= p.pairs) return;
-  const int64_t taps = int64_t{d.kernel} * h.kernel * w.kernel;
-  T* to = parts + (blockIdx.y * p.pairs + pair) * taps + int64_t{tap_row} * w.kernel + t0;
-  for (int t = 0; t < kRowTaps && t0 + t < w.kernel; ++t) to[t] = sums[t][threadIdx.x];
-}
-
-template <class T>
-__global__ void __launch_bounds__(kThreads)
-    sum_taps_kernel(T* dw, const T* parts, int64_t count, int splits) {
-  const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
-  if (i >= count) return;
-  T sum = parts[i];
-  for (int s = 1; s < splits; ++s) sum += parts[s * count + i];
-  dw[i] = sum;
-}
-
-template <class T, int kLanes>
-void launch_taps(TapProblem<T>& p, void* dw) {
-  constexpr int64_t kFewBlocks = 512, kLeast = 64, kMostRows = 65535;
-  constexpr int64_t kSharers = kThreads / kLanes;
-  const int64_t tap_rows = int64_t{p.dims[0].kernel} * p.dims[1].kernel;
-  const int64_t rows = tap_rows * p.row_parts, taps = tap_rows * p.dims[2].kernel;
-  const int64_t blocks = (p.pairs + kLanes - 1) / kLanes;
-  int64_t splits = kFewBlocks / (blocks * rows);
-  if (splits > p.positions / (kLeast * kSharers)) splits = p.positions / (kLeast * kSharers);
-  if (splits < 1) splits = 1;
-  p.per_split = (p.positions + splits - 1) / splits;
-  splits = (p.positions + p.per_split - 1) / p.per_split;
-  const int64_t count = p.pairs * taps;
-  const DeviceScratch scratch(splits > 1 ? sizeof(T) * static_cast<size_t>(splits * count) : 1);
-  T* parts = splits > 1 ? scratch.as<T>() : static_cast<T*>(dw);
-  for (int64_t first = 0; first < rows; first += kMostRows) {
-    const int64_t left = rows - first;
-    const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(splits),
-                    static_cast<unsigned>(left < kMostRows ? left : kMostRows));
-    launch(&tap_kernel<T, kLanes>, grid, kThreads, 0, stream(), p, parts,
-           static_cast<unsigned>(first));
-  }
-  if (splits > 1)
-    launch(&sum_taps_kernel<T>, blocks_for(count, kThreads), kThreads, 0, stream(),
-           static_cast<T*>(dw), static_cast<const T*>(parts), count, static_cast<int>(splits));
 }
 
 void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTensor& dy, void* dw) {
@@ -355,8 +257,10 @@ void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTenso
 }
 
 bool offers(ConvPass pass, const ConvShape& s, DType) {
+  constexpr int64_t kMost = int64_t{1} << 31;
   return s.groups > 1 && s.c / s.groups <= kWidest && s.k / s.groups <= kWidest &&
-         places_fit(s, pass, kWidest);
+         places_fit(s, pass, kWidest) && s.c * s.in[0] * s.in[1] * s.in[2] < kMost &&
+         s.k * s.out[0] * s.out[1] * s.out[2] < kMost;
 }
 
 // A column tile of 64 has to be filled to a quarter before a matrix product is faster.

@@ -31,9 +31,13 @@ class Simt {
       fetch<TileA, kRows, kLaneRows>(a, row_, depth, av);
       fetch<TileB, kColumns, kLaneColumns>(b, column_, depth, bv);
       LAMINA_UNROLL
-      for (int k = 0; k < kChunk<T>; ++k) LAMINA_UNROLL
-      for (int i = 0; i < kRows; ++i) LAMINA_UNROLL
-      for (int j = 0; j < kColumns; ++j) sum_[i][j] += av[i][k] * bv[j][k];
+      for (int k = 0; k < kChunk<T>; ++k) {
+        LAMINA_UNROLL
+        for (int i = 0; i < kRows; ++i) {
+          LAMINA_UNROLL
+          for (int j = 0; j < kColumns; ++j) sum_[i][j] += av[i][k] * bv[j][k];
+        }
+      }
     }
   }
 
