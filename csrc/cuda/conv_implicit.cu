@@ -17,28 +17,6 @@ using kernels::ConvPass;
 using kernels::ConvShape;
 using kernels::ConvTensor;
 
-template <class T, Order a, Order b>
-struct Cores {
-  using Small = Simt<Tile<T, 64, 16, a>, Tile<T, 64, 16, b>, 2, 2, 4>;
-  using Large = Small;
-};
-template <Order a, Order b>
-struct Cores<float, a, b> {
-  using Small = Simt<Tile<float, 64, 16, a>, Tile<float, 64, 16, b>, 2, 2, 4>;
-  using Large = Simt<Tile<float, 128, 16, a>, Tile<float, 128, 16, b>, 4, 2, 4>;
-};
-
-// A large tile reuses more of what it loads; small ones fill a device with fewer outputs.
-template <class Cores, class Problem>
-void launch_tiles(const Problem& problem, int64_t matrices, int64_t rows, int64_t columns,
-                  int64_t depth) {
-  constexpr int64_t kSide = Cores::Large::A::kSides;
-  const int64_t tiles = ((rows + kSide - 1) / kSide) * ((columns + kSide - 1) / kSide) * matrices;
-  if (columns > kSide / 2 && rows > kSide / 2 && tiles >= kFewBlocks / 2)
-    return launch_gemm<typename Cores::Large>(problem, matrices, rows, columns, depth);
-  launch_gemm<typename Cores::Small>(problem, matrices, rows, columns, depth);
-}
-
 bool channels_together(const ConvTensor& a, int64_t channels) {
   return a.stride[1] == 1 && channels > 1;
 }
@@ -67,9 +45,9 @@ void windows(const ConvShape& s, bool forward, const ConvTensor& source, const v
   p.weights = pack_weights<T>(packed, w, scratch);
   const int64_t matrices = s.groups * p.phases, depth = packed.size / packed.pitch;
   if (channels_together(source, packed.summed))
-    launch_tiles<Cores<T, Order::depth, Order::side>>(p, matrices, rows, packed.made, depth);
+    launch_tiles<SimtCores<T, Order::depth, Order::side>>(p, matrices, rows, packed.made, depth);
   else
-    launch_tiles<Cores<T, Order::side, Order::side>>(p, matrices, rows, packed.made, depth);
+    launch_tiles<SimtCores<T, Order::side, Order::side>>(p, matrices, rows, packed.made, depth);
 }
 
 void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
@@ -108,10 +86,10 @@ void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTenso
     };
     const bool x_together = channels_together(x, channels);
     const bool dy_together = channels_together(dy, filters);
-    if (dy_together && x_together) return run(Cores<T, Order::side, Order::side>{});
-    if (dy_together) return run(Cores<T, Order::side, Order::depth>{});
-    if (x_together) return run(Cores<T, Order::depth, Order::side>{});
-    run(Cores<T, Order::depth, Order::depth>{});
+    if (dy_together && x_together) return run(SimtCores<T, Order::side, Order::side>{});
+    if (dy_together) return run(SimtCores<T, Order::side, Order::depth>{});
+    if (x_together) return run(SimtCores<T, Order::depth, Order::side>{});
+    run(SimtCores<T, Order::depth, Order::depth>{});
   });
 }
 

@@ -1,6 +1,7 @@
 // What happens to the sums of a matrix product on their way to memory.
 #pragma once
 
+#include "cuda/convert.h"
 #include "cuda/gemm_tile.h"
 
 namespace lamina::cuda {
@@ -15,9 +16,9 @@ struct Finish {
 
   template <class Sum>
   __device__ __forceinline__ T apply(Sum sum, int64_t row, int64_t column, int64_t offset) const {
-    if (init) sum += static_cast<Sum>(init[row * init_row + column * init_column]);
-    if (residual) sum += static_cast<Sum>(residual[offset]);
-    return static_cast<T>(relu && sum < Sum(0) ? Sum(0) : sum);  // NaN stays
+    if (init) sum += convert<Sum>(init[row * init_row + column * init_column]);
+    if (residual) sum += convert<Sum>(residual[offset]);
+    return convert<T>(relu && sum < Sum(0) ? Sum(0) : sum);  // NaN stays
   }
 };
 

@@ -96,4 +96,16 @@ class Simt {
   T sum_[kRows][kColumns] = {};
 };
 
+// The sizes of tiles that launch_tiles chooses from.
+template <class T, Order a, Order b>
+struct SimtCores {
+  using Small = Simt<Tile<T, 64, 16, a>, Tile<T, 64, 16, b>, 2, 2, 4>;
+  using Large = Small;
+};
+template <Order a, Order b>
+struct SimtCores<float, a, b> {
+  using Small = Simt<Tile<float, 64, 16, a>, Tile<float, 64, 16, b>, 2, 2, 4>;
+  using Large = Simt<Tile<float, 128, 16, a>, Tile<float, 128, 16, b>, 4, 2, 4>;
+};
+
 }  // namespace lamina::cuda
