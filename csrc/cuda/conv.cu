@@ -35,6 +35,8 @@ const ConvRoutines& routines(ConvAlgorithm algorithm) {
       break;
     case ConvAlgorithm::reference:
       return reference_conv;
+    case ConvAlgorithm::depthwise:
+      return depthwise_conv;
     default:
       return implicit_conv;
   }
@@ -44,7 +46,7 @@ const ConvRoutines& routines(ConvAlgorithm algorithm) {
 }
 
 ConvAlgorithm choice(ConvPass pass, const ConvShape& s, DType dtype) {
-  constexpr ConvAlgorithm kPreferred[] = {ConvAlgorithm::implicit};
+  constexpr ConvAlgorithm kPreferred[] = {ConvAlgorithm::depthwise, ConvAlgorithm::implicit};
   for (ConvAlgorithm a : kPreferred)
     if (routines(a).offers(pass, s, dtype) && routines(a).pays(pass, s, dtype)) return a;
   return ConvAlgorithm::reference;

@@ -17,6 +17,6 @@ struct ConvRoutines {
                 const kernels::ConvTensor& dy, void* dw);
 };
 
-extern const ConvRoutines reference_conv, implicit_conv;
+extern const ConvRoutines reference_conv, implicit_conv, depthwise_conv;
 
 }  // namespace lamina::cuda

@@ -2,36 +2,12 @@
 // its own; so is a phase of dgrad (conv_phase.h).
 #pragma once
 
-#include "cuda/conv_phase.h"
+#include "cuda/conv_activation.h"
 #include "cuda/gemm.h"
 #include "cuda/gemm_matrix.h"
 #include "cuda/gemm_output.h"
 
 namespace lamina::cuda {
-
-// An activation with `channels` a group.
-template <class T>
-struct Activation {
-  T* data;
-  int64_t stride[2 + kConvDims];
-  int64_t channels;
-  bool wide;  // channels of a group can be moved by 16 bytes
-
-  __device__ __forceinline__ T* group(int64_t g) const { return data + g * channels * stride[1]; }
-};
-
-// Positions `rows` apart by `step` rows of the activation, from `first` on: those of an output.
-__device__ __forceinline__ Positions positions(const int64_t (&stride)[2 + kConvDims], int n,
-                                               const Phase& d, const Phase& h, const Phase& w,
-                                               const Dimension (&dims)[kConvDims]) {
-  const int by[] = {dims[0].forward ? 1 : dims[0].phases, dims[1].forward ? 1 : dims[1].phases,
-                    dims[2].forward ? 1 : dims[2].phases};
-  return {{n, d.rows, h.rows, w.rows},
-          {stride[0], by[0] * stride[2], by[1] * stride[3], by[2] * stride[4]},
-          d.number * stride[2] + h.number * stride[3] + w.number * stride[4],
-          {},
-          {}};
-}
 
 struct ActivationPlace {
   Positions rows;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cuda/conv_phase.h"
+#include "cuda/scratch.h"
 
 namespace lamina::cuda {
 
@@ -13,7 +14,36 @@ struct PackedWeights {
   int64_t pitch, size;   // `made` rounded up to 16 bytes; elements a group and phase
   int64_t summed_stride, made_stride;  // in the weights, as a group's
   int64_t group_stride;
+
+  int64_t count() const { return int64_t{groups} * phases * size; }
+  template <class T>
+  size_t bytes() const {
+    return sizeof(T) * static_cast<size_t>(count());
+  }
 };
+
+template <class T>
+PackedWeights packed_weights(const kernels::ConvShape& s, bool forward) {
+  const int64_t channels = s.c / s.groups, filters = s.k / s.groups;
+  const int64_t taps = s.kernel[0] * s.kernel[1] * s.kernel[2];
+  PackedWeights p{};
+  p.groups = static_cast<int>(s.groups);
+  p.phases = 1;
+  int64_t slots = 1;
+  for (int d = 0; d < kConvDims; ++d) {
+    p.dims[d] = dimension(s, d, forward);
+    p.phases *= p.dims[d].phases;
+    slots *= p.dims[d].slots;
+  }
+  p.summed = forward ? channels : filters;
+  p.made = forward ? filters : channels;
+  p.pitch = (p.made + kChunk<T> - 1) / kChunk<T> * kChunk<T>;
+  p.size = slots * p.summed * p.pitch;
+  p.summed_stride = forward ? taps : channels * taps;
+  p.made_stride = forward ? channels * taps : taps;
+  p.group_stride = filters * channels * taps;
+  return p;
+}
 
 inline constexpr int kPackThreads = 256;
 
@@ -37,6 +67,13 @@ __global__ void __launch_bounds__(kPackThreads)
       number(phase.w, p.dims[2], w);
   packed[i] = weights[z % p.groups * p.group_stride + row % p.summed * p.summed_stride +
                       made * p.made_stride + from];
+}
+
+template <class T>
+const T* pack_weights(const PackedWeights& p, const void* weights, const DeviceScratch& scratch) {
+  launch(&pack_weights_kernel<T>, blocks_for(p.count(), kPackThreads), kPackThreads, 0, stream(), p,
+         scratch.as<T>(), static_cast<const T*>(weights), p.count());
+  return scratch.as<T>();
 }
 
 }  // namespace lamina::cuda

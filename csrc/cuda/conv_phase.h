@@ -56,4 +56,42 @@ struct Phases {
   __device__ int64_t rows() const { return int64_t{d.rows} * h.rows * w.rows; }
 };
 
+inline int greatest_common_divisor(int a, int b) {
+  return b == 0 ? a : greatest_common_divisor(b, a % b);
+}
+
+inline Dimension dimension(const kernels::ConvShape& s, int i, bool forward) {
+  Dimension d{};
+  d.forward = forward;
+  d.source = static_cast<int>(forward ? s.in[i] : s.out[i]);
+  d.target = static_cast<int>(forward ? s.out[i] : s.in[i]);
+  d.kernel = static_cast<int>(s.kernel[i]);
+  d.pad = static_cast<int>(s.pad[i]);
+  d.stride = s.out[i] > 1 ? static_cast<int>(s.stride[i]) : 1;  // of one output nobody sees it
+  d.dilation = s.kernel[i] > 1 ? static_cast<int>(s.dilation[i]) : 1;
+  d.tap_step = forward ? 1 : d.stride / greatest_common_divisor(d.stride, d.dilation);
+  d.phases = forward ? 1 : d.stride < d.target ? d.stride : d.target;
+  d.slots = (d.kernel + d.tap_step - 1) / d.tap_step;
+  return d;
+}
+
+// Whether all sizes and places are ints well below their range, with `channels` at most a group, and
+// phases of dgrad are not many more than taps: each has its slots in the packed weights.
+inline bool places_fit(const kernels::ConvShape& s, kernels::ConvPass pass, int64_t channels) {
+  constexpr int64_t kMost = kFarthest / 2, kMostPhases = 16;
+  int64_t taps = 1, slots = 1;
+  if (s.n >= kMost || channels >= kMost || s.groups >= kMost) return false;
+  for (int i = 0; i < kConvDims; ++i) {
+    if (s.in[i] >= kMost || s.out[i] >= kMost || s.kernel[i] >= kMost || s.pad[i] >= kMost)
+      return false;
+    if (s.out[i] > 1 && s.stride[i] >= kMost / (s.out[i] - 1)) return false;
+    if (s.kernel[i] > 1 && s.dilation[i] >= kMost / (s.kernel[i] - 1)) return false;
+    const Dimension d = dimension(s, i, pass != kernels::ConvPass::dgrad);
+    taps *= s.kernel[i];
+    slots *= int64_t{d.phases} * d.slots;
+    if (taps >= kMost || slots >= kMost) return false;
+  }
+  return taps * channels < kMost && slots <= kMostPhases * taps && slots * s.groups < kMost;
+}
+
 }  // namespace lamina::cuda

@@ -170,9 +170,7 @@ void backward(const DistanceShape& s, const void* x, const void* y, const void* 
 
 }  // namespace
 
-LAMINA_CUDA_KERNELS(Distance, distance) {
-  {&forward, &backward};
-  forward, &backward, missing<"pdist">, missing<"pdist_backward">
-};
+LAMINA_CUDA_KERNELS(Distance, distance){&forward, &backward, missing<"pdist">,
+                                        missing<"pdist_backward">};
 
 }  // namespace lamina::cuda

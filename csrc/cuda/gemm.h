@@ -148,4 +148,15 @@ void launch_gemm(const Problem& problem, int64_t matrices, int64_t rows, int64_t
            stream(), problem, tiling, static_cast<const Sum*>(parts), count);
 }
 
+// A large tile reuses more of what it loads; small ones fill a device with fewer outputs.
+template <class Cores, class Problem>
+void launch_tiles(const Problem& problem, int64_t matrices, int64_t rows, int64_t columns,
+                  int64_t depth) {
+  constexpr int64_t kSide = Cores::Large::A::kSides;
+  const int64_t tiles = ((rows + kSide - 1) / kSide) * ((columns + kSide - 1) / kSide) * matrices;
+  if (columns > kSide / 2 && rows > kSide / 2 && tiles >= kFewBlocks / 2)
+    return launch_gemm<typename Cores::Large>(problem, matrices, rows, columns, depth);
+  launch_gemm<typename Cores::Small>(problem, matrices, rows, columns, depth);
+}
+
 }  // namespace lamina::cuda

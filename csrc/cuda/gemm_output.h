@@ -1,6 +1,7 @@
 // What happens to the sums of a matrix product on their way to memory.
 #pragma once
 
+#include "cuda/convert.h"
 #include "cuda/gemm_tile.h"
 
 namespace lamina::cuda {
@@ -8,17 +9,21 @@ namespace lamina::cuda {
 // out = sum + init + residual, held between the bounds.
 template <class T>
 struct Finish {
+  using Bound = std::conditional_t<std::is_same_v<T, double>, double, float>;
+
   const T* init = nullptr;  // null: zero
   int64_t init_row = 0, init_column = 0;
   const T* residual = nullptr;  // lies as the output does
-  T low = -HUGE_VAL, high = HUGE_VAL;
+  bool bounded = false;
+  Bound low = 0, high = 0;
 
   template <class Sum>
   __device__ __forceinline__ T apply(Sum sum, int64_t row, int64_t column, int64_t offset) const {
-    if (init) sum += static_cast<Sum>(init[row * init_row + column * init_column]);
-    if (residual) sum += static_cast<Sum>(residual[offset]);
-    const T y = static_cast<T>(sum);
-    return y < low ? low : y > high ? high : y;  // NaN stays
+    if (init) sum += convert<Sum>(init[row * init_row + column * init_column]);
+    if (residual) sum += convert<Sum>(residual[offset]);
+    if (!bounded) return convert<T>(sum);
+    const Sum least = static_cast<Sum>(low), most = static_cast<Sum>(high);
+    return convert<T>(sum < least ? least : sum > most ? most : sum);  // NaN stays
   }
 };
 

@@ -31,9 +31,13 @@ class Simt {
       fetch<TileA, kRows, kLaneRows>(a, row_, depth, av);
       fetch<TileB, kColumns, kLaneColumns>(b, column_, depth, bv);
       LAMINA_UNROLL
-      for (int k = 0; k < kChunk<T>; ++k) LAMINA_UNROLL
-      for (int i = 0; i < kRows; ++i) LAMINA_UNROLL
-      for (int j = 0; j < kColumns; ++j) sum_[i][j] += av[i][k] * bv[j][k];
+      for (int k = 0; k < kChunk<T>; ++k) {
+        LAMINA_UNROLL
+        for (int i = 0; i < kRows; ++i) {
+          LAMINA_UNROLL
+          for (int j = 0; j < kColumns; ++j) sum_[i][j] += av[i][k] * bv[j][k];
+        }
+      }
     }
   }
 
@@ -90,6 +94,18 @@ class Simt {
 
   int row_, column_;
   T sum_[kRows][kColumns] = {};
+};
+
+// The sizes of tiles that launch_tiles chooses from.
+template <class T, Order a, Order b>
+struct SimtCores {
+  using Small = Simt<Tile<T, 64, 16, a>, Tile<T, 64, 16, b>, 2, 2, 4>;
+  using Large = Small;
+};
+template <Order a, Order b>
+struct SimtCores<float, a, b> {
+  using Small = Simt<Tile<float, 64, 16, a>, Tile<float, 64, 16, b>, 2, 2, 4>;
+  using Large = Simt<Tile<float, 128, 16, a>, Tile<float, 128, 16, b>, 4, 2, 4>;
 };
 
 }  // namespace lamina::cuda

@@ -35,10 +35,9 @@ struct Tile {
   static constexpr bool kAlongDepth = kOrder == Order::depth;
   static constexpr int kLine = kAlongDepth ? depths : sides;   // elements that lie together
   static constexpr int kLines = kAlongDepth ? sides : depths;  // and how many such lines
-  // Lines are apart by what lets a warp's loads fall into different banks: of eight lines by 16
-  // bytes (ldmatrix, chunks along the depth), of four lines by eight words.
-  static constexpr int kPitch =
-      kLine + (kAlongDepth ? kChunk<T> : 32 / static_cast<int>(sizeof(T)));
+  // Lines are apart by what lets a warp's loads fall into different banks: of 16 bytes from eight
+  // lines (ldmatrix, chunks along the depth), of eight words from four lines.
+  static constexpr int kPitch = kLine + (kAlongDepth ? kChunk<T> : 8);
   static constexpr int kSize = kLines * kPitch;
 
   static __device__ __forceinline__ int at(int side, int depth) {

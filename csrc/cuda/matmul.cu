@@ -1,12 +1,15 @@
 // Matrix products: C = init + A B for every matrix of a batch, operands of any strides.
 //
-// A block makes a tile of C from tiles of A and B in shared memory, a thread 4 x 4 elements of it in
-// registers.  Plain multiply-adds: bound by shared memory, which gives eight numbers for sixteen
-// multiply-adds.
-#include "cuda/launch.h"
+// Floats go through the main loop of gemm.h.  Strict float32 is bound by its multiply-adds (60 TFLOP/s
+// of FFMA; a tile of 128 x 128 reads 16 KB from L2 for 0.5 MFLOP) where m, n and k are some hundreds;
+// by the bytes of the larger operand where one of m and n is small: below some 30 rows, tiles are
+// mostly empty and multiply zeros.
+//
+// Integers: a block makes 64 x 64 of C from tiles in shared memory, a thread 4 x 4 of it in registers;
+// exact, modulo the element's range.
+#include "cuda/gemm_simt.h"
+#include "cuda/matmul_problem.h"
 #include "cuda/missing.h"
-#include "cuda/strides.h"
-#include "kernels/matmul.h"
 #include "kernels/registry.h"
 
 namespace lamina::cuda {
@@ -17,7 +20,7 @@ using kernels::MatrixProduct;
 constexpr int kTile = 64, kDepth = 16, kMicro = 4, kSide = kTile / kMicro, kThreads = kSide * kSide;
 constexpr unsigned kMostBatches = 65535;  // of a grid's third dimension
 
-// What products are summed in: integers exactly, modulo the element's range.
+// What products are summed in.
 template <class T>
 struct Sum {
   using Type = T;
@@ -89,12 +92,8 @@ __global__ void __launch_bounds__(kThreads)
 
 // Unsigned, so that sums wrap as they should.
 template <class F>
-void visit_element(DType dtype, F f) {
+void visit_integer(DType dtype, F f) {
   switch (dtype) {
-    case DType::float64:
-      return f(double{});
-    case DType::float32:
-      return f(float{});
     case DType::int64:
       return f(uint64_t{});
     case DType::int32:
@@ -106,7 +105,7 @@ void visit_element(DType dtype, F f) {
   }
 }
 
-void multiply(const MatrixProduct& product) {
+void multiply_integers(const MatrixProduct& product) {
   Arguments p;
   p.m = product.m;
   p.n = product.n;
@@ -124,7 +123,7 @@ void multiply(const MatrixProduct& product) {
   int64_t matrices = 1;
   for (int d = 0; d < batch.rank; ++d) matrices *= batch.shape[d];
   const dim3 tiles(blocks_for(product.n, kTile), blocks_for(product.m, kTile));
-  visit_element(product.dtype, [&](auto tag) {
+  visit_integer(product.dtype, [&](auto tag) {
     using T = decltype(tag);
     for (int64_t first = 0; first < matrices; first += kMostBatches) {
       p.first = static_cast<unsigned>(first);
@@ -135,6 +134,17 @@ void multiply(const MatrixProduct& product) {
              static_cast<const T*>(batch.data[2]), static_cast<const T*>(batch.data[3]));
     }
   });
+}
+
+void multiply(const MatrixProduct& product) {
+  switch (product.dtype) {
+    case DType::float64:
+      return multiply_matrices<SimtCores, double>(product);
+    case DType::float32:
+      return multiply_matrices<SimtCores, float>(product);
+    default:
+      multiply_integers(product);
+  }
 }
 
 }  // namespace
