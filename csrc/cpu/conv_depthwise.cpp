@@ -1,16 +1,16 @@
 // Depthwise convolution and narrow groups: groups of at most a vector of channels.
 //
 // A task computes some rows of y for a few vectors of channels with the register tiles of
-// conv_depthwise.h, from a copy of the rows that a row of positions meets (conv_lane_ring.h).  3x3
-// depthwise kernels are bound by memory, larger ones and groups of several channels by
-// multiply-adds.  On a Zen 5 core the tiles run at 70 to 85 % of the multiply-add peak from L1; a
-// whole 7x7 forward pass (96 channels at 56x56) at 50 to 70 %, 4 channels a group at 55 %; a 3x3
-// one (32 channels at 112x112) moves 34 GB/s where a copy of as much moves 73.
+// conv_depthwise.h, from a copy of the rows that a row of positions meets (conv_lane_ring.h);
+// channels-last 3x3 depthwise kernels have tiles that need no copy (conv_depthwise_3x3.h).  Bound by
+// multiply-adds: on a Zen 5 core the tiles run at 70 to 85 % of their peak from L1, a whole 7x7
+// forward pass (96 channels at 56x56) at 50 to 70 %, 4 channels a group at 55 %.
 #include "cpu/conv_depthwise.h"
 
 #include "core/memory.h"
 #include "core/parallel.h"
 #include "cpu/conv_algorithms.h"
+#include "cpu/conv_depthwise_3x3_wgrad.h"
 #include "cpu/conv_depthwise_wgrad.h"
 #include "cpu/conv_lane_ring.h"
 
@@ -209,6 +209,9 @@ void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
            const kernels::ConvEpilogue& epilogue, const ConvTensor& y) {
   visit_real(dtype, [&](auto of) {
     using T = decltype(of);
+    if (fits_3x3(s, x, y, kLanes<T>))
+      return fprop_3x3(s, x, static_cast<const T*>(w), static_cast<const T*>(epilogue.bias),
+                       Epilogue<T>(epilogue, y.data), y);
     const TapSum sum = fprop_sum(s, x, y);
     const int64_t in = inputs(s), taps = taps_of(s);
     run_lane_sums(&sum, 1, s, GroupLanes<T>(s.groups, in, outputs(s)),
@@ -225,6 +228,8 @@ void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
            const ConvTensor& dx) {
   visit_real(dtype, [&](auto of) {
     using T = decltype(of);
+    if (fits_3x3(s, dx, dy, kLanes<T>))
+      return dgrad_3x3(s, dy, static_cast<const T*>(w), static_cast<const T*>(bias), dx);
     const int64_t count = residues(s), in = inputs(s), out = outputs(s), taps = taps_of(s);
     Scratch sums(count * sizeof(TapSum));
     TapSum* sum = sums.as<TapSum>();
@@ -241,6 +246,7 @@ void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTenso
   visit_real(dtype, [&](auto of) {
     using T = decltype(of);
     constexpr int64_t n = kLanes<T>;
+    if (fits_3x3(s, x, dy, n)) return wgrad_3x3(s, x, dy, static_cast<T*>(dw));
     const GroupLanes<T> lanes(s.groups, inputs(s), outputs(s));
     const TapSum sum = fprop_sum(s, x, dy);
     LaneGrad<T> g = plan_lane_grad(sum, lanes);
