@@ -265,6 +265,16 @@ def digest():
     _C.uniform(p, 0.0, 1.0, None)
     add(_C.multinomial(p, 100, True, None))
     add(_C.multinomial(p, 100, False, None))
+    for dtype in (lamina.float32, lamina.float64):
+        for scale in (1.0, 30.0):
+            rate = _C.empty((n,), dtype.code, 0)
+            _C.uniform(rate, 0.0, scale, None)
+            add(_C.standard_gamma(rate, None))
+            add(_C.poisson(rate, None))
+            count, p = _C.empty((n,), dtype.code, 0), _C.empty((n,), dtype.code, 0)
+            _C.randint(count, 0, 100, None)
+            _C.uniform(p, 0.0, 1.0, None)
+            add(_C.binomial(count, p, None))
     return h.hexdigest()
 """
 
