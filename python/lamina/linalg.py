@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lamina.ops.matmul import matmul
 from lamina.ops.moments import vector_norm
 
-__all__ = ["vector_norm"]
+__all__ = ["matmul", "vector_norm"]

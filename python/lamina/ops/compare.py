@@ -118,11 +118,13 @@ isfinite = _test(
 )
 
 
+@method()
 def isposinf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Whether each element is plus infinity."""
     return eq(input, float("inf"), out=out)
 
 
+@method()
 def isneginf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Whether each element is minus infinity."""
     return eq(input, float("-inf"), out=out)

@@ -13,7 +13,19 @@ from lamina.tensor import Tensor, method
 if TYPE_CHECKING:
     from lamina.autograd.graph import Rule
 
-__all__ = ["add", "div", "divide", "mul", "multiply", "neg", "negative", "sub", "subtract", "true_divide"]
+__all__ = [
+    "add",
+    "div",
+    "divide",
+    "mul",
+    "multiply",
+    "neg",
+    "negative",
+    "rsub",
+    "sub",
+    "subtract",
+    "true_divide",
+]
 
 Number = bool | int | float
 Operand = Tensor | Number
@@ -314,9 +326,9 @@ inplace_kernel(neg, _C.neg_out, _neg_backward, False, "negative_")
 
 
 @method("rsub", "__rsub__")
-def _reverse_sub(self: Tensor, other: Operand, alpha: Number = 1) -> Tensor:
-    """``other - alpha * self``."""
-    return sub(other, self, alpha=alpha)
+def rsub(input: Tensor, other: Operand, *, alpha: Number = 1) -> Tensor:
+    """``other - alpha * input``."""
+    return sub(other, input, alpha=alpha)
 
 
 @method("__rtruediv__")

@@ -9,7 +9,7 @@ from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.dtypes import dtype
 from lamina.ops.creation import ones_like
-from lamina.ops.elementwise import Operand, deliver, div, mul, not_a_tensor
+from lamina.ops.elementwise import Operand, deliver, div, inplace, mul, not_a_tensor
 from lamina.ops.gather import scatter
 from lamina.ops.join import cat
 from lamina.ops.rearrange import flip
@@ -310,6 +310,10 @@ def products_of_others(x: Tensor, dim: int) -> Tensor:
     before = cat([one, cumprod(x.narrow(dim, 0, n - 1), dim)], dim)
     after = flip(cat([one, cumprod(flip(x.narrow(dim, 1, n - 1), dim), dim)], dim), dim)
     return mul(before, after)
+
+
+inplace(cumsum)
+inplace(cumprod)
 
 
 @method()

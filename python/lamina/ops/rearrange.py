@@ -10,6 +10,7 @@ from lamina.autograd.graph import Node, record, tracks
 from lamina.devices import device
 from lamina.dtypes import dtype
 from lamina.ops.creation import ones, shape_of
+from lamina.ops.elementwise import deliver, inplace
 from lamina.ops.shape import dim_of, reshape, transpose
 from lamina.ops.strided import expand
 from lamina.tensor import Tensor, method
@@ -231,7 +232,7 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
 
 
 @method()
-def triu(input: Tensor, diagonal: int = 0) -> Tensor:
+def triu(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tensor:
     """The upper triangle of each matrix in the last two dimensions, zero below ``diagonal``.
 
     Example:
@@ -239,13 +240,17 @@ def triu(input: Tensor, diagonal: int = 0) -> Tensor:
         tensor([[1., 1.],
                 [0., 1.]])
     """
-    return _triangle(input, diagonal, True)
+    return deliver(_triangle(input, diagonal, True), out)
 
 
 @method()
-def tril(input: Tensor, diagonal: int = 0) -> Tensor:
+def tril(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tensor:
     """The lower triangle of each matrix in the last two dimensions, zero above ``diagonal``."""
-    return _triangle(input, diagonal, False)
+    return deliver(_triangle(input, diagonal, False), out)
+
+
+inplace(triu)
+inplace(tril)
 
 
 def _triangle(x: Tensor, diagonal: int, upper: bool) -> Tensor:
