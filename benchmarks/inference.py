@@ -9,9 +9,7 @@ must agree, or nothing is timed and the exit status is 1.
 
 from __future__ import annotations
 
-import argparse
 import importlib
-import json
 import sys
 import tempfile
 from collections.abc import Callable
@@ -25,7 +23,7 @@ import torch
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "tests")]
 
 from harness.torch_twin import twin  # noqa: E402
-from timing import machine, race, set_threads, show, table  # noqa: E402
+from timing import machine, measure_works, race, report, set_threads, show, table  # noqa: E402
 
 import lamina  # noqa: E402
 
@@ -93,35 +91,17 @@ def measure(name: str, threads: int) -> dict[str, Any]:
     }
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS))
-    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
-    parser.add_argument("--json", type=Path, help="where to write all times")
-    options = parser.parse_args()
-    records = []
-    for name in options.works:
-        for threads in options.threads:
-            try:
-                records.append(measure(name, threads))
-            except AssertionError as error:
-                print(f"WRONG {error}", file=sys.stderr)
-                return 1
-    where = machine() | {"onnxruntime": onnxruntime.__version__}
-    print(", ".join(f"{key} {value}" for key, value in where.items()))
+def main() -> None:
+    records, path = measure_works(__doc__, WORKS, measure)
     columns = ("lamina", "onnxruntime", "torch eager")
+    header = ["network and batch", "threads", *columns, f"onnxruntime / lamina (bar {BAR:g})"]
     rows = [
         [r["work"], str(r["threads"]), *(show(r["seconds"][c]) for c in columns), f"{r['ratio']:.2f}"]
         for r in records
     ]
-    print(table(["network and batch", "threads", *columns, "onnxruntime / lamina"], rows))
-    print(f"bar: {BAR:g}")
-    if options.json:
-        options.json.write_text(json.dumps({"machine": where, "records": records}, indent=1))
-    return 0
+    where = machine() | {"onnxruntime": onnxruntime.__version__}
+    report(records, where, table(header, rows), path)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

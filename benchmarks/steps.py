@@ -9,9 +9,7 @@ losses over three steps must agree, or nothing is timed and the exit status is 1
 
 from __future__ import annotations
 
-import argparse
 import importlib
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +22,7 @@ import torch
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "tests")]
 
 from harness.torch_twin import twin  # noqa: E402
-from timing import machine, race, set_threads, show, table  # noqa: E402
+from timing import machine, measure_works, race, report, set_threads, show, table  # noqa: E402
 
 import lamina  # noqa: E402
 
@@ -151,25 +149,10 @@ def measure(name: str, threads: int) -> dict[str, Any]:
     }
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS))
-    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
-    parser.add_argument("--json", type=Path, help="where to write all times")
-    options = parser.parse_args()
-    records = []
-    for name in options.works:
-        for threads in options.threads:
-            try:
-                records.append(measure(name, threads))
-            except AssertionError as error:
-                print(f"WRONG {error}", file=sys.stderr)
-                return 1
-    where = machine()
-    print(", ".join(f"{key} {value}" for key, value in where.items()))
+def main() -> None:
+    records, path = measure_works(__doc__, WORKS, measure)
     columns = ("lamina", *LAYOUTS)
+    header = ["training step", "threads", *columns, "torch / lamina", "bar"]
     rows = [
         [
             r["work"],
@@ -180,11 +163,8 @@ def main() -> int:
         ]
         for r in records
     ]
-    print(table(["training step", "threads", *columns, "torch / lamina", "bar"], rows))
-    if options.json:
-        options.json.write_text(json.dumps({"machine": where, "records": records}, indent=1))
-    return 0
+    report(records, machine(), table(header, rows), path)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import platform
 import statistics
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +97,43 @@ def machine() -> dict[str, Any]:
         "numpy": numpy.__version__,
         "date": time.strftime("%Y-%m-%d"),
     }
+
+
+def measure_works(
+    doc: str | None, works: Iterable[str], measure: Callable[[str, int], dict[str, Any]]
+) -> tuple[list[dict[str, Any]], Path | None]:
+    """Reads the command line that benchmarks of whole networks share, and measures what it names.
+
+    Args:
+        doc: what ``--help`` says.
+        works: the names there are.
+        measure: gives a record of a work on so many threads; raises AssertionError where results differ, which ends
+            the program with status 1.
+
+    Returns:
+        The records, and where their JSON goes.
+    """
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--works", nargs="+", choices=list(works), default=list(works))
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--json", type=Path, help="where to write all times")
+    options = parser.parse_args()
+    records = []
+    for name in options.works:
+        for threads in options.threads:
+            try:
+                records.append(measure(name, threads))
+            except AssertionError as error:
+                sys.exit(f"WRONG {error}")
+    return records, options.json
+
+
+def report(records: list[dict[str, Any]], where: dict[str, Any], text: str, path: Path | None) -> None:
+    """Prints a table under the machine that it was measured on, and writes the records."""
+    print(", ".join(f"{key} {value}" for key, value in where.items()))
+    print(text)
+    if path:
+        path.write_text(json.dumps({"machine": where, "records": records}, indent=1))
 
 
 def show(t: float) -> str:
