@@ -25,6 +25,9 @@ LARGEST = {
 }
 
 
+EULER = 0.5772156649015329  # the mean of the standard Gumbel distribution
+
+
 def broadcast_all(*values: Any) -> tuple[Tensor, ...]:
     """Numbers and tensors as tensors of one shape; numbers take dtype and device of the first tensor.
 
