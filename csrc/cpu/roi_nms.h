@@ -4,7 +4,7 @@
 
 #include "core/dtype.h"
 #include "core/memory.h"
-#include "cpu/vec.h"
+#include "cpu/roi_bins.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
@@ -28,15 +28,10 @@ int64_t suppress_sorted(int64_t n, const T* boxes, const int64_t* order, T thres
   for (int64_t i = 0; i < n; ++i) {
     if (struck[i]) continue;
     kept[count++] = order[i];
-    const T left = x1[i], top = y1[i], right = x2[i], bottom = y2[i], own = area[i];
+    const Box<T> own{x1[i], y1[i], x2[i], y2[i], area[i]};
 #pragma GCC ivdep
-    for (int64_t j = i + 1; j < n; ++j) {
-      const T a = x1[j] > left ? x1[j] : left, b = x2[j] < right ? x2[j] : right;
-      const T c = y1[j] > top ? y1[j] : top, d = y2[j] < bottom ? y2[j] : bottom;
-      const T width = b > a ? b - a : T(0), height = d > c ? d - c : T(0);
-      const T common = width * height;
-      struck[j] |= common / (own + area[j] - common) > threshold;
-    }
+    for (int64_t j = i + 1; j < n; ++j)
+      struck[j] |= overlap(own, Box<T>{x1[j], y1[j], x2[j], y2[j], area[j]}) > threshold;
   }
   return count;
 }

@@ -16,9 +16,11 @@ using kernels::RoiShape;
 // Sampling by pixels takes time in proportion to a box: this many pixels are more than any map has.
 constexpr double kMostPixels = 1 << 20;
 
+// Regions on a device are read back: what they say decides how much work there is.
 template <class T>
 void check_rois(const Array& rois, const RoiShape& s, const char* op) {
-  const T* p = rois.data<T>();
+  const Array here = to_device(rois, Device{});
+  const T* p = here.data<T>();
   for (int64_t k = 0; k < s.rois; ++k, p += 5) {
     check<IndexError>(p[0] >= 0 && p[0] < static_cast<T>(s.batch), "[", op,
                       "] expected images from 0 to ", s.batch - 1, ", got ", p[0], " in region ",
@@ -32,9 +34,6 @@ void check_rois(const Array& rois, const RoiShape& s, const char* op) {
 
 RoiShape shape_of(const Array& like, const Dims& x, const Array& rois, const RoiOptions& options,
                   const char* op) {
-  // The regions are read here: a device without these kernels, whose memory may be out of reach,
-  // is refused first.
-  static_cast<void>(kernels::on<Roi>(like.device()));
   check_one_device(op, {&like, &rois});
   check(x.size() == 4, "[", op, "] expected an input of 4 dimensions, got shape ", x);
   check(rois.rank() == 2 && rois.size(1) == 5, "[", op,
@@ -148,18 +147,19 @@ Array nms(const Array& boxes, const Array& order, double threshold) {
   check<TypeError>(boxes.dtype() == DType::float32 || boxes.dtype() == DType::float64,
                    "[nms] expected boxes of float32 or float64, got ", name(boxes.dtype()));
   const int64_t n = boxes.size(0);
-  const Roi& kernel = kernels::on<Roi>(boxes.device());  // before the order is read
   check(order.shape() == Dims({n}) && order.dtype() == DType::int64, "[nms] expected an order of ",
         n, " int64 indices, got shape ", order.shape());
   const Array in = contiguous(boxes), best = contiguous(order);
+  const Array here = to_device(best, Device{});
   for (int64_t i = 0; i < n; ++i)
-    check<IndexError>(best.data<int64_t>()[i] >= 0 && best.data<int64_t>()[i] < n,
+    check<IndexError>(here.data<int64_t>()[i] >= 0 && here.data<int64_t>()[i] < n,
                       "[nms] expected indices from 0 to ", n - 1, ", got ",
-                      best.data<int64_t>()[i]);
+                      here.data<int64_t>()[i]);
   const Array kept = Array::empty({n}, DType::int64, boxes.device(), "nms");
   const int64_t count = n == 0 ? 0
-                               : kernel.nms(boxes.dtype(), n, in.raw(), best.data<int64_t>(),
-                                            threshold, kept.data<int64_t>());
+                               : kernels::on<Roi>(boxes.device())
+                                     .nms(boxes.dtype(), n, in.raw(), best.data<int64_t>(),
+                                          threshold, kept.data<int64_t>());
   return clone(kept.view({count}, {1}, 0));
 }
 
