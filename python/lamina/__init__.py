@@ -49,7 +49,7 @@ __version__ = "0.1.0"
 random = _importlib.import_module("lamina.random")
 
 # Loaded at first use, so that `import lamina` stays quick.
-_SUBMODULES = ("backends", "cuda", "data", "io", "linalg", "models", "nn", "optim", "vision", "viz")
+_SUBMODULES = ("amp", "backends", "cuda", "data", "io", "linalg", "models", "nn", "optim", "vision", "viz")
 _FUNCTIONAL = (  # what torch offers in its top namespace too
     "adaptive_avg_pool1d",
     "adaptive_max_pool1d",
