@@ -39,6 +39,7 @@ def test_without_a_device_everything_says_why() -> None:
         lambda: lamina.zeros(2, device="cuda"),
         lambda: lamina.ones(2).cuda(),
         lambda: lamina.nn.Linear(2, 2).to("cuda"),
+        lamina.ones(2).pin_memory,
         cuda.synchronize,
         cuda.get_device_name,
     ):
@@ -296,6 +297,62 @@ def test_a_freed_block_serves_its_own_stream_only() -> None:
     with cuda.stream(cuda.Stream()):
         assert lamina.zeros(3_000_000, device="cuda").data_ptr() != address
     assert lamina.zeros(3_000_000, device="cuda").data_ptr() == address
+
+
+@needs_device
+def test_memory_waits_for_the_streams_that_were_recorded() -> None:
+    if sanitized():
+        pytest.skip("every block is malloc's under AddressSanitizer")
+    cuda.empty_cache()
+    side = cuda.Stream()
+    held = cuda.memory_allocated()
+    x = lamina.ones(3_000_000, device="cuda")
+    side.wait_stream(cuda.current_stream())
+    with cuda.stream(side):
+        y = x * 2
+    x[:1].record_stream(side)
+    del x
+    assert cuda.memory_allocated() < held + 2 * 12_000_000  # what is held back does not count
+    side.synchronize()
+    z = lamina.zeros(3_000_000, device="cuda")
+    assert y.sum().item() == 6_000_000
+    z.record_stream(side)
+    del side, z  # a stream that is gone is waited for no longer
+    cuda.empty_cache()
+    assert lamina.ones(3_000_000, device="cuda").sum().item() == 3_000_000
+    with pytest.raises(ValueError, match=r"\[record_stream\] expected a stream of the tensor's device cpu"):
+        lamina.ones(2).record_stream(cuda.current_stream())
+
+
+@needs_device
+def test_pinned_memory() -> None:
+    x = lamina.arange(24.0).reshape(2, 3, 4)
+    pinned = x.pin_memory()
+    assert pinned.is_pinned()
+    assert pinned[1:].is_pinned()
+    assert not x.is_pinned()
+    assert not x.cuda().is_pinned()
+    assert pinned.pin_memory() is pinned
+    assert lamina.equal(pinned, x)
+    assert x.permute(2, 0, 1).pin_memory().stride() == x.permute(2, 0, 1).stride()
+    assert lamina.ones(0).pin_memory().shape == (0,)
+    for there in (
+        pinned.to("cuda", non_blocking=True),
+        pinned.cuda(non_blocking=True),
+        pinned[:, :, ::2].to("cuda", non_blocking=True).cpu().cuda(),
+        pinned.to("cuda"),
+    ):
+        assert lamina.equal(there.cpu(), x if there.shape == x.shape else x[:, :, ::2])
+    address = pinned.data_ptr()
+    del pinned, there
+    cuda.synchronize()
+    assert x.pin_memory().data_ptr() == address  # from the cache
+    y = lamina.ones(3, requires_grad=True)
+    (y.pin_memory() * 2).sum().backward()
+    assert y.grad is not None
+    assert y.grad.tolist() == [2, 2, 2]
+    with pytest.raises(ValueError, match=r"\[pin_memory\] expected a tensor on the CPU"):
+        x.cuda().pin_memory()
 
 
 @needs_device

@@ -374,9 +374,19 @@ def test_loader_refuses_what_has_no_items():
         data.DataLoader(iter([1, 2]))
 
 
+@pytest.mark.skipif(lamina.cuda.is_available(), reason="this machine has a CUDA device")
 def test_pin_memory_warns():
     with pytest.warns(UserWarning, match="pin_memory"):
         make_loader(pin_memory=True)
+
+
+@pytest.mark.skipif(not lamina.cuda.is_available(), reason=lamina.cuda.unavailable_reason())
+def test_batches_in_pinned_memory():
+    samples = [{"x": np.float32(i), "pair": (i, f"name {i}")} for i in range(4)]
+    for batch in data.DataLoader(samples, batch_size=2, pin_memory=True):
+        assert batch["x"].is_pinned()
+        assert batch["pair"][0].is_pinned()
+        assert lamina.equal(batch["x"].to("cuda", non_blocking=True).cpu(), batch["x"])
 
 
 def test_batched_transforms_change_nothing_with_workers():

@@ -46,6 +46,10 @@ void bind_cuda(py::module_& m) {
     const cuda::FreeMemory m = cuda::free_memory(device);
     return py::make_tuple(m.free, m.total);
   });
+  m.def("cuda_record_stream", [](const Array& a, cuda::Stream stream) {
+    cuda::record_stream(a.storage()->data(), a.device().index, stream);
+  });
+  m.def("cuda_is_pinned", [](const Array& a) { return cuda::is_pinned(a.raw()); });
   m.def("cuda_empty_cache", &cuda::empty_cache);
   def_wait(m, "cuda_synchronize", &cuda::synchronize);
 

@@ -113,8 +113,10 @@ void bind_elementwise(py::module_& m) {
     ops::begin_write(dst, "copy_");
     ops::copy_to(dst, src);
   });
-  def(m, "to_device",
-      [](const Array& a, int device) { return ops::to_device(a, device_from_code(device)); });
+  def(m, "to_device", [](const Array& a, int device, bool wait) {
+    return ops::to_device(a, device_from_code(device), wait);
+  });
+  def(m, "pinned", &ops::pinned);
   def(m, "fill", &ops::fill);
   m.def("result_type",
         [](const Operand& a, const Operand& b) { return ops::result_type({&a, &b}); });

@@ -38,6 +38,9 @@ struct Properties {
 };
 Properties properties(int device);
 
+// A stream is the runtime's handle; 0 is the default stream.
+using Stream = uintptr_t;
+
 // ---- memory, in order of the current stream of the device
 
 void* allocate(size_t bytes, int device);
@@ -56,13 +59,24 @@ struct FreeMemory {
 };
 FreeMemory free_memory(int device);
 
+// Memory that `stream` too works on: once freed, it is not used again before what the stream was given
+// by then is done.  Memory that allocate() did not give is left to its owner.
+void record_stream(void* data, int device, Stream stream);
+
+// Page-locked memory of the host, which devices read while the host goes on.  Freed, it is not used
+// again before the copies from it are done.
+void* allocate_pinned(size_t bytes);
+void deallocate_pinned(void* data) noexcept;
+bool is_pinned(const void* data);
+
 // Copies between the host and a device, or two devices.  The host may change or read its side as
-// soon as this returns.
-void transfer(void* to, Device to_device, const void* from, Device from_device, size_t bytes);
+// soon as this returns; but for copies from pinned memory to a device that need not `wait`: those go
+// on behind it, and the host must leave its side alone until they are done.
+void transfer(void* to, Device to_device, const void* from, Device from_device, size_t bytes,
+              bool wait = true);
 
-// ---- streams and events.  A stream is the runtime's handle; 0 is the default stream.
+// ---- streams and events
 
-using Stream = uintptr_t;
 using Event = uintptr_t;
 
 Stream current_stream(int device);  // of this thread

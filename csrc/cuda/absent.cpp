@@ -25,7 +25,11 @@ void empty_cache() {}
 MemoryStats memory_stats(int) { return {}; }
 void reset_peak_memory_stats(int) {}
 FreeMemory free_memory(int) { fail_absent(); }
-void transfer(void*, Device, const void*, Device, size_t) { fail_absent(); }
+void record_stream(void*, int, Stream) { fail_absent(); }
+void* allocate_pinned(size_t) { fail_absent(); }
+void deallocate_pinned(void*) noexcept {}
+bool is_pinned(const void*) { return false; }
+void transfer(void*, Device, const void*, Device, size_t, bool) { fail_absent(); }
 
 Stream current_stream(int) { fail_absent(); }
 void set_stream(int, Stream) { fail_absent(); }

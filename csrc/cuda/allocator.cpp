@@ -3,7 +3,8 @@
 // when nothing fits, because its calls wait for the device.
 //
 // A block belongs to the stream that was current when it was allocated.  Freed, it serves only that
-// stream again, whose order makes this safe while kernels that use it are still under way.
+// stream again, whose order makes this safe while kernels that use it are still under way.  Where
+// other streams were recorded to work on it (record_stream), it is held back until they are done.
 #include <algorithm>
 #include <memory>
 #include <mutex>
@@ -44,6 +45,8 @@ struct Block {
   bool small;  // of a segment for small requests
   bool free = false;
   Block *previous = nullptr, *next = nullptr;  // neighbours in the segment
+  std::vector<Stream> users{};                 // other streams that work on it
+  std::vector<Event> awaited{};  // once freed: what must be done before it is used again
 };
 
 // Free blocks of one stream and kind lie together, the smallest first.
@@ -65,6 +68,7 @@ class DeviceMemory {
     const std::lock_guard guard(lock_);
     activate(device_);
     const Stream stream = current_stream(device_);
+    take_back();
     Block* block = find(bytes, stream);
     if (!block) block = grow(bytes, stream);
     if (kCaches && worth_splitting(*block, bytes)) split(*block, bytes);
@@ -81,15 +85,26 @@ class DeviceMemory {
     Block* block = found->second;
     live_.erase(found);
     stats_.allocated -= static_cast<int64_t>(block->bytes);
-    block->free = true;
-    if (block->next && block->next->free) absorb_next(*block, *block->next);
-    if (block->previous && block->previous->free) {
-      Block* front = block->previous;
-      absorb_next(*front, *block);
-      block = front;
-    }
-    free_.insert(block);
+    if (block->users.empty() && block->awaited.empty())
+      put(block);
+    else
+      hold_back(block);
     if (!kCaches) release_cached();
+  }
+
+  void record_stream(void* data, Stream stream) {
+    const std::lock_guard guard(lock_);
+    const auto found = live_.find(data);
+    if (found == live_.end() || found->second->stream == stream) return;
+    std::vector<Stream>& users = found->second->users;
+    if (std::find(users.begin(), users.end(), stream) == users.end()) users.push_back(stream);
+  }
+
+  // The stream goes: what it was given so far is all there will be.
+  void end_stream(Stream stream) {
+    const std::lock_guard guard(lock_);
+    for (auto& [data, block] : live_)
+      if (std::erase(block->users, stream)) mark(*block, stream);
   }
 
   void empty_cache() {
@@ -109,6 +124,45 @@ class DeviceMemory {
   }
 
  private:
+  void put(Block* block) {
+    block->free = true;
+    if (block->next && block->next->free) absorb_next(*block, *block->next);
+    if (block->previous && block->previous->free) {
+      Block* front = block->previous;
+      absorb_next(*front, *block);
+      block = front;
+    }
+    free_.insert(block);
+  }
+
+  void hold_back(Block* block) noexcept {
+    try {
+      for (const Stream stream : block->users) mark(*block, stream);
+    } catch (const RuntimeError&) {  // the driver is gone, and what ran with it
+    }
+    block->users.clear();
+    held_.push_back(block);
+  }
+
+  // Blocks whose other streams are done.
+  void take_back() {
+    std::erase_if(held_, [this](Block* block) {
+      std::erase_if(block->awaited, [](Event event) {
+        if (!event_is_done(event)) return false;
+        delete_event(event);
+        return true;
+      });
+      if (!block->awaited.empty()) return false;
+      put(block);
+      return true;
+    });
+  }
+
+  void mark(Block& block, Stream stream) {
+    block.awaited.push_back(new_event(device_, false));
+    record_event(device_, block.awaited.back(), stream);
+  }
+
   Block* find(size_t bytes, Stream stream) {
     const Block wanted{nullptr, bytes, stream, bytes <= kSmall};
     const auto found = free_.lower_bound(const_cast<Block*>(&wanted));
@@ -175,6 +229,12 @@ class DeviceMemory {
   // Gives every segment without a live block back.
   void release_cached() {
     bool waited = false;
+    if (!held_.empty()) {
+      activate(device_);
+      if (cudaDeviceSynchronize() != cudaSuccess) return;
+      waited = true;
+      take_back();
+    }
     for (auto i = free_.begin(); i != free_.end();) {
       Block* block = *i;
       if (block->previous || block->next) {
@@ -197,6 +257,7 @@ class DeviceMemory {
   std::mutex lock_;
   std::set<Block*, Order> free_;
   std::unordered_map<void*, Block*> live_;
+  std::vector<Block*> held_;  // freed, while other streams may work on them
   MemoryStats stats_{};
 };
 
@@ -215,6 +276,11 @@ DeviceMemory& memory(int device) {
 
 void* allocate(size_t bytes, int device) { return memory(device).allocate(bytes); }
 void deallocate(void* data, int device) noexcept { memory(device).deallocate(data); }
+
+void record_stream(void* data, int device, Stream stream) {
+  memory(device).record_stream(data, stream);
+}
+void end_stream(int device, Stream stream) { memory(device).end_stream(stream); }
 
 void empty_cache() {
   for (int i = 0; i < device_count(); ++i) memory(i).empty_cache();

@@ -1,7 +1,7 @@
 // Losses an element, fused with their weights and their sum.  Bound by bytes: x and y are read once,
 // and the gradient is written once.  Which loss it is, all threads agree on: one branch a warp.
 #include "core/dtype.h"
-#include "cuda/missing.h"
+#include "cuda/findings.h"
 #include "cuda/pointwise_loss_math.h"
 #include "cuda/reduce.h"
 #include "cuda/scratch.h"
@@ -110,9 +110,27 @@ void gradient(DType dtype, const PointwiseLossInput& in, const void* g, bool one
   });
 }
 
+template <class T>
+__global__ void __launch_bounds__(kThreads)
+    unit_interval_kernel(int64_t n, const T* x, Findings* findings) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i < n && !(x[i] >= 0 && x[i] <= 1)) atomicMax(&findings->at[0], 1);  // NaN too
+}
+
+bool in_unit_interval(DType dtype, int64_t n, const void* x) {
+  if (n == 0) return true;
+  const Record record;
+  visit_real(dtype, [&](auto tag) {
+    using T = decltype(tag);
+    launch(&unit_interval_kernel<T>, blocks_for(n, kThreads), kThreads, 0, stream(), n,
+           static_cast<const T*>(x), record.data());
+  });
+  return record.read().at[0] == 0;
+}
+
 }  // namespace
 
 LAMINA_CUDA_KERNELS(PointwiseLosses, pointwise_loss){&elements, &total, &gradient,
-                                                     missing<"binary_cross_entropy">};
+                                                     &in_unit_interval};
 
 }  // namespace lamina::cuda

@@ -8,9 +8,9 @@
 #include <math.h>
 
 #include "cuda/convert.h"
+#include "cuda/findings.h"
 #include "cuda/missing.h"
 #include "cuda/random_math.h"
-#include "cuda/read_back.h"
 #include "cuda/reduce.h"
 #include "cuda/scratch.h"
 #include "cuda/sort.h"
@@ -24,23 +24,6 @@ using kernels::Multinomial;
 using kernels::WeightError;
 
 constexpr int kThreads = 256;
-
-// What kernels found wrong; all zeros at first.
-struct Findings {
-  int found[4];
-};
-
-class Record {
- public:
-  Record() : memory_(sizeof(Findings)) {
-    LAMINA_CUDA_CHECK(cudaMemsetAsync(memory_.as<void>(), 0, sizeof(Findings), stream()));
-  }
-  Findings* data() const { return memory_.as<Findings>(); }
-  Findings read() const { return read_back(data()); }
-
- private:
-  DeviceScratch memory_;
-};
 
 // A thread takes the four words of a Philox block.
 template <class T, class C>
@@ -58,7 +41,7 @@ __global__ void __launch_bounds__(kThreads)
     valid &= probability >= 0 && probability <= 1;
     out[i] = convert<T>(static_cast<C>(word) * kUnit < probability ? C(1) : C(0));
   }
-  if (!valid) atomicMax(&findings->found[0], 1);
+  if (!valid) atomicMax(&findings->at[0], 1);
 }
 
 template <class T, class C>
@@ -78,7 +61,7 @@ bool bernoulli(PhiloxKey key, DType dtype, int64_t n, const void* p, void* out) 
     bernoulli_as<float16, float>(key, n, p, out, record);
   else
     bernoulli_as<float, float>(key, n, p, out, record);
-  return record.read().found[0] == 0;
+  return record.read().at[0] == 0;
 }
 
 // ---- multinomial
@@ -110,7 +93,7 @@ __global__ void __launch_bounds__(kThreads)
     error = WeightError::negative;
   else if (w.positive < least)
     error = w.positive == 0 ? WeightError::no_sum : WeightError::too_few;
-  if (error != WeightError::none) atomicMax(&findings->found[static_cast<int>(error)], 1);
+  if (error != WeightError::none) atomicMax(&findings->at[static_cast<int>(error)], 1);
 }
 
 __device__ __forceinline__ uint64_t draw64(PhiloxKey key, int64_t i) {
@@ -210,7 +193,7 @@ WeightError multinomial_of(const Multinomial& m) {
          static_cast<const T*>(m.weights), m.replacement ? int64_t{1} : m.samples, record.data());
   const Findings findings = record.read();
   for (const WeightError error : {WeightError::negative, WeightError::no_sum, WeightError::too_few})
-    if (findings.found[static_cast<int>(error)]) return error;
+    if (findings.at[static_cast<int>(error)]) return error;
   if (m.replacement)
     with_replacement<T>(m);
   else

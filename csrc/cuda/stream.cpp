@@ -43,6 +43,7 @@ Stream new_stream(int device, int priority) {
 void delete_stream(int device, Stream stream) noexcept {
   try {
     activate(device);
+    end_stream(device, stream);
     LAMINA_CUDA_CHECK(cudaStreamDestroy(handle(stream)));
   } catch (const RuntimeError&) {  // a destructor has nobody to tell; the driver is gone
   }

@@ -1,6 +1,6 @@
 // Copies between host and device.  The driver can only copy pinned memory while the host goes on, so
 // pageable memory passes through two pinned buffers a device: while one is on the wire, the host
-// fills or empties the other.  Bound by the bus.
+// fills or empties the other.  What the caller has pinned itself needs none.  Bound by the bus.
 #include <algorithm>
 #include <cstring>
 #include <memory>
@@ -10,6 +10,7 @@
 #include "cuda/device.h"
 #include "cuda/error.h"
 #include "cuda/failure.h"
+#include "cuda/pinned.h"
 
 namespace lamina::cuda {
 namespace {
@@ -103,7 +104,8 @@ void copy_across(void* to, int to_device, const void* from, int from_device, siz
 
 }  // namespace
 
-void transfer(void* to, Device to_device, const void* from, Device from_device, size_t bytes) {
+void transfer(void* to, Device to_device, const void* from, Device from_device, size_t bytes,
+              bool wait) {
   if (bytes == 0) return;
   const bool to_host = to_device.type == DeviceType::cpu;
   if (!to_host && from_device.type == DeviceType::cuda && to_device != from_device)
@@ -116,6 +118,9 @@ void transfer(void* to, Device to_device, const void* from, Device from_device, 
     staging(device).to_host(static_cast<std::byte*>(to), static_cast<const std::byte*>(from),
                             bytes);
     raise_failure(device);
+  } else if (!wait && is_pinned(from)) {
+    LAMINA_CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream()));
+    record_pinned_copy(from, device);
   } else {
     staging(device).to_device(static_cast<std::byte*>(to), static_cast<const std::byte*>(from),
                               bytes);

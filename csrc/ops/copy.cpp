@@ -57,12 +57,26 @@ void copy_to(const Array& dst, const Array& src) {
   run(dst, {src.raw(), broadcast_strides(src, shape)}, src.dtype());
 }
 
-Array to_device(const Array& a, Device device) {
+Array to_device(const Array& a, Device device, bool wait) {
   if (a.device() == device) return a;
   if (!a.is_dense()) return to_device(contiguous(a), device);
   const Array out = Array::empty_like(a, device);
   cuda::transfer(out.raw(), device, a.raw(), a.device(),
-                 static_cast<size_t>(a.numel()) * itemsize(a.dtype()));
+                 static_cast<size_t>(a.numel()) * itemsize(a.dtype()), wait);
+  return out;
+}
+
+Array pinned(const Array& a) {
+  check(a.device().type == DeviceType::cpu,
+        "[pin_memory] expected a tensor on the CPU, got one on ", name(a.device()));
+  if (cuda::is_pinned(a.raw())) return a;
+  if (!a.is_dense()) return pinned(contiguous(a));
+  const size_t bytes = static_cast<size_t>(a.numel()) * itemsize(a.dtype());
+  const auto release = [](void*, void* data, size_t) { cuda::deallocate_pinned(data); };
+  const StoragePtr storage(
+      new Storage(cuda::allocate_pinned(bytes), bytes, Device{}, release, nullptr));
+  Array out(storage, a.dtype(), a.shape(), a.strides(), 0);
+  copy_to(out, a);
   return out;
 }
 

@@ -16,7 +16,10 @@ Array contiguous(const Array& a);                  // `a` itself if it is row-ma
 Array channels_last(const Array& a);               // `a` itself if it is channels-last
 void copy_to(const Array& dst, const Array& src);  // dst[...] = src: broadcasts and casts
 void fill(const Array& dst, const Scalar& value);
-Array to_device(const Array& a, Device device);  // `a` itself if it is there; keeps memory order
+// `a` itself if it is there; keeps memory order.  From pinned memory to a device, a copy that need not
+// `wait` goes on behind the call: `a` must not be written until it is done.
+Array to_device(const Array& a, Device device, bool wait = true);
+Array pinned(const Array& a);  // `a` itself if its memory is pinned; keeps memory order
 
 // The first element, wherever it is.
 template <class T>

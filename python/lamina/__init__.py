@@ -52,6 +52,7 @@ newaxis = None  # in an index: a dimension of size 1, as in NumPy
 random = _importlib.import_module("lamina.random")
 
 # Loaded at first use, so that `import lamina` stays quick.
+<<<<<<< HEAD
 _SUBMODULES = (
     "backends",
     "cuda",
@@ -65,6 +66,9 @@ _SUBMODULES = (
     "vision",
     "viz",
 )
+=======
+_SUBMODULES = ("amp", "backends", "cuda", "data", "io", "linalg", "models", "nn", "optim", "vision", "viz")
+>>>>>>> cuidx
 _FUNCTIONAL = (  # what torch offers in its top namespace too
     "adaptive_avg_pool1d",
     "adaptive_max_pool1d",

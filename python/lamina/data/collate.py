@@ -13,6 +13,19 @@ from lamina.dtypes import float64, int64
 from lamina.tensor import Tensor
 
 
+def pinned(data: Any) -> Any:
+    """Tensors inside ``data``, and what else has a ``pin_memory`` method, in page-locked memory; the rest stays."""
+    if hasattr(data, "pin_memory"):
+        return data.pin_memory()
+    if isinstance(data, Mapping):
+        return {key: pinned(value) for key, value in data.items()}
+    if isinstance(data, tuple) and hasattr(data, "_fields"):
+        return type(data)(*(pinned(value) for value in data))
+    if isinstance(data, (list, tuple)):
+        return type(data)(pinned(value) for value in data)
+    return data
+
+
 def default_convert(data: Any) -> Any:
     """NumPy arrays and scalars inside ``data`` become tensors; everything else stays."""
     if isinstance(data, np.generic):

@@ -9,7 +9,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .collate import default_collate, default_convert
+from lamina import cuda
+
+from .collate import default_collate, default_convert, pinned
 from .dataset import Dataset, get_samples
 from .random import draw_seed, sampling
 from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, set_epoch
@@ -48,7 +50,8 @@ class DataLoader:
         batch_sampler: an iterable of lists of indices instead of batch_size, shuffle, sampler and drop_last.
         num_workers: threads that fetch; 0 fetches in the caller's.
         collate_fn: makes a batch of a list of samples (default: ``default_collate``).
-        pin_memory: only means something with a GPU; warns without one.
+        pin_memory: give batches in page-locked memory, from which ``.to(device, non_blocking=True)`` does not wait;
+            warns where there is no GPU.
         drop_last: leave out a last batch that is not full.
         timeout: seconds to wait for a batch from the workers, 0 for ever.
         worker_init_fn: called with the worker's number on each worker before its first batch.
@@ -105,10 +108,11 @@ class DataLoader:
             raise ValueError("[DataLoader] batch_sampler excludes batch_size, shuffle, sampler and drop_last")
         if batch_size is None and drop_last:
             raise ValueError("[DataLoader] expected a batch_size for drop_last, got None")
-        if pin_memory:
+        if pin_memory and not cuda.is_available():
             warnings.warn("[DataLoader] pin_memory has no effect: no GPU was found", stacklevel=2)
 
         self.dataset = dataset
+        self.pin_memory = pin_memory and cuda.is_available()
         self.num_workers = num_workers
         self.timeout = timeout
         self.prefetch_factor = 2 if prefetch_factor is None and num_workers else prefetch_factor
@@ -145,7 +149,7 @@ class DataLoader:
         with closing(self._fetched(self._tasks(epoch, first))) as batches:
             for number, batch in enumerate(batches, first):
                 self._position = (epoch, number + 1)
-                yield batch
+                yield pinned(batch) if self.pin_memory else batch
         self._position = (epoch + 1, 0)
 
     def _fetched(self, tasks: Iterator[Task]) -> abc.Generator[Any, None, None]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lamina import _C, dtypes
 from lamina.autograd.graph import Node, record, tracks
 from lamina.devices import device
 from lamina.dtypes import dtype
 from lamina.tensor import Tensor, method
+
+if TYPE_CHECKING:
+    from lamina.cuda import Stream
 
 __all__ = ["channels_last", "clone", "contiguous_format", "detach", "is_floating_point", "is_tensor", "numel"]
 
@@ -43,7 +46,8 @@ def to(
         dtype: the dtype wanted.
         device: the device wanted.
         copy: copy even if nothing changes.
-        options: ``non_blocking`` and ``memory_format``, as in torch.
+        options: ``non_blocking`` and ``memory_format``, as in torch: with ``non_blocking=True`` a copy from pinned
+            memory to a CUDA device goes on while the host does; leave the source alone until it is done.
 
     Example:
         >>> lamina.tensor([1, 2]).to(lamina.float32)
@@ -55,13 +59,13 @@ def to(
         elif isinstance(arg, Tensor):
             dtype, device = arg.dtype, arg.device
         elif isinstance(arg, bool):
-            pass  # non_blocking by position
+            options["non_blocking"] = arg
         elif arg is not None:
             device = arg
     unknown = set(options) - {"non_blocking", "memory_format"}
     if unknown:
         raise TypeError(f"[to] got unexpected arguments {sorted(unknown)}")
-    result = self if device is None else _to_device(self, device)
+    result = self if device is None else _to_device(self, device, bool(options.get("non_blocking")))
     if dtype is not None and dtype.code != result._array.dtype:
         result = _cast(result, dtype)
     if options.get("memory_format") is not None:
@@ -69,11 +73,11 @@ def to(
     return clone(result) if copy and result is self else result
 
 
-def _to_device(x: Tensor, place: Any) -> Tensor:
+def _to_device(x: Tensor, place: Any, non_blocking: bool = False) -> Tensor:
     code = device(place).code
     if code == x._array.device:
         return x
-    y = Tensor(_C.to_device(x._array, code))
+    y = Tensor(_C.to_device(x._array, code, not non_blocking))
     if tracks(x):
         record(y, _to_device_backward, (x,), (x.device,))
     return y
@@ -171,7 +175,47 @@ def cuda(self: Tensor, device: Any = None, non_blocking: bool = False) -> Tensor
     """This tensor on a CUDA device; default: the current one."""
     if isinstance(device, int):
         device = f"cuda:{device}"
-    return to(self, device="cuda" if device is None else device)
+    return to(self, device="cuda" if device is None else device, non_blocking=non_blocking)
+
+
+@method()
+def pin_memory(self: Tensor) -> Tensor:
+    """This tensor in page-locked memory, from which copies to a CUDA device need not wait; itself if it is there.
+
+    Raises:
+        RuntimeError: if there is no CUDA device.
+        ValueError: if the tensor is on one.
+    """
+    array = _C.pinned(self._array)
+    if array.data_ptr == self._array.data_ptr:
+        return self
+    y = Tensor(array)
+    if tracks(self):
+        record(y, _clone_backward, (self,))
+    return y
+
+
+@method()
+def is_pinned(self: Tensor) -> bool:
+    """Whether the memory is page-locked (:meth:`pin_memory`)."""
+    return not self.is_cuda and _C.cuda_is_pinned(self._array)
+
+
+@method()
+def record_stream(self: Tensor, stream: Stream) -> None:
+    """Tells the allocator that ``stream`` works on this tensor too.
+
+    Memory serves the stream again that it was allocated on, in its order, as soon as the tensor is gone. Used on
+    another stream, it must also wait for what that was given by then. Memory of another library is left to it.
+
+    Raises:
+        ValueError: if the tensor is not on the stream's device.
+    """
+    if self.device != stream.device:
+        raise ValueError(
+            f"[record_stream] expected a stream of the tensor's device {self.device}, got one of {stream.device}"
+        )
+    _C.cuda_record_stream(self._array, stream.cuda_stream)
 
 
 @method()

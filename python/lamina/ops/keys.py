@@ -98,7 +98,7 @@ def _item(item: Any, array: _C.Array) -> Any:
 
 
 def _placed(index: Any, array: _C.Array) -> Any:
-    return Tensor(_C.to_device(index._array, array.device)) if isinstance(index, Tensor) else index
+    return Tensor(_C.to_device(index._array, array.device, True)) if isinstance(index, Tensor) else index
 
 
 def _index_tensor(index: Tensor) -> Any:
