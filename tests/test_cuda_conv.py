@@ -137,7 +137,10 @@ def test_epilogue(algorithm: str, channels: int) -> None:
     arguments = (1, 1), (1, 1), (1, 1), groups
     with F.conv_algorithm(algorithm):
         got = conv_fused(
-            *(lamina.tensor(a, device="cuda") for a in (x, w, b)), *arguments, lamina.tensor(x).cuda(), True
+            *(lamina.tensor(a, device="cuda") for a in (x, w, b)),
+            *arguments,
+            lamina.tensor(x).cuda(),
+            (0.0, math.inf),
         )
     want = F.relu(F.conv2d(*map(lamina.tensor, (x, w, b)), 1, 1, 1, groups) + lamina.tensor(x))
     np.testing.assert_allclose(got.cpu().numpy(), want.numpy(), rtol=1e-5, atol=2e-5)

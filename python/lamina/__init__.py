@@ -52,8 +52,8 @@ newaxis = None  # in an index: a dimension of size 1, as in NumPy
 random = _importlib.import_module("lamina.random")
 
 # Loaded at first use, so that `import lamina` stays quick.
-<<<<<<< HEAD
 _SUBMODULES = (
+    "amp",
     "backends",
     "cuda",
     "data",
@@ -66,9 +66,6 @@ _SUBMODULES = (
     "vision",
     "viz",
 )
-=======
-_SUBMODULES = ("amp", "backends", "cuda", "data", "io", "linalg", "models", "nn", "optim", "vision", "viz")
->>>>>>> cuidx
 _FUNCTIONAL = (  # what torch offers in its top namespace too
     "adaptive_avg_pool1d",
     "adaptive_max_pool1d",

@@ -113,12 +113,6 @@ KNOWN: tuple[Known, ...] = (
     Known(
         ("nn.GRU", "nn.LSTM", "nn.RNN"),
         "errors",
-        "expected operands of one dtype",
-        "A wrong dtype is a TypeError.",
-    ),
-    Known(
-        ("nn.GRU", "nn.LSTM", "nn.RNN"),
-        "errors",
         "raises nothing, torch (TypeError: (bias|batch_first) should be|ValueError: input_size must)",
         "Flags are taken by their truth, and an input may have no features.",
     ),

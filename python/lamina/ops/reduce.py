@@ -109,8 +109,8 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
         tensor([[2., 2., 2.]])
     """
     target, shape = shape_of(size, "sum_to_size"), self._array.shape
-    if target == shape and target:  # a 0-d tensor is summed, as torch does: integers become int64
-        return self
+    if target == shape:
+        return self if target else sum(self)  # which makes integers int64, as in torch
     y = Tensor(_C.sum_to(self._array, target))
     if tracks(self):
         record(y, _sum_to_size_backward, (self,), (shape,))
