@@ -4,6 +4,7 @@
 // Errors of the runtime are CudaError, with the device's name and the call.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -37,6 +38,12 @@ struct Properties {
   size_t total_memory;
 };
 Properties properties(int device);
+
+// ---- precision
+
+// Whether products of float32 may round their factors to TF32, of 10 bits of mantissa, which tensor
+// cores multiply.  Sums stay float32.
+inline std::atomic<bool> matmul_allows_tf32{false}, conv_allows_tf32{false};
 
 // ---- memory, in order of the current stream of the device
 
