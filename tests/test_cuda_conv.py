@@ -5,6 +5,7 @@ Runs on a device, real or emulated; tests/test_cuda_cases.py runs the cases of e
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np

@@ -63,12 +63,12 @@ class Build(NamedTuple):
     folder: Path
     emulator: dict[str, list[Path]]
 
-    def program(self, mode: str, bug: str | None) -> Path:
+    def program(self, mode: str, bug: str | None = None, kernels: str = "planted_bugs") -> Path:
         """Builds the kernels with one mistake, or none."""
         flags, _ = MODES[mode]
-        target = self.folder / f"{mode}-{bug}"
+        target = self.folder / f"{kernels}-{mode}-{bug}"
         define = [f"-DBUG_{bug}"] if bug else []
-        source = ROOT / "tests" / "cuda" / "planted_bugs.cu"
+        source = ROOT / "tests" / "cuda" / f"{kernels}.cu"
         compile_(
             ["-x", "c++", *flags, *define, str(source), "-x", "none", *map(str, self.emulator[mode])], target
         )
@@ -104,8 +104,10 @@ def run(program: Path, options: dict[str, str]) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_right_kernels_pass_in_every_order(build: Build, mode: str) -> None:
-    program = build.program(mode, None)
+@pytest.mark.parametrize("kernels", ["planted_bugs", "wrappers"])
+def test_right_kernels_pass_in_every_order(build: Build, mode: str, kernels: str) -> None:
+    """Those of planted_bugs.cu without a bug; those of wrappers.cu, by which emulated instructions mean what they should."""
+    program = build.program(mode, kernels=kernels)
     for options in ORDERS:
         code, output = run(program, options)
         assert code == 0, f"{options}: {output}"

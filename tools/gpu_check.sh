@@ -26,6 +26,13 @@ build() {
   done
 }
 
+# The instructions that kernels use by name mean on this device what they mean in the emulator.
+wrappers() {
+  capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)
+  nvcc -std=c++20 -O2 --expt-relaxed-constexpr -gencode "arch=compute_$capability,code=sm_$capability" -Icsrc \
+    tests/cuda/wrappers.cu -o build/wrappers && build/wrappers
+}
+
 runtime() { "$python" -m pytest -q --no-torch tests/test_cuda.py; }
 cases() { "$python" -m pytest -q --no-torch tests/test_cuda_cases.py; }
 
@@ -64,6 +71,7 @@ fi
 mkdir -p build benchmarks/results
 phase probe 20 || exit 1
 phase build 240 || exit 1
+phase wrappers 30
 phase runtime 40
 phase cases 120
 phase memory_errors 60

@@ -40,6 +40,10 @@ void bind_cuda(py::module_& m) {
   m.def("cuda_set_device", &cuda::set_device);
   m.def("cuda_check_device", &cuda::check_device);
   m.def("cuda_properties", &properties_tuple);
+  m.def("cuda_matmul_allows_tf32", [] { return cuda::matmul_allows_tf32.load(); });
+  m.def("cuda_set_matmul_allows_tf32", [](bool allow) { cuda::matmul_allows_tf32 = allow; });
+  m.def("cuda_conv_allows_tf32", [] { return cuda::conv_allows_tf32.load(); });
+  m.def("cuda_set_conv_allows_tf32", [](bool allow) { cuda::conv_allows_tf32 = allow; });
   m.def("cuda_memory_stats", &stats_dict);
   m.def("cuda_reset_peak_memory_stats", &cuda::reset_peak_memory_stats);
   m.def("cuda_free_memory", [](int device) {

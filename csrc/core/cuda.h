@@ -4,6 +4,7 @@
 // Errors of the runtime are CudaError, with the device's name and the call.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -40,6 +41,12 @@ Properties properties(int device);
 
 // A stream is the runtime's handle; 0 is the default stream.
 using Stream = uintptr_t;
+
+// ---- precision
+
+// Whether products of float32 may round their factors to TF32, of 10 bits of mantissa, which tensor
+// cores multiply.  Sums stay float32.
+inline std::atomic<bool> matmul_allows_tf32{false}, conv_allows_tf32{false};
 
 // ---- memory, in order of the current stream of the device
 

@@ -33,7 +33,6 @@ struct WindowProblem {
   int64_t weight_pitch, weight_size;  // columns in memory; elements a group and phase
   Finish<T> finish;                   // of group 0
 
-  template <class Core>
   class Part {
    public:
     __device__ Part(const WindowProblem& p, unsigned z)
@@ -60,10 +59,12 @@ struct WindowProblem {
     __device__ int64_t rows() const { return problem_.n * phase_.rows(); }
     __device__ int64_t depth() const { return phase_.taps() * problem_.source.channels; }
 
+    template <class Core>
     __device__ auto loader_a(int64_t row, int64_t begin, int64_t end) const {
       return WindowLoader<typename Core::A, Core::kThreads, true>(windows_, row, rows(), begin,
                                                                   end);
     }
+    template <class Core>
     __device__ auto loader_b(int64_t column, int64_t begin, int64_t end) const {
       return MatrixLoader<typename Core::B, Core::kThreads>(weights_, column,
                                                             problem_.target.channels, begin, end);
@@ -111,7 +112,6 @@ struct WeightProblem {
   T* dw;
   int taps;
 
-  template <class Core>
   class Part {
    public:
     __device__ Part(const WeightProblem& p, unsigned z) : problem_(p), group_(z) {
@@ -145,9 +145,11 @@ struct WeightProblem {
       return int64_t{problem_.n} * d[0].target * d[1].target * d[2].target;
     }
 
+    template <class Core>
     __device__ auto loader_a(int64_t row, int64_t begin, int64_t end) const {
       return WindowLoader<typename Core::A, Core::kThreads, false>(dy_, row, rows(), begin, end);
     }
+    template <class Core>
     __device__ auto loader_b(int64_t column, int64_t begin, int64_t end) const {
       return WindowLoader<typename Core::B, Core::kThreads, false>(
           x_, column, problem_.taps * problem_.x.channels, begin, end);

@@ -55,10 +55,9 @@ __device__ __forceinline__ void main_loop(Core& core, A& a, B& b, typename Core:
 template <class Core, class Problem>
 __global__ void __launch_bounds__(Core::kThreads)
     gemm_kernel(const Problem problem, const Tiling tiling, typename Core::Sum* parts) {
-  using Part = typename Problem::template Part<Core>;
   LAMINA_DYNAMIC_SHARED(typename Core::Element, ring);
   const unsigned z = tiling.first + blockIdx.z;
-  const Part part(problem, z);
+  const typename Problem::Part part(problem, z);
   const int64_t row0 = int64_t{blockIdx.x / tiling.column_tiles} * Core::A::kSides;
   const int64_t column0 = int64_t{blockIdx.x % tiling.column_tiles} * Core::B::kSides;
   if (row0 >= part.rows()) return;
@@ -66,8 +65,8 @@ __global__ void __launch_bounds__(Core::kThreads)
   const int64_t end = begin + tiling.per_split < depth ? begin + tiling.per_split : depth;
 
   Core core;
-  auto a = part.loader_a(row0, begin, end);
-  auto b = part.loader_b(column0, begin, end);
+  auto a = part.template loader_a<Core>(row0, begin, end);
+  auto b = part.template loader_b<Core>(column0, begin, end);
   main_loop(core, a, b, ring,
             end > begin ? (end - begin + Core::A::kDepths - 1) / Core::A::kDepths : 0);
 
@@ -91,19 +90,19 @@ __global__ void __launch_bounds__(Core::kThreads)
 }
 
 // The ordered sum of the parts, one thread an element.
-template <class Core, class Problem>
-__global__ void __launch_bounds__(Core::kThreads)
-    sum_parts_kernel(const Problem problem, const Tiling tiling, const typename Core::Sum* parts,
-                     int64_t count) {
-  using Part = typename Problem::template Part<Core>;
-  const int64_t i = int64_t{blockIdx.x} * Core::kThreads + threadIdx.x;
+inline constexpr int kSumThreads = 256;
+
+template <class Sum, class Problem>
+__global__ void __launch_bounds__(kSumThreads)
+    sum_parts_kernel(const Problem problem, const Tiling tiling, const Sum* parts, int64_t count) {
+  const int64_t i = int64_t{blockIdx.x} * kSumThreads + threadIdx.x;
   if (i >= count) return;
   const int64_t each = tiling.rows * tiling.columns, z = i / each;
   const int64_t row = i % each / tiling.columns, column = i % tiling.columns;
-  const Part part(problem, static_cast<unsigned>(z));
+  const typename Problem::Part part(problem, static_cast<unsigned>(z));
   if (row >= part.rows()) return;
-  const typename Core::Sum* from = parts + z * tiling.splits * each + row * tiling.columns + column;
-  typename Core::Sum sum = from[0];
+  const Sum* from = parts + z * tiling.splits * each + row * tiling.columns + column;
+  Sum sum = from[0];
   for (unsigned s = 1; s < tiling.splits; ++s) sum += from[s * each];
   const auto out = part.output();
   out.template store<1>(row, out.row_offset(row), column, tiling.columns, &sum);
@@ -144,7 +143,7 @@ void launch_gemm(const Problem& problem, int64_t matrices, int64_t rows, int64_t
            parts);
   }
   if (parts)
-    launch(&sum_parts_kernel<Core, Problem>, blocks_for(count, Core::kThreads), Core::kThreads, 0,
+    launch(&sum_parts_kernel<Sum, Problem>, blocks_for(count, kSumThreads), kSumThreads, 0,
            stream(), problem, tiling, static_cast<const Sum*>(parts), count);
 }
 

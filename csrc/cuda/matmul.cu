@@ -3,12 +3,14 @@
 // Floats go through the main loop of gemm.h.  Strict float32 is bound by its multiply-adds (60 TFLOP/s
 // of FFMA; a tile of 128 x 128 reads 16 KB from L2 for 0.5 MFLOP) where m, n and k are some hundreds;
 // by the bytes of the larger operand where one of m and n is small: below some 30 rows, tiles are
-// mostly empty and multiply zeros.
+// mostly empty and multiply zeros.  TF32, where it is allowed, and 16-bit floats: matmul_tensor.cu.
 //
 // Integers: a block makes 64 x 64 of C from tiles in shared memory, a thread 4 x 4 of it in registers;
 // exact, modulo the element's range.
+#include "core/cuda.h"
 #include "cuda/gemm_simt.h"
 #include "cuda/matmul_problem.h"
+#include "cuda/matmul_tensor.h"
 #include "cuda/missing.h"
 #include "kernels/registry.h"
 
@@ -141,7 +143,11 @@ void multiply(const MatrixProduct& product) {
     case DType::float64:
       return multiply_matrices<SimtCores, double>(product);
     case DType::float32:
+      if (matmul_allows_tf32) return multiply_on_tensor_cores(product);
       return multiply_matrices<SimtCores, float>(product);
+    case DType::bfloat16:
+    case DType::float16:
+      return multiply_on_tensor_cores(product);
     default:
       multiply_integers(product);
   }

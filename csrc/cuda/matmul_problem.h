@@ -24,7 +24,6 @@ struct MatmulProblem {
   MatrixOperand<T> a, b;
   Output<T, MatrixPlace> c;
 
-  template <class Core>
   class Part {
    public:
     __device__ Part(const MatmulProblem& p, unsigned z) : problem_(p), z_(z), a_(p.a), b_(p.b) {
@@ -34,9 +33,11 @@ struct MatmulProblem {
 
     __device__ int64_t rows() const { return problem_.m; }
     __device__ int64_t depth() const { return problem_.k; }
+    template <class Core>
     __device__ auto loader_a(int64_t row, int64_t begin, int64_t end) const {
       return MatrixLoader<typename Core::A, Core::kThreads>(a_, row, problem_.m, begin, end);
     }
+    template <class Core>
     __device__ auto loader_b(int64_t column, int64_t begin, int64_t end) const {
       return MatrixLoader<typename Core::B, Core::kThreads>(b_, column, problem_.n, begin, end);
     }

@@ -7,7 +7,9 @@
 namespace lamina::kernels {
 
 struct MatrixProduct {
-  DType dtype;  // of all operands: float32, float64, or an integer type (exact, modulo its range)
+  // Of all operands: float32, float64, or an integer type (exact, modulo its range); on CUDA also
+  // bfloat16 and float16, summed in float32.
+  DType dtype;
   int64_t m, n, k;
   Loop<4> batch;  // of C, A, B, init; init's data is null where it is zero
   int64_t c_row;  // strides in elements; C's columns lie together

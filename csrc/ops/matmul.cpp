@@ -106,7 +106,9 @@ Array multiply(Array a, Array b, std::optional<Array> init, const char* op) {
   shape.push_back(m);
   shape.push_back(n);
   const DType dtype = a.dtype();
-  const bool half = is_floating(dtype) && itemsize(dtype) == 2;
+  // Tensor cores multiply 16-bit floats as they are.
+  const bool half =
+      is_floating(dtype) && itemsize(dtype) == 2 && a.device().type == DeviceType::cpu;
   if (half) {
     a = cast(a, DType::float32);
     b = cast(b, DType::float32);
