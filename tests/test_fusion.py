@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -351,3 +352,30 @@ def test_unbatched_images_raise_as_ever() -> None:
     with lamina.inference_mode():
         assert lamina.is_inference_mode_enabled()
     assert not lamina.is_inference_mode_enabled()
+
+
+@pytest.mark.parametrize("kernel, groups", [(1, 1), (3, 1), (3, 2)])
+def test_packed_weights_are_kept(kernel: int, groups: int) -> None:
+    """Every call gives the same bits, for inputs of any size and layout, until the weight changes."""
+    net = nn.Sequential(nn.Conv2d(8, 20, kernel, padding=kernel // 2, groups=groups), nn.ReLU()).eval()
+    inputs = [lamina.randn(2, 8, 9, 9), lamina.randn(1, 8, 30, 5)]
+    inputs.append(inputs[0].permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2))
+    for _ in range(2):
+        with F.conv_algorithm("implicit"):
+            first = [infer(net, x) for x in inputs]
+            again = [infer(net, x) for x in inputs]
+        want = [plainly(net, x) for x in inputs]
+        for a, b, c in zip(first, again, want):
+            np.testing.assert_array_equal(a, b)
+            np.testing.assert_allclose(a, c, rtol=1e-5, atol=1e-5)
+        with lamina.no_grad():
+            net[0].weight.mul_(-1.5)
+
+
+def test_threads_may_infer_at_once() -> None:
+    net, x = small_net(), lamina.randn(2, 3, 12, 12)
+    want = plainly(net, x)
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: infer(net, x), range(64)))
+    for got in results:
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)

@@ -36,6 +36,7 @@ LAYERS = (
     ("nn.functional", "distributions"),
     ("nn",),
     ("optim", "data", "io", "models", "viz", "vision", "backends", "explanation", "_summary", "__main__"),
+    ("amp",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 

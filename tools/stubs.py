@@ -36,7 +36,14 @@ TYPES = {
     "numpy.ndarray": "np.ndarray[Any, Any]",
 }
 # Arguments that may be None: pybind11 does not say so of pointers.
-NULLABLE = {("linear", 2), ("conv", 2), ("conv_fused", 2), ("conv_fused", 3), ("conv_transpose", 2)}
+NULLABLE = {
+    ("linear", 2),
+    ("conv", 2),
+    ("conv_fused", 2),
+    ("conv_fused", 3),
+    ("conv_fused", 6),
+    ("conv_transpose", 2),
+}
 SIGNATURE = re.compile(r"^(?:\d+\. )?\w*\((?P<arguments>.*)\) -> (?P<result>.*)$")
 
 

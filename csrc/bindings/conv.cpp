@@ -1,6 +1,7 @@
 #include "ops/conv.h"
 
 #include "bindings/bindings.h"
+#include "core/kept.h"
 
 namespace lamina::bindings {
 namespace {
@@ -27,6 +28,7 @@ void bind_conv(py::module_& m) {
             x_shape, w_shape, geometry(stride, begin, end, dilation, groups, algorithm), x.dtype(),
             x.device(), pass));
       });
+  py::class_<Kept>(m, "Kept").def(py::init<>());
   def(m, "conv",
       [](const Array& x, const Array& w, const Array* bias, const Dims& stride, const Dims& begin,
          const Dims& end, const Dims& dilation, int64_t groups, int algorithm) {
@@ -34,10 +36,10 @@ void bind_conv(py::module_& m) {
       });
   def(m, "conv_fused",
       [](const Array& x, const Array& w, const Array* bias, const Array* residual, double low,
-         double high, const Dims& stride, const Dims& begin, const Dims& end, const Dims& dilation,
-         int64_t groups, int algorithm) {
+         double high, Kept* kept, const Dims& stride, const Dims& begin, const Dims& end,
+         const Dims& dilation, int64_t groups, int algorithm) {
         return ops::conv(x, w, bias, geometry(stride, begin, end, dilation, groups, algorithm),
-                         residual, {low, high});
+                         residual, {low, high}, kept);
       });
   def(m, "conv_dgrad",
       [](const Array& dy, const Array& w, const Dims& x_shape, const Dims& stride,

@@ -2,6 +2,7 @@
 // gradient.
 #include "cpu/conv_implicit.h"
 
+#include "core/kept.h"
 #include "cpu/conv_algorithms.h"
 #include "cpu/conv_wgrad.h"
 
@@ -10,12 +11,38 @@ namespace {
 
 using kernels::ConvPass;
 
+// The weights of a call in packed order: kept from an earlier one, or made by make(first element).
+template <class T>
+class PackedWeights {
+ public:
+  template <class Make>
+  PackedWeights(Kept* kept, const Kept::Key& key, int64_t elements, const Make& make)
+      : scratch_(kept ? 0 : bytes_of(elements)),
+        data_(kept ? static_cast<const T*>(kept->find(key)) : nullptr) {
+    if (data_) return;
+    T* made = kept ? static_cast<T*>(allocate(bytes_of(elements))) : scratch_.as<T>();
+    make(made);
+    data_ = kept ? static_cast<const T*>(kept->keep(key, made, bytes_of(elements))) : made;
+  }
+
+  const T* data() const { return data_; }
+
+ private:
+  static size_t bytes_of(int64_t elements) {
+    return (elements + 8 * kPanel<T>)*sizeof(T);  // tiles read ahead
+  }
+
+  Scratch scratch_;
+  const T* data_;
+};
+
 int64_t kernel_taps(const ConvShape& s) { return s.kernel[0] * s.kernel[1] * s.kernel[2]; }
 
 // Runs `count` sums that share w[k * stride_k + c * stride_c + tap]; x, y and bias by group.
 template <class T>
 void run_sums(TapSum* sums, int64_t count, const ConvShape& s, const T* w, int64_t stride_k,
-              int64_t stride_c, const T* x, const T* bias, T* y, const Epilogue<T>& epilogue = {}) {
+              int64_t stride_c, const T* x, const T* bias, T* y, const Epilogue<T>& epilogue = {},
+              Kept* kept = nullptr) {
   const int64_t taps = kernel_taps(s), k = sums[0].k, c = sums[0].c;
   int64_t most_taps = 1;
   bool in_place = true;
@@ -27,26 +54,29 @@ void run_sums(TapSum* sums, int64_t count, const ConvShape& s, const T* w, int64
 
   const int64_t vectors = order.panels * c * kPanel<T>, group_weights = vectors * taps;
   const int64_t group_bias = order.panels * kPanel<T>;
-  Scratch scratch((s.groups * (group_weights + group_bias) + 8 * kPanel<T>)*sizeof(T));
-  Scratch slots(taps * sizeof(TapSlot<T>));
-  T* packed_bias = scratch.as<T>();
-  T* packed = packed_bias + s.groups * group_bias;
+  Scratch biases(s.groups * group_bias * sizeof(T));
+  T* packed_bias = biases.as<T>();
   for (int64_t g = 0; g < s.groups; ++g)
     for (int64_t i = 0; i < group_bias; ++i)
       packed_bias[g * group_bias + i] = bias && i < k ? bias[g * k + i] : T(0);
 
-  TapSlot<T>* slot = slots.as<TapSlot<T>>();
-  for (int64_t g = 0; g < s.groups; ++g) {
-    int64_t before = 0;
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t n = sums[i].taps();
-      T* to = packed + g * group_weights + before * vectors;
-      for_each_tap(sums[i], s, [&](int64_t position, int64_t t) { slot[t] = {to, n, position}; });
-      before += n;
-    }
-    pack_weights(w + g * taps * (s.c / s.groups) * (s.k / s.groups), stride_k, stride_c, taps,
-                 order, slot);
-  }
+  const PackedWeights<T> packed(
+      kept, {{k, c, taps, s.groups, in_place, sizeof(T)}}, s.groups * group_weights, [&](T* first) {
+        Scratch slots(taps * sizeof(TapSlot<T>));
+        TapSlot<T>* slot = slots.as<TapSlot<T>>();
+        for (int64_t g = 0; g < s.groups; ++g) {
+          int64_t before = 0;
+          for (int64_t i = 0; i < count; ++i) {
+            const int64_t n = sums[i].taps();
+            T* to = first + g * group_weights + before * vectors;
+            for_each_tap(sums[i], s,
+                         [&](int64_t position, int64_t t) { slot[t] = {to, n, position}; });
+            before += n;
+          }
+          pack_weights(w + g * taps * (s.c / s.groups) * (s.k / s.groups), stride_k, stride_c, taps,
+                       order, slot);
+        }
+      });
 
   // All sums' tasks in one parallel loop: group by group, sum by sum.
   Scratch plans(count * sizeof(ImplicitSum<T>));
@@ -57,7 +87,7 @@ void run_sums(TapSum* sums, int64_t count, const ConvShape& s, const T* w, int64
     plan[i] = plan_sum<T>(sums[i], order, in_place, s.groups);
     plan[i].x = x;
     plan[i].y = y + sums[i].y_offset;
-    plan[i].w = packed + before * vectors;
+    plan[i].w = packed.data() + before * vectors;
     plan[i].bias = packed_bias;
     plan[i].epilogue = epilogue;
     before += sums[i].taps();
@@ -87,7 +117,7 @@ void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
     TapSum sum = fprop_sum(s, x, y);
     run_sums(&sum, 1, s, static_cast<const T*>(w), sum.c * taps, taps,
              static_cast<const T*>(x.data), static_cast<const T*>(epilogue.bias),
-             static_cast<T*>(y.data), Epilogue<T>(epilogue, y.data));
+             static_cast<T*>(y.data), Epilogue<T>(epilogue, y.data), epilogue.kept);
   });
 }
 

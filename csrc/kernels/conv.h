@@ -15,6 +15,10 @@
 
 #include "core/dtype.h"
 
+namespace lamina {
+class Kept;
+}
+
 namespace lamina::kernels {
 
 inline constexpr int kConvDims = 3;  // depth, height, width
@@ -39,6 +43,7 @@ struct ConvEpilogue {
   const void* bias = nullptr;      // (k,) or null
   const void* residual = nullptr;  // laid out as y, or null
   double low = -HUGE_VAL, high = HUGE_VAL;
+  Kept* kept = nullptr;  // of w, where it stays the same from call to call
 };
 
 enum class ConvAlgorithm {

@@ -183,13 +183,14 @@ ConvAlgorithm conv_choice(const Dims& x, const Dims& w, const ConvGeometry& g, D
 }
 
 Array conv(const Array& x, const Array& w, const Array* bias, const ConvGeometry& g,
-           const Array* residual, const Bounds& bounds) {
+           const Array* residual, const Bounds& bounds, Kept* kept) {
   const std::string op = op_name(g);
   const ConvShape s = conv_shape(op, x.shape(), w.shape(), g);
   check_operands(op, x, w, bias, s.k);
   const Dims out = output_shape(s, g.stride.size());
   if (residual && (residual->shape() != out || residual->dtype() != x.dtype())) {
-    const Array y = conv(x, w, bias, g);  // the sum broadcasts or promotes: no epilogue's work
+    const Array y = conv(x, w, bias, g, nullptr, {},
+                         kept);  // the sum broadcasts or promotes: no epilogue's work
     const Array sum = binary(Binary::add, {&y}, {residual});
     return bounds.none() ? sum : unary(Unary::clamp, sum, {{bounds.low, bounds.high}});
   }
@@ -205,10 +206,10 @@ Array conv(const Array& x, const Array& w, const Array* bias, const ConvGeometry
                       : residual->strides() == y.strides() ? *residual
                       : y.is_contiguous()                  ? contiguous(*residual)
                                                            : channels_last(*residual);
-  kernels.fprop(
-      g.algorithm, s, x.dtype(), view(x), weights.raw(),
-      {bias ? biases.raw() : nullptr, residual ? added.raw() : nullptr, bounds.low, bounds.high},
-      view(y));
+  kernels.fprop(g.algorithm, s, x.dtype(), view(x), weights.raw(),
+                {bias ? biases.raw() : nullptr, residual ? added.raw() : nullptr, bounds.low,
+                 bounds.high, kept},
+                view(y));
   return y;
 }
 

@@ -29,9 +29,10 @@ kernels::ConvAlgorithm conv_choice(const Dims& x, const Dims& w, const ConvGeome
 //   out = (in + pad_begin + pad_end - dilation * (kernel - 1) - 1) / stride + 1, rounded down.
 // Channels-last from 16 output channels on, else row-major.
 //
-// With a residual, y = conv + residual; then y is held between the bounds.
+// With a residual, y = conv + residual; then y is held between the bounds.  `kept`: of weights that
+// stay the same from call to call, for as long as they do.
 Array conv(const Array& x, const Array& w, const Array* bias, const ConvGeometry& geometry,
-           const Array* residual = nullptr, const Bounds& bounds = {});
+           const Array* residual = nullptr, const Bounds& bounds = {}, Kept* kept = nullptr);
 
 // Gradients of conv from dy (N, K, out...); also the two halves of its derivatives of any order.
 Array conv_dgrad(const Array& dy, const Array& w, const Dims& x_shape,

@@ -1,11 +1,12 @@
-"""Batch normalisation folded into the layer before it, for inference.
+"""What inference makes of a layer's parameters once and for all: a batch normalisation folded in, the packed weight.
 
 In evaluation a batch normalisation is an affine map of each channel, which the layer's own weight and bias can hold:
 
     norm(W x + b) = (s W) x + (b - mean) s + beta,  s = gamma / sqrt(var + eps)
 
-The folded weight and bias are made once and kept while the parameters and buffers that they come from stay what they
-are: the same arrays at the same versions.  Any change in place, ``load_state_dict`` or a new ``data`` makes them anew.
+The folded weight and bias, and the order in which kernels read the weight, are made once and kept while the parameters
+and buffers that they come from stay what they are: the same arrays at the same versions.  Any change in place,
+``load_state_dict`` or a new ``data`` makes them anew.
 (A write through NumPy to shared memory counts no version, here as for autograd.)
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lamina import _C
 from lamina.autograd.grad_mode import no_grad
 from lamina.tensor import Tensor
 
@@ -24,34 +26,41 @@ Marks = tuple[Any, ...]
 
 
 class Folded(NamedTuple):
-    """A layer's weight and bias with the batch normalisation after it."""
+    """A layer's weight and bias with the batch normalisation after it, and what kernels keep of that weight."""
 
     weight: Tensor
-    bias: Tensor
+    bias: Tensor | None
+    kept: _C.Kept
 
 
 _kept: weakref.WeakKeyDictionary[Module, tuple[Marks, Folded]] = weakref.WeakKeyDictionary()
 
 
-def folded(layer: Any, norm: Any) -> Folded:
+def folded(layer: Any, norm: Any = None) -> Folded:
     """The weight and bias of a convolution or linear layer with the batch normalisation that follows it.
 
     Args:
         layer: with a weight of shape (channels, ...) and a bias of (channels,) or None.
-        norm: a batch normalisation of those channels with running statistics.
+        norm: a batch normalisation of those channels with running statistics; None for the layer alone.
     """
-    sources = (layer.weight, layer.bias, norm.weight, norm.bias, norm.running_mean, norm.running_var)
+    eps = None if norm is None else norm.eps
+    sources = [layer.weight, layer.bias]
+    if norm is not None:
+        sources += (norm.weight, norm.bias, norm.running_mean, norm.running_var)
     # Holding the arrays keeps their addresses from being given to others.
     marks = tuple([None if t is None else (t._array, t._array.version) for t in sources])
-    kept = _kept.get(norm)
-    if kept is not None and kept[0][-1] == norm.eps and _same(kept[0], marks):
+    kept = _kept.get(layer)
+    if kept is not None and kept[0][-1] == eps and _same(kept[0][:-1], marks):
         return kept[1]
-    made = _fold(*sources, norm.eps)
-    _kept[norm] = ((*marks, norm.eps), made)
+    weight, bias = (layer.weight, layer.bias) if norm is None else _fold(layer, norm)
+    made = Folded(weight, bias, _C.Kept())
+    _kept[layer] = ((*marks, eps), made)
     return made
 
 
 def _same(before: Marks, now: Marks) -> bool:
+    if len(before) != len(now):
+        return False
     for a, b in zip(before, now):
         if a is None or b is None:
             if a is not b:
@@ -61,22 +70,14 @@ def _same(before: Marks, now: Marks) -> bool:
     return True
 
 
-def _fold(
-    weight: Tensor,
-    bias: Tensor | None,
-    gamma: Tensor | None,
-    beta: Tensor | None,
-    mean: Tensor,
-    var: Tensor,
-    eps: float,
-) -> Folded:
+def _fold(layer: Any, norm: Any) -> tuple[Tensor, Tensor]:
     """In double: rounded once, as the weight itself is."""
     with no_grad():
-        scale = (var.double() + eps).rsqrt()
-        scale = scale if gamma is None else scale * gamma.double()
-        columns = (-1,) + (1,) * (weight.ndim - 1)
-        new_weight = (weight.double() * scale.reshape(columns)).to(weight.dtype)
-        shift = -mean.double() if bias is None else bias.double() - mean.double()
-        shift = shift * scale
-        shift = shift if beta is None else shift + beta.double()
-        return Folded(new_weight, shift.to(weight.dtype))
+        scale = (norm.running_var.double() + norm.eps).rsqrt()
+        scale = scale if norm.weight is None else scale * norm.weight.double()
+        columns = (-1,) + (1,) * (layer.weight.ndim - 1)
+        weight = (layer.weight.double() * scale.reshape(columns)).to(layer.weight.dtype)
+        mean = norm.running_mean.double()
+        shift = (-mean if layer.bias is None else layer.bias.double() - mean) * scale
+        shift = shift if norm.bias is None else shift + norm.bias.double()
+        return weight, shift.to(layer.weight.dtype)

@@ -192,7 +192,7 @@ def _run_layer(group: tuple[Any, ...], input: Tensor, residual: Tensor | None) -
     """A convolution or linear layer with the batch normalisation, the residual and the activation after it."""
     layer, last = group[0], group[-1]
     bounds = BOUNDS[type(last)](last) if type(last) in BOUNDS else UNBOUNDED
-    weight, bias = folded(layer, group[1]) if type(group[1]) in NORMS else (layer.weight, layer.bias)
+    weight, bias, kept = folded(layer, group[1] if type(group[1]) in NORMS else None)
     if type(layer) is Linear:
         y = F.linear(input, weight, bias)
         y = y if residual is None else y + residual
@@ -201,5 +201,5 @@ def _run_layer(group: tuple[Any, ...], input: Tensor, residual: Tensor | None) -
     if layer.padding_mode != "zeros":
         input, padding = F.pad(input, layer._pad, mode=layer.padding_mode), (0,) * len(layer.stride)
     return conv_fused(
-        input, weight, bias, layer.stride, padding, layer.dilation, layer.groups, residual, bounds
+        input, weight, bias, layer.stride, padding, layer.dilation, layer.groups, residual, bounds, kept
     )
