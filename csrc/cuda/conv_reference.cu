@@ -2,6 +2,7 @@
 // are tested against, and what computes sizes beyond their 31-bit positions.  Bound by the loads,
 // of which every multiply-add makes two.
 #include "cuda/conv_algorithms.h"
+#include "cuda/convert.h"
 #include "cuda/launch.h"
 
 namespace lamina::cuda {
@@ -91,7 +92,7 @@ __global__ void __launch_bounds__(kThreads)
   });
   T& to = element<T>(y, out.n, out.channel, out.at);
   if (residual) sum += double(residual[&to - static_cast<T*>(y.data)]);
-  to = relu && sum < 0 ? T(0) : static_cast<T>(sum);  // NaN stays
+  to = relu && sum < 0 ? convert<T>(0.0) : convert<T>(sum);  // NaN stays
 }
 
 template <class T>
@@ -113,7 +114,7 @@ __global__ void __launch_bounds__(kThreads)
     for (int64_t k = 0; k < filters; ++k)
       sum += double(from[k * dy.stride[1]]) * double(weight[k * channels * taps(s)]);
   });
-  element<T>(dx, in.n, in.channel, in.at) = static_cast<T>(sum);
+  element<T>(dx, in.n, in.channel, in.at) = convert<T>(sum);
 }
 
 template <class T>
@@ -137,13 +138,20 @@ __global__ void __launch_bounds__(kThreads)
     if (input_of(s, out.at, t, in))
       sum += double(element<T>(x, out.n, c, in)) * double(element<T>(dy, out.n, k, out.at));
   }
-  dw[index] = static_cast<T>(sum);
+  dw[index] = convert<T>(sum);
+}
+
+template <class F>
+void visit_float(DType dtype, F f) {
+  if (dtype == DType::bfloat16) return f(bfloat16{});
+  if (dtype == DType::float16) return f(float16{});
+  visit_real(dtype, f);
 }
 
 void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
            const ConvEpilogue& epilogue, const ConvTensor& y) {
   const int64_t count = s.n * s.k * s.out[0] * s.out[1] * s.out[2];
-  visit_real(dtype, [&](auto tag) {
+  visit_float(dtype, [&](auto tag) {
     using T = decltype(tag);
     launch(&fprop_kernel<T>, blocks_for(count, kThreads), kThreads, 0, stream(), s, x,
            static_cast<const T*>(w), y, static_cast<const T*>(epilogue.bias),
@@ -154,7 +162,7 @@ void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
 void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w, const void* bias,
            const ConvTensor& dx) {
   const int64_t count = s.n * s.c * s.in[0] * s.in[1] * s.in[2];
-  visit_real(dtype, [&](auto tag) {
+  visit_float(dtype, [&](auto tag) {
     using T = decltype(tag);
     launch(&dgrad_kernel<T>, blocks_for(count, kThreads), kThreads, 0, stream(), s, dy,
            static_cast<const T*>(w), dx, static_cast<const T*>(bias), count);
@@ -163,7 +171,7 @@ void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
 
 void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTensor& dy, void* dw) {
   const int64_t count = s.k * (s.c / s.groups) * s.kernel[0] * s.kernel[1] * s.kernel[2];
-  visit_real(dtype, [&](auto tag) {
+  visit_float(dtype, [&](auto tag) {
     using T = decltype(tag);
     launch(&wgrad_kernel<T>, blocks_for(count, kThreads), kThreads, 0, stream(), s, x, dy,
            static_cast<T*>(dw), count);
