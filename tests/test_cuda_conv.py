@@ -122,7 +122,9 @@ def test_half_precision(name: str, last: tuple[bool, bool], dtype: lamina.dtype)
         y = CONVOLUTIONS[len(shape)](*exact, **options)
         dy = on("cpu", draw(*y.shape), False).to(dtype)
         want = [y, *lamina.autograd.grad(y, exact, dy.to(lamina.float64))]
-        inputs = [on("cuda", t.to(lamina.float32).numpy(), last[0]).to(dtype).requires_grad_() for t in (x, w)]
+        inputs = [
+            on("cuda", t.to(lamina.float32).numpy(), last[0]).to(dtype).requires_grad_() for t in (x, w)
+        ]
         with F.conv_algorithm(algorithm):
             y = CONVOLUTIONS[len(shape)](*inputs, **options)
             seed = on("cuda", dy.to(lamina.float32).numpy(), last[1]).to(dtype)

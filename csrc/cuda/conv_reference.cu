@@ -4,6 +4,7 @@
 #include "cuda/conv_algorithms.h"
 #include "cuda/convert.h"
 #include "cuda/launch.h"
+#include "cuda/unroll.h"
 
 namespace lamina::cuda {
 namespace {
@@ -62,17 +63,29 @@ __device__ __forceinline__ bool input_of(const ConvShape& s, const int64_t (&o)[
   return true;
 }
 
-// The output that reads input i with tap t; false if there is none.
-__device__ __forceinline__ bool output_of(const ConvShape& s, const int64_t (&i)[kConvDims],
-                                          const int64_t (&t)[kConvDims], int64_t (&o)[kConvDims]) {
-  for (int d = 0; d < kConvDims; ++d) {
-    const int64_t reach = i[d] + s.pad[d] - t[d] * s.dilation[d];
-    if (reach < 0) return false;
-    o[d] = reach / s.stride[d];
-    if (o[d] >= s.out[d] || o[d] * s.stride[d] != reach) return false;
+struct Quotients {
+  int64_t v[kConvDims];  // of dilation by stride
+};
+
+// The outputs that read input i of one dimension, tap after tap: reach = i + pad - t * dilation is
+// o * stride + rest, and tap t meets output o where nothing is left.  It takes no division a tap.
+struct Meeting {
+  int64_t o, rest;
+
+  __device__ Meeting(const ConvShape& s, int d, int64_t i)
+      : o((i + s.pad[d]) / s.stride[d]), rest(i + s.pad[d] - o * s.stride[d]) {}
+  __device__ bool meets(const ConvShape& s, int d) const {
+    return rest == 0 && o >= 0 && o < s.out[d];
   }
-  return true;
-}
+  // To the next tap, with dilation = quotient * stride + what is left.
+  __device__ void next(const ConvShape& s, int d, int64_t quotient) {
+    o -= quotient;
+    rest -= s.dilation[d] - quotient * s.stride[d];
+    if (rest >= 0) return;
+    rest += s.stride[d];
+    --o;
+  }
+};
 
 template <class T>
 __global__ void __launch_bounds__(kThreads)
@@ -98,22 +111,31 @@ __global__ void __launch_bounds__(kThreads)
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     dgrad_kernel(const ConvShape s, const ConvTensor dy, const T* w, const ConvTensor dx,
-                 const T* bias, int64_t count) {
+                 const T* bias, const Quotients by, int64_t count) {
   const int64_t index = int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (index >= count) return;
   const Element in(index, s.c, s.in);
   const int64_t channels = s.c / s.groups, filters = s.k / s.groups;
   const int64_t group = in.channel / channels;
   const int64_t first = group * filters, first_channel = group * channels;
-  double sum = bias ? double(bias[in.channel]) : 0;
-  for_each_tap(s, [&](int64_t tap, const int64_t (&t)[kConvDims]) {
-    int64_t out[kConvDims];
-    if (!output_of(s, in.at, t, out)) return;
-    const T* from = &element<T>(dy, in.n, first, out);
-    const T* weight = w + (first * channels + in.channel - first_channel) * taps(s) + tap;
-    for (int64_t k = 0; k < filters; ++k)
-      sum += double(from[k * dy.stride[1]]) * double(weight[k * channels * taps(s)]);
-  });
+  double sum = 0;
+  const Meeting h0(s, 1, in.at[1]), w0(s, 2, in.at[2]);
+  const T* weight = w + (first * channels + in.channel - first_channel) * taps(s);
+  Meeting d(s, 0, in.at[0]);
+  for (int64_t td = 0; td < s.kernel[0]; ++td, d.next(s, 0, by.v[0])) {
+    Meeting h = h0;
+    for (int64_t th = 0; th < s.kernel[1]; ++th, h.next(s, 1, by.v[1])) {
+      Meeting w = w0;
+      for (int64_t tw = 0; tw < s.kernel[2]; ++tw, w.next(s, 2, by.v[2]), ++weight) {
+        if (!d.meets(s, 0) || !h.meets(s, 1) || !w.meets(s, 2)) continue;
+        const T* from = &element<T>(dy, in.n, first, {d.o, h.o, w.o});
+        LAMINA_ROLLED
+        for (int64_t k = 0; k < filters; ++k)
+          sum += double(from[k * dy.stride[1]]) * double(weight[k * channels * taps(s)]);
+      }
+    }
+  }
+  if (bias) sum += double(bias[in.channel]);
   element<T>(dx, in.n, in.channel, in.at) = convert<T>(sum);
 }
 
@@ -162,10 +184,12 @@ void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
 void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w, const void* bias,
            const ConvTensor& dx) {
   const int64_t count = s.n * s.c * s.in[0] * s.in[1] * s.in[2];
+  Quotients by;
+  for (int d = 0; d < kConvDims; ++d) by.v[d] = s.dilation[d] / s.stride[d];
   visit_float(dtype, [&](auto tag) {
     using T = decltype(tag);
     launch(&dgrad_kernel<T>, blocks_for(count, kThreads), kThreads, 0, stream(), s, dy,
-           static_cast<const T*>(w), dx, static_cast<const T*>(bias), count);
+           static_cast<const T*>(w), dx, static_cast<const T*>(bias), by, count);
   });
 }
 
