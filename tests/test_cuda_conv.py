@@ -110,6 +110,32 @@ def test_depthwise(name: str, dtype: str, last: tuple[bool, bool]) -> None:
     check("depthwise", draw(*x, dtype=dtype), draw(*w, dtype=dtype), last, groups=x[1] // w[1], **options)
 
 
+@pytest.mark.parametrize("dtype", [lamina.bfloat16, lamina.float16], ids=str)
+@pytest.mark.parametrize("last", [(True, True), (False, False)])
+@pytest.mark.parametrize("name", GEOMETRIES)
+def test_half_precision(name: str, last: tuple[bool, bool], dtype: lamina.dtype) -> None:
+    """Products of rounded factors, summed in float32 and rounded once."""
+    shape, kernel, options = GEOMETRIES[name]
+    bound = 2.0**-8 if dtype == lamina.bfloat16 else 2.0**-11
+    for algorithm in ("implicit", "reference"):
+        x, w = (on("cpu", draw(*s), False).to(dtype) for s in (shape, kernel))
+        exact = [t.to(lamina.float64).requires_grad_() for t in (x, w)]
+        y = CONVOLUTIONS[len(shape)](*exact, **options)
+        dy = on("cpu", draw(*y.shape), False).to(dtype)
+        want = [y, *lamina.autograd.grad(y, exact, dy.to(lamina.float64))]
+        inputs = [
+            on("cuda", t.to(lamina.float32).numpy(), last[0]).to(dtype).requires_grad_() for t in (x, w)
+        ]
+        with F.conv_algorithm(algorithm):
+            y = CONVOLUTIONS[len(shape)](*inputs, **options)
+            seed = on("cuda", dy.to(lamina.float32).numpy(), last[1]).to(dtype)
+            got = [y, *lamina.autograd.grad(y, inputs, seed)]
+        for what, a, b in zip(("y", "dx", "dw"), got, want, strict=True):
+            assert a.dtype == dtype
+            difference = a.detach().cpu().to(lamina.float64).numpy() - b.detach().numpy()
+            assert np.abs(difference).max() <= bound * np.abs(b.detach().numpy()).max(), (what, algorithm)
+
+
 def test_sizes_beyond_the_fast_kernels() -> None:
     x, w = draw(1, 2, 5, 5), draw(3, 2, 3, 3)
     for options in ({"stride": 2**39}, {"padding": 2**20, "dilation": 2**20}):

@@ -106,7 +106,7 @@ def run(program: Path, options: dict[str, str]) -> tuple[int, str]:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("kernels", ["planted_bugs", "wrappers"])
 def test_right_kernels_pass_in_every_order(build: Build, mode: str, kernels: str) -> None:
-    """Those of planted_bugs.cu without a bug, and of wrappers.cu, where emulated instructions mean what they should."""
+    """Those of planted_bugs.cu without a bug; those of wrappers.cu check what instructions do."""
     program = build.program(mode, kernels=kernels)
     for options in ORDERS:
         code, output = run(program, options)

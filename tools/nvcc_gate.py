@@ -4,7 +4,9 @@
 
 Prints for each file how long it took and the most registers and spilled bytes of a kernel.  Fails where a file does not
 compile without a warning, or a kernel spills more than ``SPILL_BUDGET`` bytes: CUDA's own subroutines for division and
-transcendental functions in float64 spill a few around their calls.
+transcendental functions in float64 spill a few around their calls. Where cuobjdump is at hand (on PATH, or from the
+packages nvidia-cuda-cuobjdump and nvidia-cuda-nvdisasm), it also fails where the machine code lacks an ``INSTRUCTION``
+that a file is written for.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -32,18 +35,61 @@ FLAGS = [
 ]
 EXACT = ("random", "sampling")  # as in cmake/cuda.cmake
 
+# What the machine code must have: multiply-adds by tensor cores, loads for them, copies of 16 bytes past the registers.
+STAGED = ("LDGSTS.E.BYPASS.128",)
+HALF_TILES = ("LDSM.16.M88.4", "LDSM.16.MT88.4", *STAGED)
+BFLOAT16, FLOAT16, TF32 = "HMMA.16816.F32.BF16", "HMMA.16816.F32 ", "HMMA.1688.F32.TF32"
+INSTRUCTIONS = {
+    "matmul": ("FFMA", "LDS.128", *STAGED),
+    "matmul_tensor": (BFLOAT16, FLOAT16, TF32, *HALF_TILES),
+    "conv_implicit": ("FFMA", "LDS.128", *STAGED),
+    "conv_tf32": (TF32, *STAGED),
+    "conv_bfloat16": (BFLOAT16, *HALF_TILES),
+    "conv_float16": (FLOAT16, *HALF_TILES),
+    "conv_depthwise": ("LDG.E.128", "STG.E.128"),
+}
+
 KERNEL = re.compile(
     r"Function properties for (\S+)\n.*?(\d+) bytes spill stores.*?\n.*?Used (\d+) registers", re.DOTALL
 )
 
 
-def compile_file(nvcc: str, path: Path) -> tuple[bool, str]:
+def find_cuobjdump() -> str | None:
+    """The disassembler on PATH, or that of the Python package (with its nvdisasm beside it)."""
+    found = sorted(Path(sys.prefix).glob("lib*/python*/site-packages/nvidia/cu*/bin/cuobjdump"))
+    if found:
+        os.environ["PATH"] = f"{found[-1].parent}{os.pathsep}{os.environ['PATH']}"
+    return shutil.which("cuobjdump")
+
+
+def missing_instructions(cuobjdump: str, path: Path, compiled: Path) -> list[str]:
+    """Which of the instructions that a file is written for no kernel has, by target."""
+    wanted = INSTRUCTIONS.get(path.stem, ())
+    missing = []
+    for target in TARGETS if wanted else ():
+        dump = subprocess.run(
+            [cuobjdump, "-sass", "-arch", f"sm_{target}", str(compiled)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        missing += [f"{w.strip()} (sm_{target})" for w in wanted if w not in dump.stdout]
+    return missing
+
+
+def compile_file(nvcc: str, cuobjdump: str | None, path: Path) -> tuple[bool, str]:
     """Whether a file passes, and a line about it."""
+    with tempfile.TemporaryDirectory() as folder:
+        return check_file(nvcc, cuobjdump, path, Path(folder) / f"{path.stem}.o")
+
+
+def check_file(nvcc: str, cuobjdump: str | None, path: Path, compiled: Path) -> tuple[bool, str]:
+    """Compiles to ``compiled``, and reads what came of it."""
     targets = [f"-gencode=arch=compute_{t},code=sm_{t}" for t in TARGETS]
     exact = ["-fmad=false"] if path.stem in EXACT else []
     start = time.monotonic()
     run = subprocess.run(
-        [nvcc, *FLAGS, *exact, *targets, f"-I{ROOT / 'csrc'}", "-c", str(path), "-o", os.devnull],
+        [nvcc, *FLAGS, *exact, *targets, f"-I{ROOT / 'csrc'}", "-c", str(path), "-o", str(compiled)],
         capture_output=True,
         text=True,
         check=False,
@@ -63,6 +109,9 @@ def compile_file(nvcc: str, path: Path) -> tuple[bool, str]:
     line = f"{path.name}: {len(kernels)} kernels, {most}, {took:.0f} s"
     if spilled > SPILL_BUDGET:
         return False, f"{line}\n    {worst} spills {spilled} bytes, more than {SPILL_BUDGET}"
+    missing = missing_instructions(cuobjdump, path, compiled) if cuobjdump else []
+    if missing:
+        return False, f"{line}\n    its machine code lacks {', '.join(missing)}"
     return True, line
 
 
@@ -71,9 +120,12 @@ def main(arguments: list[str]) -> int:
     if nvcc is None:
         print("nvcc gate: there is no CUDA compiler here; kernels were not compiled for a device")
         return 0
+    cuobjdump = find_cuobjdump()
+    if cuobjdump is None:
+        print("nvcc gate: there is no cuobjdump here; the machine code was not looked at")
     files = [Path(a) for a in arguments] or sorted((ROOT / "csrc" / "cuda").glob("*.cu"))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = list(pool.map(lambda path: compile_file(nvcc, path), files))
+        results = list(pool.map(lambda path: compile_file(nvcc, cuobjdump, path), files))
     for _, line in results:
         print(line)
     return not all(ok for ok, _ in results)

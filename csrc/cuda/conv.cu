@@ -81,7 +81,8 @@ void bias_grad(const ConvShape& s, DType dtype, const ConvTensor& dy, void* db) 
   kernels::Reduction r{};
   r.in = dy.data;
   r.out = db;
-  r.in_dtype = r.out_dtype = r.compute = dtype;
+  r.in_dtype = r.out_dtype = dtype;
+  r.compute = dtype == DType::float64 ? DType::float64 : DType::float32;
   if (s.k > 1) {
     r.kept = 1;
     r.kept_shape[0] = s.k;

@@ -257,11 +257,11 @@ void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTenso
   });
 }
 
-bool offers(ConvPass pass, const ConvShape& s, DType) {
+bool offers(ConvPass pass, const ConvShape& s, DType dtype) {
   constexpr int64_t kMost = int64_t{1} << 31;
-  return s.groups > 1 && s.c / s.groups <= kWidest && s.k / s.groups <= kWidest &&
-         places_fit(s, pass, kWidest) && s.c * s.in[0] * s.in[1] * s.in[2] < kMost &&
-         s.k * s.out[0] * s.out[1] * s.out[2] < kMost;
+  return itemsize(dtype) >= 4 && s.groups > 1 && s.c / s.groups <= kWidest &&
+         s.k / s.groups <= kWidest && places_fit(s, pass, kWidest) &&
+         s.c * s.in[0] * s.in[1] * s.in[2] < kMost && s.k * s.out[0] * s.out[1] * s.out[2] < kMost;
 }
 
 // A column tile of 64 has to be filled to a quarter before a matrix product is faster.

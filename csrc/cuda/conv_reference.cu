@@ -2,7 +2,9 @@
 // are tested against, and what computes sizes beyond their 31-bit positions.  Bound by the loads,
 // of which every multiply-add makes two.
 #include "cuda/conv_algorithms.h"
+#include "cuda/convert.h"
 #include "cuda/launch.h"
+#include "cuda/unroll.h"
 
 namespace lamina::cuda {
 namespace {
@@ -61,17 +63,29 @@ __device__ __forceinline__ bool input_of(const ConvShape& s, const int64_t (&o)[
   return true;
 }
 
-// The output that reads input i with tap t; false if there is none.
-__device__ __forceinline__ bool output_of(const ConvShape& s, const int64_t (&i)[kConvDims],
-                                          const int64_t (&t)[kConvDims], int64_t (&o)[kConvDims]) {
-  for (int d = 0; d < kConvDims; ++d) {
-    const int64_t reach = i[d] + s.pad[d] - t[d] * s.dilation[d];
-    if (reach < 0) return false;
-    o[d] = reach / s.stride[d];
-    if (o[d] >= s.out[d] || o[d] * s.stride[d] != reach) return false;
+struct Quotients {
+  int64_t v[kConvDims];  // of dilation by stride
+};
+
+// The outputs that read input i of one dimension, tap after tap: reach = i + pad - t * dilation is
+// o * stride + rest, and tap t meets output o where nothing is left.  It takes no division a tap.
+struct Meeting {
+  int64_t o, rest;
+
+  __device__ Meeting(const ConvShape& s, int d, int64_t i)
+      : o((i + s.pad[d]) / s.stride[d]), rest(i + s.pad[d] - o * s.stride[d]) {}
+  __device__ bool meets(const ConvShape& s, int d) const {
+    return rest == 0 && o >= 0 && o < s.out[d];
   }
-  return true;
-}
+  // To the next tap, with dilation = quotient * stride + what is left.
+  __device__ void next(const ConvShape& s, int d, int64_t quotient) {
+    o -= quotient;
+    rest -= s.dilation[d] - quotient * s.stride[d];
+    if (rest >= 0) return;
+    rest += s.stride[d];
+    --o;
+  }
+};
 
 template <class T>
 __global__ void __launch_bounds__(kThreads)
@@ -91,29 +105,38 @@ __global__ void __launch_bounds__(kThreads)
   });
   T& to = element<T>(y, out.n, out.channel, out.at);
   if (residual) sum += double(residual[&to - static_cast<T*>(y.data)]);
-  to = static_cast<T>(sum < low ? low : sum > high ? high : sum);  // NaN stays
+  to = convert<T>(sum < low ? low : sum > high ? high : sum);  // NaN stays
 }
 
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     dgrad_kernel(const ConvShape s, const ConvTensor dy, const T* w, const ConvTensor dx,
-                 const T* bias, int64_t count) {
+                 const T* bias, const Quotients by, int64_t count) {
   const int64_t index = int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (index >= count) return;
   const Element in(index, s.c, s.in);
   const int64_t channels = s.c / s.groups, filters = s.k / s.groups;
   const int64_t group = in.channel / channels;
   const int64_t first = group * filters, first_channel = group * channels;
-  double sum = bias ? double(bias[in.channel]) : 0;
-  for_each_tap(s, [&](int64_t tap, const int64_t (&t)[kConvDims]) {
-    int64_t out[kConvDims];
-    if (!output_of(s, in.at, t, out)) return;
-    const T* from = &element<T>(dy, in.n, first, out);
-    const T* weight = w + (first * channels + in.channel - first_channel) * taps(s) + tap;
-    for (int64_t k = 0; k < filters; ++k)
-      sum += double(from[k * dy.stride[1]]) * double(weight[k * channels * taps(s)]);
-  });
-  element<T>(dx, in.n, in.channel, in.at) = static_cast<T>(sum);
+  double sum = 0;
+  const Meeting h0(s, 1, in.at[1]), w0(s, 2, in.at[2]);
+  const T* weight = w + (first * channels + in.channel - first_channel) * taps(s);
+  Meeting d(s, 0, in.at[0]);
+  for (int64_t td = 0; td < s.kernel[0]; ++td, d.next(s, 0, by.v[0])) {
+    Meeting h = h0;
+    for (int64_t th = 0; th < s.kernel[1]; ++th, h.next(s, 1, by.v[1])) {
+      Meeting w = w0;
+      for (int64_t tw = 0; tw < s.kernel[2]; ++tw, w.next(s, 2, by.v[2]), ++weight) {
+        if (!d.meets(s, 0) || !h.meets(s, 1) || !w.meets(s, 2)) continue;
+        const T* from = &element<T>(dy, in.n, first, {d.o, h.o, w.o});
+        LAMINA_ROLLED
+        for (int64_t k = 0; k < filters; ++k)
+          sum += double(from[k * dy.stride[1]]) * double(weight[k * channels * taps(s)]);
+      }
+    }
+  }
+  if (bias) sum += double(bias[in.channel]);
+  element<T>(dx, in.n, in.channel, in.at) = convert<T>(sum);
 }
 
 template <class T>
@@ -137,13 +160,20 @@ __global__ void __launch_bounds__(kThreads)
     if (input_of(s, out.at, t, in))
       sum += double(element<T>(x, out.n, c, in)) * double(element<T>(dy, out.n, k, out.at));
   }
-  dw[index] = static_cast<T>(sum);
+  dw[index] = convert<T>(sum);
+}
+
+template <class F>
+void visit_float(DType dtype, F f) {
+  if (dtype == DType::bfloat16) return f(bfloat16{});
+  if (dtype == DType::float16) return f(float16{});
+  visit_real(dtype, f);
 }
 
 void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
            const ConvEpilogue& epilogue, const ConvTensor& y) {
   const int64_t count = s.n * s.k * s.out[0] * s.out[1] * s.out[2];
-  visit_real(dtype, [&](auto tag) {
+  visit_float(dtype, [&](auto tag) {
     using T = decltype(tag);
     launch(&fprop_kernel<T>, blocks_for(count, kThreads), kThreads, 0, stream(), s, x,
            static_cast<const T*>(w), y, static_cast<const T*>(epilogue.bias),
@@ -154,16 +184,18 @@ void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
 void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w, const void* bias,
            const ConvTensor& dx) {
   const int64_t count = s.n * s.c * s.in[0] * s.in[1] * s.in[2];
-  visit_real(dtype, [&](auto tag) {
+  Quotients by;
+  for (int d = 0; d < kConvDims; ++d) by.v[d] = s.dilation[d] / s.stride[d];
+  visit_float(dtype, [&](auto tag) {
     using T = decltype(tag);
     launch(&dgrad_kernel<T>, blocks_for(count, kThreads), kThreads, 0, stream(), s, dy,
-           static_cast<const T*>(w), dx, static_cast<const T*>(bias), count);
+           static_cast<const T*>(w), dx, static_cast<const T*>(bias), by, count);
   });
 }
 
 void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTensor& dy, void* dw) {
   const int64_t count = s.k * (s.c / s.groups) * s.kernel[0] * s.kernel[1] * s.kernel[2];
-  visit_real(dtype, [&](auto tag) {
+  visit_float(dtype, [&](auto tag) {
     using T = decltype(tag);
     launch(&wgrad_kernel<T>, blocks_for(count, kThreads), kThreads, 0, stream(), s, x, dy,
            static_cast<T*>(dw), count);

@@ -6,13 +6,7 @@
 #pragma once
 
 #include "cuda/async_copy.h"
-
-// Before a loop whose arrays must be registers.
-#if defined(__CUDACC__)
-#define LAMINA_UNROLL _Pragma("unroll")
-#else
-#define LAMINA_UNROLL
-#endif
+#include "cuda/unroll.h"
 
 namespace lamina::cuda {
 

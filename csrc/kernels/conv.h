@@ -58,6 +58,7 @@ enum class ConvAlgorithm {
 };
 enum class ConvPass { fprop, dgrad, wgrad };
 
+// Of float32 or float64; on CUDA also of bfloat16 and float16, summed in float32.
 struct Conv {
   // What `automatic` stands for.
   ConvAlgorithm (*choice)(ConvPass pass, const ConvShape& shape, DType dtype);

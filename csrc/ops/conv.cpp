@@ -132,8 +132,10 @@ Dims output_shape(const ConvShape& s, int rank) {
 
 void check_dtype(const std::string& op, const char* what, const Array& a, DType dtype,
                  Device device) {
-  check<TypeError>(dtype == DType::float32 || dtype == DType::float64, "[", op,
-                   "] expected float32 or float64, got ", name(dtype));
+  const bool halves = device.type == DeviceType::cuda;  // tensor cores multiply them as they are
+  check<TypeError>(is_floating(dtype) && (halves || itemsize(dtype) >= 4), "[", op,
+                   "] expected float32", halves ? ", float64, bfloat16 or float16" : " or float64",
+                   ", got ", name(dtype));
   check<TypeError>(a.dtype() == dtype, "[", op, "] expected a ", what, " of dtype ", name(dtype),
                    " as the other operand's, got ", name(a.dtype()));
   check(a.device() == device, "[", op, "] expected all operands on ", name(device), ", got a ",

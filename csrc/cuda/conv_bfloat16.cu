@@ -1,0 +1,8 @@
+// Implicit GEMM of bfloat16 on tensor cores; conv_tensor.h says what bounds it.
+#include "cuda/conv_tensor.h"
+
+namespace lamina::cuda {
+
+template struct ImplicitConv<MmaCores, bfloat16>;
+
+}  // namespace lamina::cuda
