@@ -13,6 +13,8 @@ using kernels::GridMode;
 using kernels::GridPadding;
 using kernels::GridShape;
 
+#include "kernels/grid_axis.inc"
+
 constexpr int kPlaces = 64;  // a block
 constexpr int kAxisTaps = 4, kGridTaps = 16;
 
@@ -21,82 +23,6 @@ template <class T>
 struct AxisTaps {
   int32_t at[kAxisTaps][kPlaces];
   T weight[kAxisTaps][kPlaces], slope[kAxisTaps][kPlaces];
-};
-
-// A coordinate and the derivative of what became of it.
-template <class T>
-struct Coordinate {
-  T x, slope;
-};
-
-// [low, high] by mirrors at both of its ends.
-template <class T>
-LAMINA_INLINE Coordinate<T> reflected(Coordinate<T> c, T low, T high) {
-  const T span = high - low;
-  if (span <= 0) return {0, 0};
-  T x = c.x - low;
-  T slope = c.slope;
-  if (x < 0) {
-    x = -x;
-    slope = -slope;
-  }
-  const T flips = scalar::floor(x / span), rest = scalar::fmod(x, span);
-  const bool even = scalar::fmod(flips, T(2)) == 0;
-  return {low + (even ? rest : span - rest), even ? slope : -slope};
-}
-
-// The borders themselves count as outside.
-template <class T>
-LAMINA_INLINE Coordinate<T> clipped(Coordinate<T> c, T last) {
-  if (!(c.x > 0)) return {0, 0};
-  return c.x >= last ? Coordinate<T>{last, 0} : c;
-}
-
-template <GridPadding kPadding, class T>
-LAMINA_INLINE Coordinate<T> padded(bool align_corners, T last, Coordinate<T> c) {
-  if constexpr (kPadding == GridPadding::reflection)
-    c = align_corners ? reflected(c, T(0), last) : reflected(c, T(-0.5), last + T(0.5));
-  return kPadding == GridPadding::zeros ? c : clipped(c, last);
-}
-
-// As an index; what no int32 holds, NaN too, is outside of every image.
-template <class T>
-LAMINA_INLINE int32_t index_of(T x, int64_t size) {
-  return x >= 0 && x < static_cast<T>(size) ? static_cast<int32_t>(x) : -1;
-}
-
-// Keys' kernel with a = -3/4 at distances 1 + t, t, 1 - t, 2 - t, and its derivative by t.
-template <class T>
-LAMINA_INLINE void cubic_weights(T t, T (&weight)[4], T (&slope)[4]) {
-  constexpr T a = T(-0.75);
-  const T near[2] = {t, 1 - t}, far[2] = {1 + t, 2 - t};
-  for (int k = 0; k < 2; ++k) {
-    const T x = near[k], z = far[k], sign = k == 0 ? T(1) : T(-1);
-    weight[k + 1] = ((a + 2) * x - (a + 3)) * x * x + 1;
-    slope[k + 1] = (3 * (a + 2) * x - 2 * (a + 3)) * x * sign;
-    weight[3 * k] = ((z - 5) * z + 8) * z * a - 4 * a;
-    slope[3 * k] = ((3 * z - 10) * z + 8) * a * sign;
-  }
-}
-
-// Where places lie along an axis of `size` elements, whose coordinates lie `stride` apart.
-template <class T>
-struct Axis {
-  const T* grid;
-  int64_t stride, size;
-  bool align_corners;
-
-  LAMINA_INLINE T scale() const {
-    const T length = static_cast<T>(size);
-    return align_corners ? (length - 1) / 2 : length / 2;
-  }
-  LAMINA_INLINE T raw(int i) const {
-    return (grid[i * stride] + 1) * scale() - (align_corners ? T(0) : T(0.5));
-  }
-  template <GridPadding kPadding>
-  LAMINA_INLINE Coordinate<T> pad(Coordinate<T> c) const {
-    return padded<kPadding>(align_corners, static_cast<T>(size - 1), c);
-  }
 };
 
 // Loops of one mode and padding each, so that the compiler makes vectors of them.
