@@ -1,9 +1,8 @@
+#include "cuda/loops.h"
 #include "cuda/map.h"
 
 namespace lamina::cuda {
 namespace {
-
-constexpr int64_t kMostElements = int64_t{1} << 30;  // a launch; Divisor takes 31 bits
 
 bool packs_as(DType type, DType dtype) {
   return visit(type, [&](auto tag) { return packs<decltype(tag)>(dtype); });
@@ -32,29 +31,12 @@ uint64_t convert_number(const void* from, DType from_type, DType to_type) {
   return bits;
 }
 
-// In halves of the largest dimension where a launch can't take all.
 template <int N>
 void launch_loop(MapKernel<N> kernel, const DType (&types)[N], MapArguments<N>& a,
                  const kernels::Loop<N>& loop) {
   a.n = 1;
   a.rank = loop.rank;
-  int largest = 0;
-  for (int d = 0; d < loop.rank; ++d) {
-    a.n *= loop.shape[d];
-    if (loop.shape[d] > loop.shape[largest]) largest = d;
-  }
-  if (a.n == 0) return;
-  if (a.n > kMostElements) {
-    kernels::Loop<N> front = loop, back = loop;
-    front.shape[largest] = loop.shape[largest] / 2;
-    back.shape[largest] = loop.shape[largest] - front.shape[largest];
-    for (int k = 0; k < N; ++k)
-      back.data[k] =
-          static_cast<char*>(loop.data[k]) + front.shape[largest] * loop.strides[k][largest] *
-                                                 static_cast<int64_t>(itemsize(a.dtypes[k]));
-    launch_loop(kernel, types, a, front);
-    return launch_loop(kernel, types, a, back);
-  }
+  for (int d = 0; d < loop.rank; ++d) a.n *= loop.shape[d];
   for (int k = 0; k < N; ++k) {
     a.data[k] = loop.data[k];
     for (int d = 0; d < loop.rank; ++d) a.strides[k][d] = loop.strides[k][d];
@@ -78,7 +60,10 @@ void map(MapKernel<N> kernel, const DType (&types)[N], const kernels::Loop<N>& l
   }
   if (p)
     for (int i = 0; i < 3; ++i) a.p[i] = p[i];
-  launch_loop(kernel, types, a, loop);
+  int64_t bytes[N];
+  for (int k = 0; k < N; ++k) bytes[k] = static_cast<int64_t>(itemsize(dtypes[k]));
+  for_parts(loop, bytes,
+            [&](const kernels::Loop<N>& part) { launch_loop(kernel, types, a, part); });
 }
 
 template void map<2>(MapKernel<2>, const DType (&)[2], const kernels::Loop<2>&, const DType (&)[2],
