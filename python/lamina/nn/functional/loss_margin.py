@@ -51,6 +51,7 @@ def multi_margin_loss(
     single = input.ndim < 2
     scores = input.reshape(1, -1) if single else input
     index = target.reshape(1) if single and target.numel() == 1 else target
+    alone = single and target.ndim == 0
     y = Tensor(
         _C.multi_margin_loss(
             scores._array, index._array, None if weight is None else weight._array, p, margin
@@ -58,7 +59,7 @@ def multi_margin_loss(
     )
     if tracks(scores):
         record(y, _multi_margin_loss_backward, (scores,), (scores, index, weight, p, margin))
-    return reduce(y.squeeze(0) if single else y, reduction, "multi_margin_loss")
+    return reduce(y.squeeze(0) if alone else y, reduction, "multi_margin_loss")
 
 
 def _multi_margin_loss_backward(node: Node, grad: Tensor) -> Tensor | tuple[Tensor | None, ...]:
