@@ -142,3 +142,12 @@ def test_constant_rows_give_zeros() -> None:
     x = lamina.full((2, 33), 1e3 / 3)
     assert not F.layer_norm(x, 33).numpy().any()
     assert not F.group_norm(x, 3).numpy().any()
+
+
+def test_a_response_window_far_wider_than_the_channels() -> None:
+    x = lamina.from_numpy(np.random.default_rng(0).standard_normal((2, 5, 3))).requires_grad_()
+    y = F.local_response_norm(x, 2**63 - 1, alpha=1.0)
+    np.testing.assert_array_equal(y.detach().numpy(), x.detach().numpy())  # alpha / size is nothing
+    y.sum().backward()
+    assert x.grad is not None
+    np.testing.assert_array_equal(x.grad.numpy(), np.ones((2, 5, 3)))

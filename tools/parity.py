@@ -31,7 +31,9 @@ names. Draws are compared by dtype and shape. Modules are built in both librarie
 and shapes agree), and run in training and evaluation, in float64 and float32. Optimizers take 20 steps in float64.
 Tolerance, of the value and of the largest: 1e-9 in float64, 3e-5 in float32; integers exactly.
 
-**Gradients.** In float64, of every input and parameter that requires one, for random gradients of the outputs.
+**Gradients.** In float64, of every input and parameter that requires one, for random gradients of the outputs, the
+forms in place included. **Second** derivatives on the first six samples of a name, where torch has them: the
+gradients of the gradients, by the inputs and by what was sent back.
 
 **Errors.** Where torch raises on one of its error samples, lamina raises. torch's RuntimeError is whatever its C++
 refused; lamina says which kind: ValueError for a shape or a value, TypeError for a dtype or a Python type, IndexError
@@ -46,7 +48,7 @@ sparse layouts, the meta device, `out=`, int16.
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--show", nargs="+", metavar="NAME")
+    parser.add_argument("--show", nargs="+", metavar="NAME", choices=databases.names())
     args = parser.parse_args()
     torch.set_num_threads(1)
     lamina.set_num_threads(1)
@@ -59,8 +61,8 @@ def main() -> None:
     for name, entry in stale:
         print(f"gone: {name}, {entry.aspect}: {entry.reason}")
     if args.show:
-        for t in tallies:
-            print(*t.differences, sep="\n")
+        for d in (d for t in tallies for d in t.differences):
+            print(d)
     elif unlisted or stale:
         sys.exit(1)
     else:

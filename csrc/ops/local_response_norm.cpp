@@ -1,5 +1,7 @@
 #include "ops/local_response_norm.h"
 
+#include <algorithm>
+
 #include "kernels/local_response_norm.h"
 #include "kernels/registry.h"
 #include "ops/channel_layout.h"
@@ -12,7 +14,11 @@ constexpr const char* kOp = "local_response_norm";
 kernels::LocalResponseNormArgs args_of(const Array& x, const void* dy, const Array& out,
                                        const LocalResponseNormOptions& o) {
   const ChannelShape s = channel_shape(x);
-  return {s.outer, s.channels, s.inner, x.dtype(), o.size,   o.alpha,
+  // A window that reaches past every channel is no different from the least that does, but for the
+  // size that divides alpha.
+  const int64_t size = std::min(o.size, 2 * s.channels + 1);
+  const double alpha = o.alpha * (static_cast<double>(size) / static_cast<double>(o.size));
+  return {s.outer, s.channels, s.inner, x.dtype(), size,     alpha,
           o.beta,  o.k,        x.raw(), dy,        out.raw()};
 }
 

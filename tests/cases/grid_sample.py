@@ -81,7 +81,6 @@ CASES = [
         ],
         grid_sample,
         torch_sample,
-        double=False,
         errors=[
             bad(ValueError, "mode to be one of", IMAGE, GRID, "cubic"),
             bad(ValueError, "padding_mode to be one of", IMAGE, GRID, "nearest", "circular"),

@@ -1,17 +1,15 @@
-"""One call in both libraries: its values, its gradients, or its error."""
+"""One call in both libraries: its values, or its error."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
-import lamina
-from parity.compare import difference, is_tensor, leaves, wrong_error
+from parity.compare import difference, is_tensor, wrong_error
 from parity.tally import Tally
-from parity.twin import Memo, twin
 
 Function = Callable[..., Any]
 SEEDS = 16  # a draw of one coin shows within so many seeds, but for one in 2^15
@@ -60,47 +58,6 @@ def check_values(
     problem = difference(got, want, values)
     tally.add("values", where, problem)
     return got if problem is None else None
-
-
-def check_gradients(
-    tally: Tally,
-    where: str,
-    got: Any,
-    want: Any,
-    mine: Sequence[lamina.Tensor],
-    theirs: Sequence[torch.Tensor],
-) -> None:
-    """The gradients of the inputs ``mine`` and ``theirs`` for random gradients of every differentiable output."""
-    pairs = [
-        (a, b)
-        for a, b in zip(leaves(got), leaves(want))
-        if is_tensor(b) and b.requires_grad and b.numel() > 0
-    ]
-    if not theirs or not pairs:
-        return
-    if not all(a.requires_grad for a, _ in pairs):
-        tally.add("gradients", where, "the result requires no gradient, torch's does")
-        return
-    generator = torch.Generator().manual_seed(0)
-    seeds = [torch.randn(b.shape, generator=generator, dtype=torch.float64).to(b.dtype) for _, b in pairs]
-    expected = torch.autograd.grad(
-        [b for _, b in pairs], theirs, seeds, allow_unused=True, materialize_grads=True
-    )
-    try:
-        found = lamina.autograd.grad(
-            [a for a, _ in pairs], mine, [twin(g, {}) for g in seeds], allow_unused=True
-        )
-    except Exception as e:
-        tally.add("gradients", where, f"{type(e).__name__}: {e}")
-        return
-    found = [lamina.zeros_like(x) if g is None else g for g, x in zip(found, mine)]
-    tally.add("gradients", where, difference(found, expected))
-
-
-def differentiable(x: Any, memo: Memo) -> tuple[list[lamina.Tensor], list[torch.Tensor]]:
-    """lamina's and torch's tensors in an argument that require a gradient, each once."""
-    theirs = list({id(t): t for t in leaves(x) if is_tensor(t) and t.requires_grad}.values())
-    return [memo[id(t)] for t in theirs], theirs
 
 
 def check_error(tally: Tally, where: str, ours: Callable[[], Any], theirs: Callable[[], Any]) -> None:

@@ -41,7 +41,7 @@ def array(x: Any) -> np.ndarray:
         return np.asarray(x)
     if "bfloat16" in str(x.dtype):
         x = x.float()
-    return x.detach().resolve_conj().numpy() if hasattr(x, "resolve_conj") else x.detach().numpy()
+    return x.detach().numpy(force=True)  # also of torch's tensors of zeros that have no memory
 
 
 def kind(x: Any) -> str:

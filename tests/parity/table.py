@@ -11,8 +11,8 @@ from parity.tally import ASPECTS, Tally
 
 PAGE = Path(__file__).parents[2] / "docs" / "parity.md"
 HEAD = """
-| name | values | gradients | errors | integer dtypes refused | left out | differences |
-|---|---|---|---|---|---|---|
+| name | values | gradients | second | errors | integer dtypes refused | left out | differences |
+|---|---|---|---|---|---|---|---|
 """.lstrip()
 
 
@@ -37,10 +37,8 @@ def totals(tallies: Sequence[Tally]) -> str:
     ]
     clean = sum(not t.differences for t in tallies)
     left = sum(t.left_out for t in tallies)
-    return (
-        f"{len(tallies)} names: {sums[0]}, {sums[1]} and {sums[2]} agree; {clean} names without a difference. "
-        f"{left} samples are left out."
-    )
+    agree = ", ".join(sums).replace("second", "second derivatives")
+    return f"{len(tallies)} names, {clean} without a difference. {agree} agree. {left} samples are left out."
 
 
 def reasons() -> str:

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from parity.compare import is_tensor
 
-Aspect = Literal["values", "gradients", "errors"]
-ASPECTS: tuple[Aspect, ...] = ("values", "gradients", "errors")
+Aspect = Literal["values", "gradients", "second", "errors"]
+ASPECTS: tuple[Aspect, ...] = ("values", "gradients", "second", "errors")
 
 
 @dataclass(frozen=True)

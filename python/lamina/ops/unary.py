@@ -382,6 +382,8 @@ def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Ten
     kernel_out: Callable[..., None] = _C.round_out
     numbers: tuple[float, ...] = ()
     if decimals != 0:
+        if not -308 <= decimals <= 308:
+            raise ValueError(f"[round] expected decimals from -308 to 308, got {decimals}")
         kernel, kernel_out = _C.round_to, _C.round_to_out
         numbers = (10.0 ** _absolute(decimals), float(decimals < 0), 0.0)
     if out is not None:

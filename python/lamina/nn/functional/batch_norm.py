@@ -121,18 +121,18 @@ def _differentiable_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, .
     """The same gradients through differentiable ops: what second derivatives go through."""
     x, weight, bias, output, mean, inv_std, training, eps, relu = node.saved
     columns = [-1 if d == 1 else 1 for d in range(x.ndim)]
-    if training:
-        others = [d for d in range(x.ndim) if d != 1]
-        centred = x - x.mean(others, keepdim=True)
-        y = centred * ((centred * centred).mean(others, keepdim=True) + eps).rsqrt()
-    else:
-        y = (x - Tensor(mean).reshape(columns)) * Tensor(inv_std).reshape(columns)
-    if weight is not None:
-        y = y * weight.reshape(columns)
-    if bias is not None:
-        y = y + bias.reshape(columns)
+
+    def composite(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        if training:
+            others = [d for d in range(x.ndim) if d != 1]
+            centred = x - x.mean(others, keepdim=True)
+            y = centred * ((centred * centred).mean(others, keepdim=True) + eps).rsqrt()
+        else:
+            y = (x - Tensor(mean).reshape(columns)) * Tensor(inv_std).reshape(columns)
+        y = y if weight is None else y * weight.reshape(columns)
+        y = y if bias is None else y + bias.reshape(columns)
+        return y.relu() if relu and output is None else y
+
     if output is not None:  # ReLU and the residual have their gradients at once
         grad = where(output <= 0, 0.0, grad)
-    elif relu:
-        y = y.relu()
-    return (*rederive(node, y, (x, weight, bias), grad), grad if node.needs(3) else None)
+    return (*rederive(node, composite, (x, weight, bias), grad), grad if node.needs(3) else None)

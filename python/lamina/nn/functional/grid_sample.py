@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lamina import _C
+from lamina.autograd.grad_mode import mode as grad_mode
 from lamina.autograd.graph import Node, record, tracks
+from lamina.nn.functional._grid_sample_composite import composite_grid_sample
+from lamina.nn.functional._rederive import rederive
+from lamina.ops.creation import zeros_like
 from lamina.ops.join import stack
 from lamina.ops.matmul import matmul
 from lamina.ops.ranges import linspace
@@ -42,7 +46,7 @@ def grid_sample(
         align_corners: whether -1 and 1 are the middles of the corner elements, not their outer edges.
 
     Returns:
-        (N, C, OH, OW) or (N, C, OD, OH, OW).  It has first derivatives by both arguments, as in torch no second ones.
+        (N, C, OH, OW) or (N, C, OD, OH, OW).
 
     Raises:
         ValueError: if the shapes don't fit, or a mode is unknown.
@@ -59,26 +63,30 @@ def grid_sample(
         raise ValueError(
             f"[grid_sample] expected padding_mode to be one of {', '.join(_PADDINGS)}, got {padding_mode!r}"
         )
-    options = (_MODES[mode], _PADDINGS[padding_mode], bool(align_corners))
-    y = Tensor(_C.grid_sample(input._array, grid._array, *options))
+    options = (mode, padding_mode, bool(align_corners))
+    y = Tensor(_C.grid_sample(input._array, grid._array, *_codes(*options)))
     if tracks(input, grid):
         record(y, _grid_sample_backward, (input, grid), (input, grid, options))
     return y
 
 
+def _codes(mode: str, padding_mode: str, align_corners: bool) -> tuple[_C.GridMode, _C.GridPadding, bool]:
+    return _MODES[mode], _PADDINGS[padding_mode], align_corners
+
+
 def _grid_sample_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
     x, grid, options = node.saved
-    arrays = (grad._array, x._array, grid._array)
-    dx = Tensor(_C.grid_sample_backward_input(*arrays, *options)) if node.needs(0) else None
-    dgrid = Tensor(_C.grid_sample_backward_grid(*arrays, *options)) if node.needs(1) else None
-    for result in (dx, dgrid):
-        if result is not None and tracks(grad, x, grid):
-            record(result, _no_second_backward, (grad, x, grid))
+    if grad_mode.enabled:
+        by_input, by_grid = rederive(
+            node, lambda x, g: composite_grid_sample(x, g, *options), (x, grid), grad
+        )
+        if by_grid is None and node.needs(1):  # the nearest element does not change with its place
+            by_grid = zeros_like(grid)
+        return by_input, by_grid
+    arrays, codes = (grad._array, x._array, grid._array), _codes(*options)
+    dx = Tensor(_C.grid_sample_backward_input(*arrays, *codes)) if node.needs(0) else None
+    dgrid = Tensor(_C.grid_sample_backward_grid(*arrays, *codes)) if node.needs(1) else None
     return dx, dgrid
-
-
-def _no_second_backward(node: Node, grad: Tensor) -> None:
-    raise RuntimeError("[grid_sample] has no second derivatives")
 
 
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:

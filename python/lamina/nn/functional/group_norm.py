@@ -124,18 +124,22 @@ def _recorded(
     return result
 
 
+def _composite(x: Tensor, weight: Tensor | None, bias: Tensor | None, groups: int, eps: float) -> Tensor:
+    """The same from differentiable ops."""
+    each = x.shape[1] // groups * prod(x.shape[2:])  # channels of a group and positions
+    grouped = x.reshape((x.shape[0], groups, each))
+    centred = grouped - grouped.mean(-1, keepdim=True)
+    y = centred * ((centred * centred).mean(-1, keepdim=True) + eps).rsqrt()
+    y = y.reshape(tuple(x.shape))
+    columns = [-1 if d == 1 else 1 for d in range(x.ndim)]
+    y = y if weight is None else y * weight.reshape(columns)
+    return y if bias is None else y + bias.reshape(columns)
+
+
 def _group_norm_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, ...]:
     x, weight, bias, mean, inv_std, groups, eps = node.saved
     if mode.enabled:
-        each = x.shape[1] // groups * prod(x.shape[2:])  # channels of a group and positions
-        grouped = x.reshape((x.shape[0], groups, each))
-        centred = grouped - grouped.mean(-1, keepdim=True)
-        y = centred * ((centred * centred).mean(-1, keepdim=True) + eps).rsqrt()
-        y = y.reshape(tuple(x.shape))
-        columns = [-1 if d == 1 else 1 for d in range(x.ndim)]
-        y = y if weight is None else y * weight.reshape(columns)
-        y = y if bias is None else y + bias.reshape(columns)
-        return rederive(node, y, (x, weight, bias), grad)
+        return rederive(node, lambda x, w, b: _composite(x, w, b, groups, eps), (x, weight, bias), grad)
     w = None if weight is None else weight._array
     parameters = node.needs(1) or node.needs(2)
     found = _C.group_norm_backward(x._array, grad._array, groups, w, mean, inv_std, node.needs(0), parameters)

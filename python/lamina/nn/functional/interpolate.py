@@ -71,8 +71,8 @@ def interpolate(
             raise TypeError(f"[interpolate] expected size to hold integers, got {size}")
     else:
         factors = [float(f) for f in _each(scale_factor, rank, "scale_factor")]
-        if not all(0 < f < math.inf for f in factors):
-            raise ValueError(f"[interpolate] expected scale_factor above 0, got {scale_factor}")
+        if not all(0 < f < 2**63 for f in factors):
+            raise ValueError(f"[interpolate] expected scale_factor above 0 and finite, got {scale_factor}")
         sizes = [math.floor(n * f) for n, f in zip(input.shape[2:], factors, strict=True)]
         if not recompute_scale_factor and mode != "area":
             scales = factors

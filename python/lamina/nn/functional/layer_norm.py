@@ -54,10 +54,14 @@ def _layer_norm_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, ...]:
     x, weight, bias, mean, inv_std, shape, eps = node.saved
     if mode.enabled:
         dims = list(range(-len(shape), 0))
-        centred = x - x.mean(dims, keepdim=True)
-        y = centred * ((centred * centred).mean(dims, keepdim=True) + eps).rsqrt()
-        y = y if weight is None else y * weight
-        return rederive(node, y if bias is None else y + bias, (x, weight, bias), grad)
+
+        def composite(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+            centred = x - x.mean(dims, keepdim=True)
+            y = centred * ((centred * centred).mean(dims, keepdim=True) + eps).rsqrt()
+            y = y if weight is None else y * weight
+            return y if bias is None else y + bias
+
+        return rederive(node, composite, (x, weight, bias), grad)
     return _gradients(node, grad, x, weight, mean, inv_std, shape)
 
 
@@ -98,8 +102,12 @@ def _rms_norm_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, ...]:
     x, weight, inv_rms, shape, eps = node.saved
     if mode.enabled:
         dims = list(range(-len(shape), 0))
-        y = x * ((x * x).mean(dims, keepdim=True) + eps).rsqrt()
-        return rederive(node, y if weight is None else y * weight, (x, weight), grad)
+
+        def composite(x: Tensor, weight: Tensor | None) -> Tensor:
+            y = x * ((x * x).mean(dims, keepdim=True) + eps).rsqrt()
+            return y if weight is None else y * weight
+
+        return rederive(node, composite, (x, weight), grad)
     return _gradients(node, grad, x, weight, None, inv_rms, shape)[:2]
 
 

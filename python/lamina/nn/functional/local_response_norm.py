@@ -45,11 +45,15 @@ def _local_response_norm_backward(node: Node, grad: Tensor) -> tuple[Tensor | No
     x, options = node.saved
     if not mode.enabled:
         return Tensor(_C.local_response_norm_backward(x._array, grad._array, *options))
-    size, alpha, beta, k = options
+    return rederive(node, lambda x: _composite(x, *options), (x,), grad)
+
+
+def _composite(x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+    """The same from differentiable ops."""
     channels = x.shape[1]
-    squares = pad((x * x).flatten(2), (0, 0, size // 2, (size - 1) // 2))
+    window = min(size, 2 * channels + 1)  # more would reach past every channel
+    squares = pad((x * x).flatten(2), (0, 0, window // 2, (window - 1) // 2))
     total = squares.narrow(1, 0, channels)
-    for shift in range(1, size):
+    for shift in range(1, window):
         total = total + squares.narrow(1, shift, channels)
-    norm = (total.reshape(tuple(x.shape)) * (alpha / size) + k) ** -beta
-    return rederive(node, x * norm, (x,), grad)
+    return x * (total.reshape(tuple(x.shape)) * (alpha / size) + k) ** -beta

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from lamina import _C
-from lamina.autograd.engine import grad as gradient_of
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
+from lamina.nn.functional._rederive import rederive
 from lamina.nn.functional.loss_reduction import reduction_code
 from lamina.ops.softmax import log_softmax
 from lamina.tensor import Tensor
@@ -80,13 +80,10 @@ def _class_loss(input: Tensor, target: Tensor, weight: Tensor | None, options: O
     return y
 
 
-def _class_loss_backward(node: Node, grad: Tensor) -> Tensor:
+def _class_loss_backward(node: Node, grad: Tensor) -> Tensor | tuple[Tensor | None, ...]:
     input, target, weight, log_sums, divisor, options = node.saved
     if mode.enabled:
-        with_graph = _composite_class_loss(input, target, weight, options)
-        (result,) = gradient_of(with_graph, input, grad, create_graph=True)
-        assert result is not None
-        return result
+        return rederive(node, lambda x: _composite_class_loss(x, target, weight, options), (input,), grad)
     w = None if weight is None else weight._array
     return Tensor(
         _C.cross_entropy_backward(input._array, target._array, w, log_sums, divisor, grad._array, *options)

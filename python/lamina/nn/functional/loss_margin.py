@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from lamina import _C
-from lamina.autograd.engine import grad as gradient_of
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
+from lamina.nn.functional._rederive import rederive
 from lamina.nn.functional.loss_pointwise import MARGIN_RANKING, WITH_LOGITS, pointwise
 from lamina.nn.functional.loss_reduction import reduce, reduction_code
 from lamina.ops.creation import zeros_like
@@ -51,6 +51,7 @@ def multi_margin_loss(
     single = input.ndim < 2
     scores = input.reshape(1, -1) if single else input
     index = target.reshape(1) if single and target.numel() == 1 else target
+    alone = single and target.ndim == 0
     y = Tensor(
         _C.multi_margin_loss(
             scores._array, index._array, None if weight is None else weight._array, p, margin
@@ -58,13 +59,13 @@ def multi_margin_loss(
     )
     if tracks(scores):
         record(y, _multi_margin_loss_backward, (scores,), (scores, index, weight, p, margin))
-    return reduce(y.squeeze(0) if single else y, reduction, "multi_margin_loss")
+    return reduce(y.squeeze(0) if alone else y, reduction, "multi_margin_loss")
 
 
-def _multi_margin_loss_backward(node: Node, grad: Tensor) -> Tensor:
+def _multi_margin_loss_backward(node: Node, grad: Tensor) -> Tensor | tuple[Tensor | None, ...]:
     input, target, weight, p, margin = node.saved
     if mode.enabled:
-        return _differentiated(_composite_multi_margin(input, target, weight, p, margin), input, grad)
+        return rederive(node, lambda x: _composite_multi_margin(x, target, weight, p, margin), (input,), grad)
     w = None if weight is None else weight._array
     return Tensor(_C.multi_margin_loss_backward(input._array, target._array, w, p, margin, grad._array))
 
@@ -106,10 +107,10 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean
     return reduce(y.squeeze(0) if single else y, reduction, "multilabel_margin_loss")
 
 
-def _multilabel_margin_loss_backward(node: Node, grad: Tensor) -> Tensor:
+def _multilabel_margin_loss_backward(node: Node, grad: Tensor) -> Tensor | tuple[Tensor | None, ...]:
     input, target = node.saved
     if mode.enabled:
-        return _differentiated(_composite_multilabel_margin(input, target), input, grad)
+        return rederive(node, lambda x: _composite_multilabel_margin(x, target), (input,), grad)
     return Tensor(_C.multilabel_margin_loss_backward(input._array, target._array, grad._array))
 
 
@@ -120,12 +121,6 @@ def _composite_multilabel_margin(input: Tensor, target: Tensor) -> Tensor:
     gaps = 1 - input.gather(1, index).unsqueeze(2) + input.unsqueeze(1)  # (N, label, class)
     hinges = gaps.relu() * labels.unsqueeze(2) * (1 - is_label).unsqueeze(1)
     return hinges.sum((1, 2)) / input.shape[1]
-
-
-def _differentiated(losses: Tensor, input: Tensor, grad: Tensor) -> Tensor:
-    (result,) = gradient_of(losses, input, grad, create_graph=True)
-    assert result is not None
-    return result
 
 
 def multilabel_soft_margin_loss(

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lamina import _C
-from lamina.autograd.engine import grad as gradient_of
-from lamina.autograd.grad_mode import enable_grad, mode
+from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
+from lamina.nn.functional._rederive import rederive
 from lamina.nn.functional.activation import softplus
 from lamina.ops.select import where
 from lamina.tensor import Tensor
@@ -57,27 +57,17 @@ def _pointwise_loss_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, .
     input, target, positive, weight, loss, p, q, reduction = node.saved
     wanted = [k for k in range(4) if node.needs(k)]
     if mode.enabled or 2 in wanted or 3 in wanted or (1 in wanted and not loss.symmetric):
-        return _composite_backward(node, grad, wanted)
+
+        def composite(x: Tensor, y: Tensor, positive: Tensor | None, weight: Tensor | None) -> Tensor:
+            losses = loss.composite(x, y, positive, p, q)
+            losses = losses if weight is None else losses * weight
+            return losses if reduction == 0 else losses.mean() if reduction == 2 else losses.sum()
+
+        return rederive(node, composite, (input, target, positive, weight), grad)
     a = None if positive is None else positive._array
     w = None if weight is None else weight._array
     dx = Tensor(loss.backward(input._array, target._array, a, w, p, q, reduction, grad._array))
     return dx if 0 in wanted else None, -dx if 1 in wanted else None, None, None
-
-
-def _composite_backward(node: Node, grad: Tensor, wanted: list[int]) -> tuple[Tensor | None, ...]:
-    tensors, (loss, p, q, reduction) = list(node.saved[:4]), node.saved[4:]
-    create_graph = mode.enabled
-    if not create_graph:  # what a node saved has a place in the graph only while that is recorded
-        for k, t in enumerate(tensors):
-            tensors[k] = None if t is None else t.detach().requires_grad_(k in wanted)
-    input, target, positive, weight = tensors
-    with enable_grad():
-        losses = loss.composite(input, target, positive, p, q)
-        losses = losses if weight is None else losses * weight
-        y = losses if reduction == 0 else losses.mean() if reduction == 2 else losses.sum()
-    found = gradient_of(y, [tensors[k] for k in wanted], grad, create_graph=create_graph, allow_unused=True)
-    by_input = dict(zip(wanted, found))
-    return tuple(by_input.get(k) for k in range(4))
 
 
 def _softplus(x: Tensor) -> Tensor:

@@ -50,7 +50,7 @@ class Softmin(_Along):
         return F.softmin(input, self.dim)
 
 
-class GLU(_Along):
+class GLU(Module):
     """``a * sigmoid(b)``, a and b the halves along a dimension.
 
     Args:
@@ -58,11 +58,14 @@ class GLU(_Along):
     """
 
     def __init__(self, dim: int = -1) -> None:
-        super().__init__(dim)
+        super().__init__()
+        self.dim = dim
 
     def forward(self, input: Tensor) -> Tensor:
-        assert self.dim is not None
         return F.glu(input, self.dim)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"
 
 
 class Softmax2d(Module):
