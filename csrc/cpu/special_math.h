@@ -63,9 +63,16 @@ LAMINA_INLINE V lgamma_positive(V x) {
   return x < kInf ? y : x;  // also NaN
 }
 
+LAMINA_INLINE bool none(decltype(V{} < V{}) mask) {
+  int64_t all = 0;
+  for (int i = 0; i < kLanes<double>; ++i) all |= mask[i];
+  return all == 0;
+}
+
 LAMINA_INLINE V lgamma(V x) {
   const auto reflected = x <= 0;
   const V y = lgamma_positive(reflected ? 1 - x : x);
+  if (none(reflected)) return y;
   const V sine = math::abs(math::sin(off_integer(x) * kPi, 0));
   const V mirrored = math::log(kPi / sine) - y;  // log(pi / 0) at the poles
   const V finite = reflected ? mirrored : y;
@@ -82,6 +89,7 @@ LAMINA_INLINE V digamma_positive(V x) {
 LAMINA_INLINE V digamma(V x) {
   const auto reflected = x <= 0;
   const V y = digamma_positive(reflected ? 1 - x : x);
+  if (none(reflected)) return x < kInf ? y : x;
   const V off = off_integer(x), angle = off * kPi;
   const V mirrored = y - kPi * math::sin(angle, 1) / math::sin(angle, 0);
   V result = reflected ? mirrored : y;
@@ -138,7 +146,9 @@ LAMINA_INLINE V erfinv(V x) {
   V tail = -math::log((1 - t) * 0.5);
   for (int i = 0; i < kLanes<double>; ++i) tail[i] = scalar::sqrt(tail[i]);
   const V near = x * 0.5 * rational(central, kA, kB);
-  const V far = tail <= 5 ? rational(tail - 1.6, kC, kD) : rational(tail - 5, kE, kF);
+  V far = rational(tail - 1.6, kC, kD);
+  if (const auto farther = tail > 5; !none(farther))
+    far = farther ? rational(tail - 5, kE, kF) : far;
   V y = t <= 0.85 ? near : math::copysign(far, x);
   y = y * kHalfRoot;
   y = t == 1 ? math::copysign(V{} + kInf, x) : y;
