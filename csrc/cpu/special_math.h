@@ -1,5 +1,6 @@
-// lgamma, digamma, polygamma and erfinv on Vec<double>, measured against mpmath: absolute errors
-// within 1e-14 near the zeros of lgamma and digamma, elsewhere relative ones within a few ulp.
+// lgamma, digamma, polygamma and erfinv on Vec<double>.  Measured against mpmath: lgamma within 1e-14
+// where it is below 1 in size, 40 ulp beyond (a product's logarithm cancels); digamma within 1.5e-15
+// or 7 ulp; erfinv and polygamma within 3 ulp.
 //
 // lgamma, digamma  Stirling's series from kShift on, to 1e-16; below, the recurrence over the product
 //                  P(x) = x (x + 1) ... (x + kShift - 1): lgamma(x) = lgamma(x + kShift) - log P(x), digamma alike with
