@@ -1,5 +1,6 @@
-// lgamma, digamma, polygamma and erfinv on Vec<double>, measured against mpmath: absolute errors
-// within 1e-14 near the zeros of lgamma and digamma, elsewhere relative ones within a few ulp.
+// lgamma, digamma, polygamma and erfinv on Vec<double>.  Measured against mpmath: lgamma within 1e-14
+// where it is below 1 in size, 40 ulp beyond (a product's logarithm cancels); digamma within 1.5e-15
+// or 7 ulp; erfinv and polygamma within 3 ulp.
 //
 // lgamma, digamma  Stirling's series from kShift on, to 1e-16; below, the recurrence over the product
 //                  P(x) = x (x + 1) ... (x + kShift - 1): lgamma(x) = lgamma(x + kShift) - log P(x), digamma alike with
@@ -63,9 +64,16 @@ LAMINA_INLINE V lgamma_positive(V x) {
   return x < kInf ? y : x;  // also NaN
 }
 
+LAMINA_INLINE bool none(decltype(V{} < V{}) mask) {
+  int64_t all = 0;
+  for (int i = 0; i < kLanes<double>; ++i) all |= mask[i];
+  return all == 0;
+}
+
 LAMINA_INLINE V lgamma(V x) {
   const auto reflected = x <= 0;
   const V y = lgamma_positive(reflected ? 1 - x : x);
+  if (none(reflected)) return y;
   const V sine = math::abs(math::sin(off_integer(x) * kPi, 0));
   const V mirrored = math::log(kPi / sine) - y;  // log(pi / 0) at the poles
   const V finite = reflected ? mirrored : y;
@@ -82,6 +90,7 @@ LAMINA_INLINE V digamma_positive(V x) {
 LAMINA_INLINE V digamma(V x) {
   const auto reflected = x <= 0;
   const V y = digamma_positive(reflected ? 1 - x : x);
+  if (none(reflected)) return x < kInf ? y : x;
   const V off = off_integer(x), angle = off * kPi;
   const V mirrored = y - kPi * math::sin(angle, 1) / math::sin(angle, 0);
   V result = reflected ? mirrored : y;
@@ -138,7 +147,9 @@ LAMINA_INLINE V erfinv(V x) {
   V tail = -math::log((1 - t) * 0.5);
   for (int i = 0; i < kLanes<double>; ++i) tail[i] = scalar::sqrt(tail[i]);
   const V near = x * 0.5 * rational(central, kA, kB);
-  const V far = tail <= 5 ? rational(tail - 1.6, kC, kD) : rational(tail - 5, kE, kF);
+  V far = rational(tail - 1.6, kC, kD);
+  if (const auto farther = tail > 5; !none(farther))
+    far = farther ? rational(tail - 5, kE, kF) : far;
   V y = t <= 0.85 ? near : math::copysign(far, x);
   y = y * kHalfRoot;
   y = t == 1 ? math::copysign(V{} + kInf, x) : y;

@@ -46,15 +46,16 @@ void sine_row(char* const* data, int64_t n, P) {
 // f in double, also of floats: near the zeros of lgamma and digamma only that has their digits.
 template <class T, special::V (*f)(special::V)>
 void special_row(char* const* data, int64_t n, P) {
-  constexpr int64_t L = kLanes<double>;
-  const T* x = reinterpret_cast<const T*>(data[1]);
-  T* out = reinterpret_cast<T*>(data[0]);
-  for (int64_t begin = 0; begin < n; begin += L) {
-    const int64_t m = n - begin < L ? n - begin : L;
-    double lanes[L];
-    for (int64_t i = 0; i < L; ++i) lanes[i] = i < m ? x[begin + i] : T(1);
-    store(lanes, f(load(lanes)));
-    for (int64_t i = 0; i < m; ++i) out[begin + i] = static_cast<T>(lanes[i]);
+  constexpr int64_t kBlock = 128, L = kLanes<double>;
+  for (int64_t begin = 0; begin < n; begin += kBlock) {
+    const int64_t m = n - begin < kBlock ? n - begin : kBlock;
+    const T* x = reinterpret_cast<const T*>(data[1]) + begin;
+    T* out = reinterpret_cast<T*>(data[0]) + begin;
+    double block[kBlock];
+    for (int64_t i = 0; i < m; ++i) block[i] = x[i];
+    for (int64_t i = m; i < m + L && i < kBlock; ++i) block[i] = 1;
+    for (int64_t i = 0; i < m; i += L) store(block + i, f(load(block + i)));
+    for (int64_t i = 0; i < m; ++i) out[i] = static_cast<T>(block[i]);
   }
 }
 

@@ -17,29 +17,30 @@
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
 
-LAMINA_INLINE double digamma_of(double a) { return special::digamma(broadcast(a))[0]; }
+using special::V;
 
-LAMINA_INLINE double gamma_gradient_series(double a, double x) {
-  double term = 1, sum = 1, harmonic = 0, slope = 0;
+LAMINA_INLINE V gamma_gradient_series(V a, V x) {
+  V term = V{} + 1, sum = term, harmonic{}, slope{};
   for (int n = 1; n < 4000; ++n) {
-    term *= x / (a + n);
-    harmonic += 1 / (a + n);
+    const V inverse = 1 / (a + n);
+    term *= x * inverse;
+    harmonic += inverse;
     sum += term;
     slope -= term * harmonic;
-    if (term * (1 + harmonic) < 1e-17 * sum) break;
+    if (special::none(term * (1 + harmonic) > 1e-17 * sum)) break;
   }
-  return -x / a * (sum * (scalar::log(x) - digamma_of(a + 1)) + slope);
+  return -x / a * (sum * (math::log(x) - special::digamma_positive(a + 1)) + slope);
 }
 
-LAMINA_INLINE double gamma_gradient_fraction(double a, double x) {
-  const int depth = 100 + 4 * static_cast<int>(scalar::sqrt(a));
-  double t = x + 2 * depth + 1 - a, slope = -1;
+// To `depth` steps of the fraction.
+LAMINA_INLINE V gamma_gradient_fraction(V a, V x, int depth) {
+  V t = x - a + (2 * depth + 1), slope = V{} - 1;
   for (int n = depth; n > 0; --n) {
-    const double over = n * (n - a) / t;
-    slope = -1 + n / t + over * slope / t;
-    t = x + 2 * n - 1 - a - over;
+    const V inverse = 1 / t, over = n * (n - a) * inverse;
+    slope = -1 + n * inverse + over * slope * inverse;
+    t = x - a + (2 * n - 1) - over;
   }
-  return x / t * (scalar::log(x) - digamma_of(a) - slope / t);
+  return x / t * (math::log(x) - special::digamma_positive(a) - slope / t);
 }
 
 LAMINA_INLINE double gamma_gradient_large(double a, double x) {
@@ -60,11 +61,23 @@ LAMINA_INLINE double gamma_gradient_large(double a, double x) {
          z * (z2 * (9 * z2 + 256) - 433) / (25920 * a * a * root);
 }
 
-LAMINA_INLINE double gamma_gradient(double a, double x) {
-  if (!(a > 0 && x >= 0)) return special::kNaN;
-  if (x == 0) return 0;
-  if (a >= 1000) return gamma_gradient_large(a, x);
-  return x < a + 1 ? gamma_gradient_series(a, x) : gamma_gradient_fraction(a, x);
+LAMINA_INLINE V gamma_gradient(V a, V x) {
+  const auto valid = (a > 0) & (x > 0), small = valid & (a < 1000), below = small & (x < a + 1);
+  V result = x == 0 ? V{} : V{} + special::kNaN;
+  if (!special::none(below))
+    result = below ? gamma_gradient_series(below ? a : V{} + 1, below ? x : V{} + 1) : result;
+  if (const auto above = small & ~below; !special::none(above)) {
+    const V shape = above ? a : V{} + 1, at = above ? x : V{} + 9;
+    double depth = 0;  // the fraction converges slower near x = 1, and with large shapes
+    for (int i = 0; i < kLanes<double>; ++i) {
+      const double wanted = 20 + 80 / at[i] + 4 * scalar::sqrt(shape[i]);
+      depth = wanted > depth ? wanted : depth;
+    }
+    result = above ? gamma_gradient_fraction(shape, at, static_cast<int>(depth)) : result;
+  }
+  for (int i = 0; i < kLanes<double>; ++i)
+    if (a[i] >= 1000 && x[i] > 0) result[i] = gamma_gradient_large(a[i], x[i]);
+  return (a > 0) ? result : V{} + special::kNaN;
 }
 
 }  // namespace

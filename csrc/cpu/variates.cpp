@@ -192,14 +192,7 @@ bool binomial_draws(const Draws& d) {
 }
 
 void gamma_grads(const Draws& d) {
-  visit_real(d.dtype, [&](auto tag) {
-    using T = decltype(tag);
-    parallel_for(d.n, kGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i)
-        static_cast<T*>(d.out)[i] = static_cast<T>(
-            gamma_gradient(static_cast<const T*>(d.a)[i], static_cast<const T*>(d.b)[i]));
-    });
-  });
+  draw_all(d, [](PhiloxKey, int64_t, F64 a, F64 b) { return gamma_gradient(a, b); });
 }
 
 }  // namespace
