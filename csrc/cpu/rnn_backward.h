@@ -29,7 +29,7 @@ class RnnBackwardPass {
 
   struct Direction {
     RnnSteps steps;  // from the last that forward took to the first
-    T *w_ih, *panels;
+    T *input_panels, *panels;
     T *dh, *dc;  // (N, state_row), (N, units)
     T* before;   // (block rows, units): the states before each step
     T* memory[2][2];
@@ -82,8 +82,8 @@ class RnnBackwardPass {
       Direction& a = directions_[d];
       const kernels::RnnGradients& g = args_.gradients[d];
       a.steps = {shape_.offsets, shape_.steps, !shape_.reverse[d]};
-      a.w_ih = carver.take(args_.dx ? gates * shape_.inputs : 0);
-      a.panels = carver.take(layout_.back_packed_size());
+      a.input_panels = carver.take(args_.dx ? layout_.back_packed_size(shape_.inputs) : 0);
+      a.panels = carver.take(layout_.back_packed_size(layout_.hidden));
       a.dh = carver.take(n * layout_.state_row);
       a.dc = carver.take(Cell::kCellState ? n * layout_.units : 0);
       a.before = carver.take(block * layout_.units);
@@ -106,8 +106,9 @@ class RnnBackwardPass {
   void prepare(int d) {
     const Direction& a = directions_[d];
     const kernels::RnnWeights& w = args_.weights[d];
-    if (args_.dx) group_weights(layout_, static_cast<const T*>(w.w_ih), shape_.inputs, a.w_ih);
-    pack_recurrent_back(layout_, static_cast<const T*>(w.w_hh), a.panels);
+    if (args_.dx)
+      pack_columns_of_gates(layout_, static_cast<const T*>(w.w_ih), shape_.inputs, a.input_panels);
+    pack_columns_of_gates(layout_, static_cast<const T*>(w.w_hh), layout_.hidden, a.panels);
     start(static_cast<const T*>(args_.dhn), d, a.dh, layout_.state_row);
     if constexpr (Cell::kCellState) start(static_cast<const T*>(args_.dcn), d, a.dc, layout_.units);
     if (a.db_ih && args_.gradients[d].b_ih) {
@@ -321,7 +322,8 @@ class RnnBackwardPass {
     }
     if (args_.dx) {
       T* dx = static_cast<T*>(args_.dx) + first * inputs;
-      gemm<T>(rows, inputs, gates, Strided<T>{from_input, stride, 1}, Strided<T>{a.w_ih, 1, inputs},
+      gemm<T>(rows, inputs, gates, Strided<T>{from_input, stride, 1},
+              PackedColumns<T>{a.input_panels, gates},
               Result<T>{dx, inputs, shape_.directions == 2 ? dx : nullptr, inputs, 1});
     }
   }

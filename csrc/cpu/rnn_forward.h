@@ -28,7 +28,7 @@ class RnnForwardPass {
 
   struct Direction {
     RnnSteps steps;
-    T *w_ih, *bias, *candidate_bias, *panels;
+    T *input_panels, *bias, *candidate_bias, *panels;
     T* state[2];  // (N, state_row) before and after a step, by turns
     T* cell;      // (N, units)
     // Row 0 of what a whole sequence has, be it that only a block of it is there.
@@ -74,7 +74,7 @@ class RnnForwardPass {
     for (int d = 0; d < shape_.directions; ++d) {
       Direction& a = directions_[d];
       a.steps = {shape_.offsets, shape_.steps, shape_.reverse[d]};
-      a.w_ih = carver.take(layout_.gates * shape_.inputs);
+      a.input_panels = carver.take(layout_.packed_input_size(shape_.inputs));
       a.bias = carver.take(layout_.gates);
       a.candidate_bias = carver.take(layout_.units);
       a.panels = carver.take(layout_.packed_size());
@@ -94,8 +94,8 @@ class RnnForwardPass {
   void prepare(int d) {
     const Direction& a = directions_[d];
     const kernels::RnnWeights& w = args_.weights[d];
-    group_weights(layout_, static_cast<const T*>(w.w_ih), shape_.inputs, a.w_ih);
-    pack_recurrent(layout_, static_cast<const T*>(w.w_hh), a.panels);
+    pack_gates<kTileCols<T>>(layout_, static_cast<const T*>(w.w_ih), shape_.inputs, a.input_panels);
+    pack_gates<kPanel>(layout_, static_cast<const T*>(w.w_hh), layout_.hidden, a.panels);
     // The candidate's bias from the state is multiplied with r, all others are added at once.
     const auto *b_ih = static_cast<const T*>(w.b_ih), *b_hh = static_cast<const T*>(w.b_hh);
     clear_row(a.candidate_bias, layout_.units);
@@ -128,7 +128,7 @@ class RnnForwardPass {
     }
     const T* x = static_cast<const T*>(args_.x) + first * inputs;
     gemm<T>(a.steps.rows(begin, end), layout_.gates, inputs, Strided<T>{x, inputs, 1},
-            Strided<T>{a.w_ih, inputs, 1},
+            PackedColumns<T>{a.input_panels, inputs},
             Result<T>{a.gates + first * layout_.gates, layout_.gates, a.bias, 0, 1});
   }
 

@@ -17,8 +17,7 @@ struct RnnLayout {
   // A panel of recurrent weights: the gates of one group, or of two where that makes but one vector.
   static constexpr int kPanelGroups = G == 1 ? 2 : 1;
   static constexpr int kPanel = kPanelGroups * G * L;
-  static constexpr int kBackPanelGroups = 2;
-  static constexpr int kBackPanel = kBackPanelGroups * L;
+  static constexpr int kBackPanelGroups = kTileVectors, kBackPanel = kTileCols<T>;
 
   int64_t hidden, groups, units, gates;  // units: hidden, padded; gates: G units
   // Rows of what is read as a product's left side are a vector longer: rows a multiple of 4 KB apart would share a
@@ -36,7 +35,12 @@ struct RnnLayout {
   int64_t panels() const { return ceil_div(groups, kPanelGroups); }
   int64_t back_panels() const { return ceil_div(groups, kBackPanelGroups); }
   int64_t packed_size() const { return panels() * kPanel * hidden; }
-  int64_t back_packed_size() const { return back_panels() * kBackPanel * gates; }
+  int64_t packed_input_size(int64_t inputs) const {
+    return ceil_div(gates, kTileCols<T>) * kTileCols<T> * inputs;
+  }
+  int64_t back_packed_size(int64_t columns) const {
+    return ceil_div(columns, kTileCols<T>) * kTileCols<T> * gates;
+  }
   int lanes(int64_t group) const { return static_cast<int>(smaller(L, hidden - group * L)); }
 };
 
@@ -66,18 +70,7 @@ void for_each_gate_row(const RnnLayout<T, Cell>& layout, int64_t row_bytes, cons
                });
 }
 
-// Weights (G H, columns) to (gates, columns).
-template <class T, class Cell>
-void group_weights(const RnnLayout<T, Cell>& layout, const T* w, int64_t columns, T* grouped) {
-  for_each_gate_row(layout, columns * int64_t{sizeof(T)}, [&](int64_t to, int64_t from) {
-    if (from >= 0)
-      copy_row(grouped + to * columns, w + from * columns, columns);
-    else
-      clear_row(grouped + to * columns, columns);
-  });
-}
-
-// And back.
+// A gradient of weights from the groups' order (gates, columns) to theirs, (G H, columns).
 template <class T, class Cell>
 void ungroup_weights(const RnnLayout<T, Cell>& layout, const T* grouped, int64_t columns, T* w) {
   for_each_gate_row(layout, columns * int64_t{sizeof(T)}, [&](int64_t from, int64_t to) {
@@ -105,35 +98,34 @@ void transpose_lines(T* panel, int64_t width, const T* lines, int64_t line_strid
       panel[p * width + i] = i < count ? lines[i * line_stride + p] : T(0);
 }
 
-// W_hh (G H, H) as panels (panel, depth H, kPanel) of gates: what a state is multiplied with forward.
-template <class T, class Cell>
-void pack_recurrent(const RnnLayout<T, Cell>& layout, const T* w_hh, T* panels) {
-  using Layout = RnnLayout<T, Cell>;
-  constexpr int L = Layout::L, G = Layout::G, kPanel = Layout::kPanel;
-  const int64_t depths = layout.hidden, bytes = kPanel * depths * int64_t{sizeof(T)};
-  parallel_for(layout.panels(), task_items(layout.panels(), bytes, kPackTaskBytes),
+// Weights (G H, depths) as panels (panel, depth, Width) of gates: what inputs and states are multiplied with.
+template <int Width, class T, class Cell>
+void pack_gates(const RnnLayout<T, Cell>& layout, const T* w, int64_t depths, T* panels) {
+  constexpr int L = kLanes<T>, G = Cell::kGates;
+  const int64_t count = ceil_div(layout.gates, Width);
+  parallel_for(count, task_items(count, Width * depths * int64_t{sizeof(T)}, kPackTaskBytes),
                [&](int64_t begin, int64_t end) {
-                 for (int64_t p = begin; p < end; ++p)
-                   for (int v = 0; v < kPanel / L; ++v) {
-                     const int64_t group = p * Layout::kPanelGroups + v / G;
-                     const int64_t line = (v % G) * layout.hidden + group * L;
-                     transpose_lines(panels + p * kPanel * depths + v * L, kPanel,
-                                     w_hh + line * depths, depths, layout.lanes(group), depths);
-                   }
+                 for (int64_t v = begin * (Width / L); v < end * (Width / L); ++v) {
+                   const int64_t group = v / G, line = v % G * layout.hidden + group * L;
+                   T* panel = panels + v / (Width / L) * Width * depths + v % (Width / L) * L;
+                   transpose_lines(panel, Width, w + line * depths, depths, layout.lanes(group),
+                                   depths);
+                 }
                });
 }
 
-// W_hh as panels (panel, depth gates, kBackPanel) of units: what the gates' gradients are multiplied with.
+// Weights (G H, columns) as panels (panel, depth gates, kTileCols) of columns: what the gates' gradients are multiplied
+// with.
 template <class T, class Cell>
-void pack_recurrent_back(const RnnLayout<T, Cell>& layout, const T* w_hh, T* panels) {
-  constexpr int kPanel = RnnLayout<T, Cell>::kBackPanel;
-  const int64_t hidden = layout.hidden;
-  for_each_gate_row(layout, hidden * int64_t{sizeof(T)}, [&](int64_t to, int64_t from) {
-    T* out = panels + to * kPanel;
-    for (int64_t unit = 0; unit < hidden; unit += kPanel, out += layout.gates * kPanel) {
-      const int64_t count = from < 0 ? 0 : smaller(kPanel, hidden - unit);
-      copy_row(out, w_hh + from * hidden + unit, count);
-      clear_row(out + count, kPanel - count);
+void pack_columns_of_gates(const RnnLayout<T, Cell>& layout, const T* w, int64_t columns,
+                           T* panels) {
+  constexpr int kWidth = kTileCols<T>;
+  for_each_gate_row(layout, columns * int64_t{sizeof(T)}, [&](int64_t to, int64_t from) {
+    T* out = panels + to * kWidth;
+    for (int64_t column = 0; column < columns; column += kWidth, out += layout.gates * kWidth) {
+      const int64_t count = from < 0 ? 0 : smaller(kWidth, columns - column);
+      copy_row(out, w + from * columns + column, count);
+      clear_row(out + count, kWidth - count);
     }
   });
 }

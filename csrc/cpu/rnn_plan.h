@@ -31,11 +31,13 @@ struct RnnSteps {
   }
 };
 
-// The products over many steps run block by block, so that what they leave is still in cache when the steps read it,
-// and the other way round: enough rows for a product at full speed, or 2 MB of gates.
+// The products over many steps run block by block, so that what they leave is still in L2 when the steps read it, and the
+// other way round: 1 MB of gates.  Where that is too few rows, the weights' gradients would be read and written again
+// more often than it gains.
 template <class T>
 int64_t rnn_block_rows(int64_t gates) {
-  return larger(1024, (2 << 20) / (gates * static_cast<int64_t>(sizeof(T))));
+  const int64_t fit = (1 << 20) / (gates * static_cast<int64_t>(sizeof(T)));
+  return fit >= 256 ? fit : 1024;
 }
 
 // The end of the block of steps that begins with `begin`: as many as give no direction more rows than that.
