@@ -9,6 +9,7 @@ import pytest
 
 import lamina
 import lamina.nn.functional as F
+from lamina.nn.functional.conv import ALGORITHMS
 
 RNG = np.random.default_rng(0)
 
@@ -59,6 +60,53 @@ def test_winograd(n: int, c: int, k: int, h: int, w: int, options: dict[str, Any
 
 
 @pytest.mark.parametrize(
+    ("n", "c", "k", "size", "kernel", "padding"),
+    [
+        (2, 64, 64, (9, 17), (1, 7), (0, 3)),
+        (2, 64, 40, (17, 5), (7, 1), (3, 0)),
+        (1, 1, 1, (1, 3), (1, 3), 0),
+        (3, 17, 33, (4, 6), (1, 5), (0, 2)),
+        (2, 33, 70, (11, 3), (5, 1), (6, 0)),  # more padding than taps
+        (1, 5, 18, (2, 40), (1, 7), (0, 0)),
+        (2, 100, 48, (1, 301), (1, 3), (0, 1)),  # lines longer than a block of tiles
+        (9, 200, 96, (12, 13), (3, 1), (1, 0)),
+        (2, 768, 40, (5, 16), (1, 7), (0, 3)),
+    ],
+)
+def test_winograd_along_a_line(
+    n: int, c: int, k: int, size: tuple[int, int], kernel: tuple[int, int], padding: Any
+) -> None:
+    x, weight = draw(n, c, *size), draw(k, c, *kernel)
+    exact = passes(x.astype("float64"), weight.astype("float64"), "implicit", padding=padding)
+    threads = lamina.get_num_threads()
+    try:
+        runs = []
+        for count in (1, 2, 7):
+            lamina.set_num_threads(count)
+            runs.append(passes(x, weight, "winograd", padding=padding))
+    finally:
+        lamina.set_num_threads(threads)
+    for name, got, second, third, want in zip(("y", "dx", "dw"), *runs, exact, strict=True):
+        assert relative_error(got, want) < 5e-6, name
+        assert got.tobytes() == second.tobytes() == third.tobytes(), name
+
+
+def test_conv1d_and_conv3d_run_along_lines() -> None:
+    x, w = draw(2, 40, 50), draw(36, 40, 5)
+    with F.conv_algorithm("winograd"):
+        line = F.conv1d(lamina.tensor(x), lamina.tensor(w), lamina.ones(36), padding=2).numpy()
+        column = F.conv3d(
+            lamina.tensor(x[:, :, :, None, None]),
+            lamina.tensor(w[:, :, :, None, None]),
+            lamina.ones(36),
+            padding=(2, 0, 0),
+        ).numpy()
+    want = passes(x[:, :, None], w[:, :, None], "reference", padding=(0, 2))[0][:, :, 0] + 1
+    assert relative_error(line, want) < 5e-6
+    assert column[..., 0, 0].tobytes() == line.tobytes()
+
+
+@pytest.mark.parametrize(
     ("n", "c", "k", "h", "w", "padding"),
     [
         (2, 32, 32, 8, 8, 1),
@@ -78,13 +126,17 @@ def test_phases(n: int, c: int, k: int, h: int, w: int, padding: Any) -> None:
         assert relative_error(got, want) < 5e-6, name
 
 
+@pytest.mark.parametrize("kernel", [(3, 3), (1, 7)])
 @pytest.mark.parametrize("algorithm", ["implicit", "winograd", "automatic"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
-def test_what_is_not_finite_stays_where_it_belongs(value: float, algorithm: str) -> None:
-    x, w = draw(16, 32, 8, 8), np.abs(draw(32, 32, 3, 3)) + 2
+def test_what_is_not_finite_stays_where_it_belongs(
+    value: float, algorithm: str, kernel: tuple[int, int]
+) -> None:
+    x, w = draw(16, 32, 8, 8), np.abs(draw(32, 32, *kernel)) + 2
     x[3, 5, 4, 6] = value
+    padding = tuple(k // 2 for k in kernel)
     for got, want in zip(
-        passes(x, w, algorithm, padding=1), passes(x, w, "reference", padding=1), strict=True
+        passes(x, w, algorithm, padding=padding), passes(x, w, "reference", padding=padding), strict=True
     ):
         np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
         np.testing.assert_array_equal(np.isinf(got), np.isinf(want))
@@ -146,6 +198,14 @@ def test_expanded_gradient() -> None:
 def test_huge_strides_and_dilations() -> None:
     x, w = draw(1, 2, 5, 5), draw(3, 2, 3, 3)
     assert passes(x, w, "automatic", stride=2**39)[0].shape == (1, 3, 1, 1)
+    for algorithm in (0, ALGORITHMS.index("winograd")):
+        with pytest.raises((ValueError, MemoryError)):  # of an input of 2^80 pixels
+            lamina._C.conv_dgrad(
+                lamina.ones(1, 64, 1, 1)._array,
+                lamina.ones(64, 64, 3, 3)._array,
+                (1, 64, 2**39 + 1, 2**39 + 1),
+                *((1, 1), (0, 0), (0, 0), (2**38, 2**38), 1, algorithm),
+            )
     y = passes(x, w, "automatic", padding=2**20, dilation=2**20)[0]
     assert y.shape == (1, 3, 5, 5)
     np.testing.assert_allclose(y, passes(x, w[:, :, 1:2, 1:2], "automatic")[0], rtol=1e-6)

@@ -13,14 +13,14 @@ using kernels::ConvPass;
 using kernels::ConvShape;
 using kernels::ConvTensor;
 
-const ConvRoutines& routines(ConvAlgorithm algorithm) {
+const ConvRoutines& routines(ConvAlgorithm algorithm, const ConvShape& s) {
   switch (algorithm) {
     case ConvAlgorithm::reference:
       return reference_conv;
     case ConvAlgorithm::depthwise:
       return depthwise_conv;
     case ConvAlgorithm::winograd:
-      return winograd_conv;
+      return s.kernel[1] == 3 && s.kernel[2] == 3 ? winograd_conv : line_conv;
     case ConvAlgorithm::fft:
       return fft_conv;
     case ConvAlgorithm::phases:
@@ -37,13 +37,13 @@ ConvAlgorithm choice(ConvPass pass, const ConvShape& s, DType dtype) {
                                           ConvAlgorithm::small,  ConvAlgorithm::winograd,
                                           ConvAlgorithm::phases, ConvAlgorithm::implicit};
   for (ConvAlgorithm a : kPreferred)
-    if (routines(a).offers(pass, s, dtype) && routines(a).pays(pass, s, dtype)) return a;
+    if (routines(a, s).offers(pass, s, dtype) && routines(a, s).pays(pass, s, dtype)) return a;
   return ConvAlgorithm::reference;
 }
 
 const ConvRoutines& choose(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s,
                            DType dtype) {
-  return routines(algorithm == ConvAlgorithm::automatic ? choice(pass, s, dtype) : algorithm);
+  return routines(algorithm == ConvAlgorithm::automatic ? choice(pass, s, dtype) : algorithm, s);
 }
 
 bool offers(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s, DType dtype) {

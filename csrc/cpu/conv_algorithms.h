@@ -18,7 +18,7 @@ struct ConvRoutines {
                 const kernels::ConvTensor& dy, void* dw);
 };
 
-extern const ConvRoutines reference_conv, implicit_conv, depthwise_conv, winograd_conv, fft_conv,
-    phases_conv, small_conv;
+extern const ConvRoutines reference_conv, implicit_conv, depthwise_conv, winograd_conv, line_conv,
+    fft_conv, phases_conv, small_conv;
 
 }  // namespace lamina::cpu::LAMINA_ISA

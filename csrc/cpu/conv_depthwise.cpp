@@ -209,7 +209,7 @@ void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
            const kernels::ConvEpilogue& epilogue, const ConvTensor& y) {
   visit_real(dtype, [&](auto of) {
     using T = decltype(of);
-    if (fits_3x3(s, x, y, kLanes<T>))
+    if (fits_3x3(s, kLanes<T>, &y))
       return fprop_3x3(s, x, static_cast<const T*>(w), static_cast<const T*>(epilogue.bias),
                        Epilogue<T>(epilogue, y.data), y);
     const TapSum sum = fprop_sum(s, x, y);
@@ -228,7 +228,7 @@ void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
            const ConvTensor& dx) {
   visit_real(dtype, [&](auto of) {
     using T = decltype(of);
-    if (fits_3x3(s, dx, dy, kLanes<T>))
+    if (fits_3x3(s, kLanes<T>, &dx))
       return dgrad_3x3(s, dy, static_cast<const T*>(w), static_cast<const T*>(bias), dx);
     const int64_t count = residues(s), in = inputs(s), out = outputs(s), taps = taps_of(s);
     Scratch sums(count * sizeof(TapSum));
@@ -246,7 +246,7 @@ void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTenso
   visit_real(dtype, [&](auto of) {
     using T = decltype(of);
     constexpr int64_t n = kLanes<T>;
-    if (fits_3x3(s, x, dy, n)) return wgrad_3x3(s, x, dy, static_cast<T*>(dw));
+    if (fits_3x3(s, n)) return wgrad_3x3(s, x, dy, static_cast<T*>(dw));
     const GroupLanes<T> lanes(s.groups, inputs(s), outputs(s));
     const TapSum sum = fprop_sum(s, x, dy);
     LaneGrad<T> g = plan_lane_grad(sum, lanes);

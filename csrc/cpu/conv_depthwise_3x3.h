@@ -71,10 +71,45 @@ LAMINA_INLINE void for_each_rows(int64_t begin, int64_t end, const F& f) {
   if (begin < end) f.template operator()<1>(begin);
 }
 
-LAMINA_INLINE bool fits_3x3(const ConvShape& s, const ConvTensor& x, const ConvTensor& y,
-                            int64_t lanes) {
+// What a pass reads may lie in any order: where its channels don't lie together it is copied first.
+template <class T>
+class Source {
+ public:
+  Source(const ConvTensor& a, const ConvShape& s, const int64_t* extent)
+      : copied_(a.stride[1] != 1),
+        memory_(copied_ ? s.n * extent[1] * extent[2] * s.c * sizeof(T) : 0),
+        plane(a, extent) {
+    if (!copied_) return;
+    plane.data = memory_.template as<T>();
+    plane.pixel = s.c;
+    plane.row = extent[2] * s.c;
+    plane.image = extent[1] * plane.row;
+    parallel_for(s.n * extent[1], 1, [&](int64_t row, int64_t) {
+      const int64_t n = row / extent[1], h = row % extent[1];
+      const ImageBox<T> box{static_cast<const T*>(a.data),
+                            a.stride,
+                            extent,
+                            n,
+                            1,
+                            {0, h, 0},
+                            {1, 1, extent[2]},
+                            {1, s.c, s.c}};
+      pack_image(box, plane.data + row * plane.row);
+    });
+  }
+
+ private:
+  bool copied_;
+  Scratch memory_;
+
+ public:
+  Plane<T> plane;
+};
+
+// `made`, where the pass makes an activation.
+LAMINA_INLINE bool fits_3x3(const ConvShape& s, int64_t lanes, const ConvTensor* made = nullptr) {
   bool fits = s.c == s.groups && s.k == s.groups && s.c >= lanes;
-  fits &= x.stride[1] == 1 && y.stride[1] == 1 && s.stride[1] == s.stride[2] && s.stride[1] <= 2;
+  fits &= (!made || made->stride[1] == 1) && s.stride[1] == s.stride[2] && s.stride[1] <= 2;
   fits &= s.kernel[0] == 1 && s.in[0] == 1 && s.out[0] == 1 && s.pad[0] == 0;
   for (int d = 1; d < kConvDims; ++d) fits &= s.kernel[d] == 3 && s.dilation[d] == 1;
   return fits;
@@ -208,10 +243,10 @@ struct BandPass {
   bool upsampling;  // the input gradient with stride 2
   int64_t step;     // in x from one row of y to the next
   Plane<T> x, y;
-  int64_t pad_h, pad_w;
-  const T *w, *bias;  // [vector][tap][lane], [vector][lane]
-  Epilogue<T> epilogue;
-  bool prefetching;
+  int64_t pad_h = 0, pad_w = 0;
+  const T *w = nullptr, *bias = nullptr;  // [vector][tap][lane], [vector][lane]
+  Epilogue<T> epilogue = {};
+  bool prefetching = false;
 
   // Rows of bands: those of y; upsampling makes two rows of y from one.
   LAMINA_INLINE int64_t first_row() const { return upsampling ? pad_h / 2 : 0; }
@@ -332,37 +367,24 @@ void run_bands(BandPass<T> pass, int64_t n, const T* w, bool reversed, const T* 
 template <class T>
 void fprop_3x3(const ConvShape& s, const ConvTensor& x, const T* w, const T* bias,
                const Epilogue<T>& epilogue, const ConvTensor& y) {
-  run_bands<T>({{s.c},
-                false,
-                s.stride[1],
-                {x, s.in},
-                {y, s.out},
-                s.pad[1],
-                s.pad[2],
-                nullptr,
-                nullptr,
-                epilogue,
-                false},
-               s.n, w, false, bias);
+  const Source<T> from(x, s, s.in);
+  BandPass<T> pass{{s.c}, false, s.stride[1], from.plane, {y, s.out}};
+  pass.pad_h = s.pad[1];
+  pass.pad_w = s.pad[2];
+  pass.epilogue = epilogue;
+  run_bands(pass, s.n, w, false, bias);
 }
 
 // With stride 1 the forward pass of reversed weights.
 template <class T>
 void dgrad_3x3(const ConvShape& s, const ConvTensor& dy, const T* w, const T* bias,
                const ConvTensor& dx) {
+  const Source<T> from(dy, s, s.out);
   const bool upsampling = s.stride[1] == 2;
-  run_bands<T>({{s.c},
-                upsampling,
-                1,
-                {dy, s.out},
-                {dx, s.in},
-                upsampling ? s.pad[1] : 2 - s.pad[1],
-                upsampling ? s.pad[2] : 2 - s.pad[2],
-                nullptr,
-                nullptr,
-                {},
-                false},
-               s.n, w, !upsampling, bias);
+  BandPass<T> pass{{s.c}, upsampling, 1, from.plane, {dx, s.in}};
+  pass.pad_h = upsampling ? s.pad[1] : 2 - s.pad[1];
+  pass.pad_w = upsampling ? s.pad[2] : 2 - s.pad[2];
+  run_bands(pass, s.n, w, !upsampling, bias);
 }
 
 }  // namespace

@@ -124,8 +124,12 @@ struct GradPass {
 
 template <class T>
 void wgrad_3x3(const ConvShape& s, const ConvTensor& x, const ConvTensor& dy, T* dw) {
-  GradPass<T> pass{{s.c},    s.stride[1], {x, s.in}, {dy, s.out}, s.pad[1],
-                   s.pad[2], s.n,         1,         nullptr,     streams(s.n, Plane<T>(x, s.in))};
+  const Source<T> inputs(x, s, s.in), grads(dy, s, s.out);
+  GradPass<T> pass{{s.c},        s.stride[1],
+                   inputs.plane, grads.plane,
+                   s.pad[1],     s.pad[2],
+                   s.n,          1,
+                   nullptr,      streams(s.n, inputs.plane)};
   const int64_t vectors = pass.vectors.count(), elements = pass.part_elements();
   const int64_t work = pass.bands() * kBandRows * s.out[2] * kTaps3x3 * vectors;
   const int64_t most = clamp(kParts3x3Bytes / (elements * int64_t{sizeof(T)}), 1, kMostParts3x3);

@@ -25,12 +25,14 @@ inline constexpr int64_t kGradTiles = 56;                      // transformed at
 inline constexpr int64_t kParts = 16;                          // that are summed apart there
 inline constexpr int64_t kLargeGradBytes = int64_t{12} << 20;  // of V and S elsewhere
 inline constexpr int64_t kMinChannels = 32;
-inline constexpr int64_t kMinTiles = 16;  // below, transforming the weights costs too much
+inline constexpr int64_t kMinTiles = 16;          // below, transforming the weights costs too much
+inline constexpr int64_t kMaxDilation = 1 << 10;  // whose square many images have as phases
 
 bool offers(ConvPass, const ConvShape& s, DType dtype) {
   bool fits = dtype == DType::float32 && s.groups == 1;
   fits &= s.in[0] == 1 && s.kernel[0] == 1 && s.out[0] == 1 && s.pad[0] == 0;
-  for (int d = 1; d < kConvDims; ++d) fits &= s.kernel[d] == 3 && s.stride[d] == 1;
+  for (int d = 1; d < kConvDims; ++d)
+    fits &= s.kernel[d] == 3 && s.stride[d] == 1 && s.dilation[d] <= kMaxDilation;
   return fits;
 }
 
@@ -38,9 +40,11 @@ bool offers(ConvPass, const ConvShape& s, DType dtype) {
 // weights.
 bool pays(ConvPass pass, const ConvShape& s, DType) {
   const int64_t* extent = pass == ConvPass::dgrad ? s.in : s.out;
+  if (s.dilation[1] > extent[1] || s.dilation[2] > extent[2])
+    return false;  // phases without pixels
   const Tiles tiles = cut_tiles(s.n, extent[1], extent[2], s.dilation[1], s.dilation[2]);
-  const int64_t filled = s.n * extent[1] * extent[2],
-                computed = tiles.count * kWinogradOut * kWinogradOut;
+  const double filled = static_cast<double>(s.n * extent[1] * extent[2]),
+               computed = static_cast<double>(tiles.count) * kWinogradOut * kWinogradOut;
   return s.c >= kMinChannels && s.k >= kMinChannels && tiles.count >= kMinTiles &&
          2 * filled >= computed;
 }

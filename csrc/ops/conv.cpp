@@ -180,6 +180,7 @@ ConvAlgorithm conv_choice(const Dims& x, const Dims& w, const ConvGeometry& g, D
   const std::string op = op_name(g);
   const ConvShape s = conv_shape(op, x, w, g);
   const Conv& kernels = kernels::on<Conv>(device);
+  checked_numel(output_shape(s, g.stride.size()), dtype, op.c_str());
   check_offered(op, kernels, pass, s, g, dtype);
   return g.algorithm == ConvAlgorithm::automatic ? kernels.choice(pass, s, dtype) : g.algorithm;
 }
@@ -220,6 +221,7 @@ Array conv_dgrad(const Array& dy, const Array& w, const Dims& x_shape, const Con
   const ConvShape s = conv_shape(op, x_shape, w.shape(), g);
   check_dtype(op, "weight", w, dy.dtype(), dy.device());
   check_gradient(op, dy, s, g.stride.size());
+  checked_numel(x_shape, dy.dtype(), op.c_str());
   const Conv& kernels = kernels::on<Conv>(dy.device());
   check_offered(op, kernels, ConvPass::dgrad, s, g, dy.dtype());
   const Array dx = allocate_activation(x_shape, dy.dtype(), dy.device(), op);
@@ -250,6 +252,7 @@ Array conv_transpose(const Array& x, const Array& w, const Array* bias, const Co
   const Dims shape = transposed_shape(op, x.shape(), w.shape(), g);
   const ConvShape s = conv_shape(op, shape, w.shape(), g);
   check_operands(op, x, w, bias, s.c);
+  checked_numel(shape, x.dtype(), op.c_str());
   const Conv& kernels = kernels::on<Conv>(x.device());
   check_offered(op, kernels, ConvPass::dgrad, s, g, x.dtype());
   const Array y = allocate_activation(shape, x.dtype(), x.device(), op);

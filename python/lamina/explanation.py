@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +23,6 @@ from lamina.tensor import Tensor
 
 __all__ = ["Explanation", "Limits", "Pass", "explain", "limits"]
 
-# Multiplications of an algorithm over those of the definition, in whole tiles: F(4x4, 3x3) takes 36 for 144.
-SAVING = {"winograd": 36 / 144}
 CONVOLUTIONS: dict[Any, int] = {F.conv1d: 1, F.conv2d: 2, F.conv3d: 3}
 PRODUCTS = (matmul, mm, bmm)
 LAYERS: dict[type, Any] = {Conv1d: F.conv1d, Conv2d: F.conv2d, Conv3d: F.conv3d, Linear: F.linear}
@@ -216,8 +214,15 @@ def _conv_passes(
     ):
         code = _C.conv_choice(which, input._array, shape, tuple(weight.shape), *geometry)
         algorithm = ALGORITHMS[code]
-        passes.append(Pass(name, algorithm, flops, moved, SAVING.get(algorithm, 1.0)))
+        passes.append(Pass(name, algorithm, flops, moved, _saving(algorithm, weight.shape[2:])))
     return passes
+
+
+def _saving(algorithm: str, kernel: Sequence[int]) -> float:
+    """Multiplications over those of the definition, in whole tiles: F(4, R) takes R + 3 for 4 R in each dimension."""
+    if algorithm != "winograd":
+        return 1.0
+    return math.prod((r + 3) / (4 * r) for r in kernel if r > 1)
 
 
 def _tensors(result: Any) -> list[Tensor]:
