@@ -28,8 +28,9 @@ INTRODUCTION = """
 **Values.** Functions in float64, float32 and those of int64, int32, uint8, int8 and bool that torch takes: dtypes,
 shapes and values of every result, as a function; in float64 and int64 also as a method, in place and by its other
 names. Draws are compared by dtype and shape. Modules are built in both libraries, given torch's state (so that keys
-and shapes agree), and run in training and evaluation, in float64 and float32. Optimizers take 20 steps in float64.
-Tolerance, of the value and of the largest: 1e-9 in float64, 3e-5 in float32; integers exactly.
+and shapes agree), and run in training and evaluation, in float64 and float32. Optimizers take 20 steps in float64,
+alone and with schedules. Tolerance, of the value and of the largest: 1e-9 in float64, 3e-5 in float32; integers
+exactly.
 
 **Gradients.** In float64, of every input and parameter that requires one, for random gradients of the outputs, the
 forms in place included. **Second** derivatives on the first six samples of a name, where torch has them: the

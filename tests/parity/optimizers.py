@@ -1,8 +1,9 @@
-"""optim_db: each optimizer's settings on one small problem, 20 steps compared in float64."""
+"""optim_db: each optimizer's settings and schedules on one small problem, 20 steps compared in float64."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,7 @@ from parity.tally import Tally, brief_call
 from parity.twin import NotOfferedError, twin
 
 STEPS = 20
+Schedules = Sequence[Callable[[Any], Any]]
 
 
 @cache
@@ -36,8 +38,11 @@ def missing() -> list[str]:
 def run(name: str) -> Tally:
     """Runs the settings of one class."""
     info, tally = entries()[name], Tally(name)
-    for given in info.optim_inputs_func(device="cpu"):
-        check_trajectory(tally, info.optim_cls, given.kwargs)
+    settings = [given.kwargs for given in info.optim_inputs_func(device="cpu")]
+    for kwargs in settings:
+        check_trajectory(tally, info.optim_cls, kwargs)
+    for schedules in info.scheduler_inputs:
+        check_trajectory(tally, info.optim_cls, settings[0], schedules)
     for error in info.optim_error_inputs_func("cpu", torch.float64) if info.optim_error_inputs_func else ():
         check_error_sample(tally, info.optim_cls, error)
     return tally
@@ -53,10 +58,13 @@ def problem(library: Any) -> tuple[list[Any], Callable[[], Any]]:
     return [weight, bias], lambda: ((weight @ x + bias) ** 2).sum() / 10
 
 
-def trajectory(library: Any, optimizer: Callable[..., Any], kwargs: dict[str, Any]) -> list[Any]:
+def trajectory(
+    library: Any, optimizer: Callable[..., Any], kwargs: dict[str, Any], schedules: Schedules = ()
+) -> list[Any]:
     """The parameters after each step."""
     parameters, loss = problem(library)
     steps, walker = [], optimizer(parameters, **kwargs)
+    followed = [schedule_for(library, f)(walker) for f in schedules]
 
     def closure() -> Any:
         walker.zero_grad()
@@ -65,21 +73,30 @@ def trajectory(library: Any, optimizer: Callable[..., Any], kwargs: dict[str, An
         return value
 
     for _ in range(STEPS):
-        walker.step(closure)
+        value = walker.step(closure)
+        for schedule in followed:
+            metric = [float(value)] if type(schedule).__name__ == "ReduceLROnPlateau" else []
+            schedule.step(*metric)
         steps += [p.detach().clone() for p in parameters]
     return steps
 
 
-def check_trajectory(tally: Tally, cls: Any, kwargs: dict[str, Any]) -> None:
-    where = f"({brief_call((), kwargs)})"
+def schedule_for(library: Any, schedule: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """An entry such as ``lambda optimizer: StepLR(optimizer, ...)``, its classes read as the library's."""
+    names = vars(library.optim.lr_scheduler)
+    return types.FunctionType(schedule.__code__, names, schedule.__name__, schedule.__defaults__)
+
+
+def check_trajectory(tally: Tally, cls: Any, kwargs: dict[str, Any], schedules: Schedules = ()) -> None:
+    where = f"({brief_call((), kwargs)})" + "".join(f", {f.__code__.co_names[0]}" for f in schedules)
     ours = getattr(lamina.optim, cls.__name__)
     try:
         settings = twin(kwargs, {})
     except NotOfferedError:
         tally.left_out += 1
         return
-    want = quiet(trajectory, torch, cls, kwargs)
-    check_values(tally, where, trajectory, (lamina, ours, settings), {}, want, values=True)
+    want = quiet(trajectory, torch, cls, kwargs, schedules)
+    check_values(tally, where, trajectory, (lamina, ours, settings, schedules), {}, want, values=True)
 
 
 def check_error_sample(tally: Tally, cls: Any, error: Any) -> None:
