@@ -23,6 +23,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "
 
 import run  # noqa: E402
 from case import Case, Input, Sample, sample  # noqa: E402
+from cases import rnn  # noqa: E402
 from timing import machine, show, table  # noqa: E402
 
 import lamina.nn.functional as F  # noqa: E402
@@ -116,6 +117,7 @@ def rows() -> Iterator[Row]:
         **{"5x5 1>6@28 p2": conv(64, 1, 28, 6, 5, padding=2), "5x5 6>16@14": conv(64, 6, 14, 16, 5)},
     )
     yield from others()
+    yield from recurrent()
 
 
 def others() -> Iterator[Row]:
@@ -165,6 +167,16 @@ def others() -> Iterator[Row]:
         layer,
         sample(Input((8192, 512)), (512,), Input((512,)), Input((512,))),
     )
+
+
+def recurrent() -> Iterator[Row]:
+    """Recurrent layers, at the shapes of the cases' benchmarks: one sequence, and batches."""
+    bars = {"LSTM": 1.8, "GRU": 2.2, "RNN_TANH": 2.0}
+    for case in rnn.CASES:
+        mode = case.name.partition(".")[2].upper()
+        for name, shape in case.benchmarks.items():
+            if mode in bars:
+                yield Row("recurrent", f"{mode} {name}", 3 if " N1 " in name else bars[mode], case, shape)
 
 
 def torch_batch_norm_relu(torch: Any, x: Any, weight: Any, bias: Any) -> Any:

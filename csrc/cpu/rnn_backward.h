@@ -3,14 +3,13 @@
 // A step takes the derivative of the loss by its states, dy of the step and what the later step sent back, to that by
 // its gates; these times W_hh, (rows, gates) by (gates, H), go to the earlier step, so that one region a step does:
 // the product of the later step's gradients, and the cells on the tiles that it finishes.  After each block of steps
-// three products over all its rows: dW_ih += dgates' x, dW_hh += dgates' h, dx = dgates W_ih.  Nothing of a whole
-// sequence's length is allocated.  FLOPs: twice forward's.
+// come the products over all its rows (rnn_gradients.h).  Nothing of a whole sequence's length is allocated.  FLOPs:
+// twice forward's.
 #pragma once
 
-#include "cpu/gemm.h"
 #include "cpu/lanes.h"
 #include "cpu/rnn_cell.h"
-#include "cpu/rnn_plan.h"
+#include "cpu/rnn_gradients.h"
 #include "cpu/rnn_product.h"
 
 namespace lamina::cpu::LAMINA_ISA {
@@ -29,14 +28,14 @@ class RnnBackwardPass {
 
   struct Direction {
     RnnSteps steps;  // from the last that forward took to the first
-    T *input_panels, *panels;
+    T* panels;
     T *dh, *dc;  // (N, state_row), (N, units)
     T* before;   // (block rows, units): the states before each step
     T* memory[2][2];
-    Block blocks[2];                   // the present one and the one before it, by turns
-    int64_t turn;                      // of the present one
-    T *dw_ih, *dw_hh, *db_ih, *db_hh;  // in groups' order
-    const T *gates, *extra;            // what forward saved
+    Block blocks[2];         // the present one and the one before it, by turns
+    int64_t turn;            // of the present one
+    const T *gates, *extra;  // what forward saved
+    RnnGradientSums<T, Cell> sums;
   };
 
  public:
@@ -80,9 +79,7 @@ class RnnBackwardPass {
     const int blocks = block < shape_.rows ? 2 : 1;
     for (int d = 0; d < shape_.directions; ++d) {
       Direction& a = directions_[d];
-      const kernels::RnnGradients& g = args_.gradients[d];
       a.steps = {shape_.offsets, shape_.steps, !shape_.reverse[d]};
-      a.input_panels = carver.take(args_.dx ? layout_.back_packed_size(shape_.inputs) : 0);
       a.panels = carver.take(layout_.back_packed_size(layout_.hidden));
       a.dh = carver.take(n * layout_.state_row);
       a.dc = carver.take(Cell::kCellState ? n * layout_.units : 0);
@@ -92,10 +89,7 @@ class RnnBackwardPass {
         a.memory[b][1] =
             Cell::kCandidate ? carver.take(block * layout_.gradient_row) : a.memory[b][0];
       }
-      a.dw_ih = carver.take(g.w_ih ? gates * shape_.inputs : 0);
-      a.dw_hh = carver.take(g.w_hh ? gates * layout_.hidden : 0);
-      a.db_ih = carver.take(g.b_ih ? gates : 0);
-      a.db_hh = Cell::kCandidate ? carver.take(g.b_ih ? gates : 0) : a.db_ih;
+      a.sums.carve(carver, args_, layout_, d);
       if (Cell::kSavesGates) {
         a.gates = static_cast<const T*>(args_.saved) + d * shape_.rows * (gates + layout_.units);
         a.extra = a.gates + shape_.rows * gates;
@@ -105,16 +99,11 @@ class RnnBackwardPass {
 
   void prepare(int d) {
     const Direction& a = directions_[d];
-    const kernels::RnnWeights& w = args_.weights[d];
-    if (args_.dx)
-      pack_columns_of_gates(layout_, static_cast<const T*>(w.w_ih), shape_.inputs, a.input_panels);
-    pack_columns_of_gates(layout_, static_cast<const T*>(w.w_hh), layout_.hidden, a.panels);
+    pack_columns_of_gates(layout_, static_cast<const T*>(args_.weights[d].w_hh), layout_.hidden,
+                          a.panels);
+    a.sums.prepare();
     start(static_cast<const T*>(args_.dhn), d, a.dh, layout_.state_row);
     if constexpr (Cell::kCellState) start(static_cast<const T*>(args_.dcn), d, a.dc, layout_.units);
-    if (a.db_ih && args_.gradients[d].b_ih) {
-      clear_row(a.db_ih, layout_.gates);
-      clear_row(a.db_hh, layout_.gates);
-    }
   }
 
   void start(const T* end, int d, T* state, int64_t row_length) const {
@@ -299,57 +288,14 @@ class RnnBackwardPass {
         g.from_input[gate * L + i] = g.from_state[gate * L + i] = T(0);
   }
 
-  // The products over a block's rows.
-  void leave_block(int d, int64_t begin, int64_t end, int64_t turn) {
+  void leave_block(int d, int64_t begin, int64_t end, int64_t turn) const {
     const Direction& a = directions_[d];
-    const kernels::RnnGradients& g = args_.gradients[d];
-    const int64_t first = a.steps.first_row(begin, end), rows = a.steps.rows(begin, end);
-    const int64_t inputs = shape_.inputs, hidden = layout_.hidden, gates = layout_.gates;
-    const int64_t stride = layout_.gradient_row;
-    const T* x = static_cast<const T*>(args_.x) + first * inputs;
-    const T *from_input = a.memory[turn][0], *from_state = a.memory[turn][1];
-    const bool more = begin > 0;  // adds to what earlier blocks gave
-    if (g.w_ih)
-      gemm<T>(gates, inputs, rows, Strided<T>{from_input, 1, stride}, Strided<T>{x, 1, inputs},
-              Result<T>{a.dw_ih, inputs, more ? a.dw_ih : nullptr, inputs, 1});
-    if (g.w_hh)
-      gemm<T>(gates, hidden, rows, Strided<T>{from_state, 1, stride},
-              Strided<T>{a.before, 1, layout_.units},
-              Result<T>{a.dw_hh, hidden, more ? a.dw_hh : nullptr, hidden, 1});
-    if (g.b_ih) {
-      add_rows(from_input, rows, a.db_ih);
-      if (Cell::kCandidate) add_rows(from_state, rows, a.db_hh);
-    }
-    if (args_.dx) {
-      T* dx = static_cast<T*>(args_.dx) + first * inputs;
-      gemm<T>(rows, inputs, gates, Strided<T>{from_input, stride, 1},
-              PackedColumns<T>{a.input_panels, gates},
-              Result<T>{dx, inputs, shape_.directions == 2 ? dx : nullptr, inputs, 1});
-    }
-  }
-
-  // sums (gates) += the sum of the rows, top to bottom.
-  void add_rows(const T* gradient, int64_t rows, T* sums) const {
-    constexpr int kColumns = 8 * L;
-    const int64_t panels = ceil_div(layout_.gates, kColumns);
-    const int64_t bytes = rows * kColumns * int64_t{sizeof(T)};
-    parallel_for(
-        panels, task_items(panels, bytes, kPackTaskBytes), [&](int64_t begin, int64_t end) {
-          for (int64_t p = begin; p < end; ++p) {
-            const int vectors = static_cast<int>(smaller(8, (layout_.gates - p * kColumns) / L));
-            Vec<T> sum[8];
-            for (int v = 0; v < vectors; ++v) sum[v] = load(sums + p * kColumns + v * L);
-            for (int64_t r = 0; r < rows; ++r)
-              for (int v = 0; v < vectors; ++v)
-                sum[v] += load(gradient + r * layout_.gradient_row + p * kColumns + v * L);
-            for (int v = 0; v < vectors; ++v) store(sums + p * kColumns + v * L, sum[v]);
-          }
-        });
+    a.sums.add({a.steps.first_row(begin, end), a.steps.rows(begin, end), a.memory[turn][0],
+                a.memory[turn][1], a.before, begin > 0});
   }
 
   void finish(int d) const {
     const Direction& a = directions_[d];
-    const kernels::RnnGradients& g = args_.gradients[d];
     const int64_t n = shape_.batch, hidden = layout_.hidden;
     for (int64_t r = 0; r < n; ++r) {
       copy_row(static_cast<T*>(args_.dh0) + (d * n + r) * hidden, a.dh + r * layout_.state_row,
@@ -358,12 +304,7 @@ class RnnBackwardPass {
         copy_row(static_cast<T*>(args_.dc0) + (d * n + r) * hidden, a.dc + r * layout_.units,
                  hidden);
     }
-    if (g.w_ih) ungroup_weights(layout_, a.dw_ih, shape_.inputs, static_cast<T*>(g.w_ih));
-    if (g.w_hh) ungroup_weights(layout_, a.dw_hh, hidden, static_cast<T*>(g.w_hh));
-    if (g.b_ih) {
-      ungroup_weights(layout_, a.db_ih, 1, static_cast<T*>(g.b_ih));
-      ungroup_weights(layout_, a.db_hh, 1, static_cast<T*>(g.b_hh));
-    }
+    a.sums.finish();
   }
 
   const kernels::RnnBackward& args_;

@@ -84,6 +84,7 @@ def samples(mode):
         call(mode, (4, 1), 3, 67),  # one row, several panels at a time
         call(mode, [2, 1, 1], 3, 129, directions=2),
         call(mode, (1, 1), 1, 1),
+        call(mode, [2, 1, 0], 2, 3, directions=2),  # a step that nothing runs at
         call(mode, (2, 2), 0, 3),  # no inputs
         call(mode, (2, 0), 3, 2),  # no sequences
     ]
@@ -101,7 +102,9 @@ def wrong(mode):
         bad(ValueError, r"expected w_hh of shape \(5, 5\)", mode, x, [2, 2], [h], [w[0], Input((6, 5)), None, None]),
         bad(ValueError, r"expected b_hh of shape \(5,\)", mode, x, [2, 2], [h], [*w[:2], Input((5,)), Input((4,))]),
         bad(ValueError, r"both biases or neither", mode, x, [2, 2], [h], [*w[:3], Input((5,))]),
-        bad(ValueError, r"expected c0 for an LSTM alone", mode, x, [2, 2], [h, h], w),
+        bad(ValueError, r"expected h0, and c0 for an LSTM alone, got 2", mode, x, [2, 2], [h, h], w),
+        bad(ValueError, r"\[rnn\] expected a mode of RNN_TANH, RNN_RELU, LSTM, GRU", "ELMAN", x, [2, 2], [h], w),
+        bad(ValueError, r"one or two directions, got 0", mode, x, [2, 2], [h], []),
         bad(ValueError, r"x and w_hh of 2 dimensions", mode, Input((4, 3, 1)), [2, 2], [h], w),
     ]  # fmt: skip
 

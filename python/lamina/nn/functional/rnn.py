@@ -7,6 +7,7 @@ part of all gates is one matrix product over the sequence, and a loop over time 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from lamina import _C
@@ -15,7 +16,7 @@ from lamina.autograd.grad_mode import mode as grad_mode
 from lamina.autograd.graph import Node, record_many, tracks
 from lamina.dtypes import float32, float64
 from lamina.nn.functional.linear import linear
-from lamina.nn.functional.rnn_cell import STEPS, State, Weights
+from lamina.nn.functional.rnn_cell import GATES, STEPS, State, Weights
 from lamina.ops.join import cat, stack
 from lamina.tensor import Tensor
 
@@ -49,7 +50,12 @@ def recurrent_layer(
         (lamina.Size([5, 4]), lamina.Size([1, 2, 4]))
     """
     sizes = list(batch_sizes)
+    if mode not in CELLS:
+        raise ValueError(f"[rnn] expected a mode of {', '.join(CELLS)}, got {mode!r}")
+    if len(state) != (2 if mode == "LSTM" else 1):
+        raise ValueError(f"[rnn] expected h0, and c0 for an LSTM alone, got {len(state)} states")
     if not _has_kernel(input, weights):
+        _check_layer(mode, input, state, weights, sizes)
         return unfused_layer(mode, input, state, weights, sizes)
     parameters = [t for w in weights for t in w[:4]]
     tracked = tracks(input, *state, *parameters)
@@ -64,6 +70,33 @@ def recurrent_layer(
 def _has_kernel(input: Tensor, weights: Sequence[Weights]) -> bool:
     projected = any(w.hr is not None for w in weights)
     return not projected and input.device.type == "cpu" and input.dtype in (float32, float64)
+
+
+def _check_layer(
+    mode: str, input: Tensor, state: State, weights: Sequence[Weights], sizes: list[int]
+) -> None:
+    """What the op checks where there is one."""
+    if len(weights) not in (1, 2):
+        raise ValueError(f"[rnn] expected one or two directions, got {len(weights)}")
+    if input.ndim != 2 or weights[0].hh.ndim != 2:
+        raise ValueError(
+            f"[rnn] expected x and w_hh of 2 dimensions, got {tuple(input.shape)} and {tuple(weights[0].hh.shape)}"
+        )
+    if not sizes or min(sizes) < 0 or any(b > a for a, b in pairwise(sizes)):
+        raise ValueError(f"[rnn] expected at least one step, and batch sizes that never rise, got {sizes}")
+    size = weights[0].hh.shape[1]
+    hidden = size if weights[0].hr is None else weights[0].hr.shape[1]
+    rows, directions = GATES[mode] * hidden, len(weights)
+    wanted = [("x", input, (sum(sizes), input.shape[1])), ("h0", state[0], (directions, sizes[0], size))]
+    wanted += [("c0", c, (directions, sizes[0], hidden)) for c in state[1:]]
+    for w in weights:
+        wanted += [("w_ih", w.ih, (rows, input.shape[1])), ("w_hh", w.hh, (rows, size))]
+        wanted += [("a bias", b, (rows,)) for b in (w.bias_ih, w.bias_hh) if b is not None]
+        if (w.bias_ih is None) != (w.bias_hh is None):
+            raise ValueError("[rnn] expected both biases or neither")
+    for name, tensor, shape in wanted:
+        if tuple(tensor.shape) != shape:
+            raise ValueError(f"[rnn] expected {name} of shape {shape}, got {tuple(tensor.shape)}")
 
 
 def _arrays(tensors: Sequence[Tensor | None]) -> list[_C.Array | None]:
