@@ -117,6 +117,16 @@ KNOWN: tuple[Known, ...] = (
         "Flags are taken by their truth, and an input may have no features.",
     ),
     Known(
+        (
+            "polygamma (polygamma_n_0)", "polygamma (polygamma_n_1)", "polygamma (polygamma_n_2)",
+            "polygamma (polygamma_n_3)", "polygamma (polygamma_n_4)",
+            "special.polygamma (special_polygamma_n_0)",
+        ),
+        "values",
+        "inf, torch gives 2017",
+        "At a pole the trigamma function is infinite; torch gives what rounding makes of it.",
+    ),
+    Known(
         ("optim.Adam", "optim.AdamW"),
         "errors",
         "raises nothing, torch ValueError: (lr|betas)",
