@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lamina.autograd.grad_mode import no_grad
 from lamina.ops.join import stack
-from lamina.optim.optimizer import Optimizer
 from lamina.tensor import Tensor
+
+if TYPE_CHECKING:
+    from lamina.optim.optimizer import Optimizer
 
 __all__ = ["GradScaler"]
 
