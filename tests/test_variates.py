@@ -124,3 +124,11 @@ def test_errors(match: str, call: Any) -> None:
 def test_integers_are_refused() -> None:
     with pytest.raises(TypeError, match=r"\[poisson\] expected floating parameters"):
         lamina.poisson(lamina.tensor([1, 2]))
+
+
+def test_a_gamma_draw_refuses_second_derivatives() -> None:
+    shape = lamina.tensor([0.5, 2.0], requires_grad=True)
+    draw = lamina.distributions.Gamma(shape, 1.0).rsample()
+    (slope,) = lamina.autograd.grad(draw.sum(), shape, create_graph=True)
+    with pytest.raises(RuntimeError, match="standard_gamma"):
+        slope.sum().backward()

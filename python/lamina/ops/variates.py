@@ -66,4 +66,11 @@ def standard_gamma(shape: Tensor, generator: Generator | None = None) -> Tensor:
 
 def _standard_gamma_backward(node: Node, grad: Tensor) -> Tensor:
     shape, y = node.saved
-    return grad * Tensor(_C.standard_gamma_grad(shape._array, y._array))
+    slope = Tensor(_C.standard_gamma_grad(shape._array, y._array))
+    if tracks(shape):
+        record(slope, _standard_gamma_twice_backward, (shape,))
+    return grad * slope
+
+
+def _standard_gamma_twice_backward(node: Node, grad: Tensor) -> Tensor:
+    raise RuntimeError("[standard_gamma] the gradient of a draw has no derivative of its own")
