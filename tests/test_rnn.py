@@ -274,3 +274,18 @@ def test_packing_has_gradients():
 def test_refusals(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
+def test_a_recorded_gradient_counts_no_path_twice(name: str) -> None:
+    """Where the first state is made from the input, the layer's gradient for the input is not that of the state too."""
+    lamina.manual_seed(0)
+    layer = getattr(nn, name)(3, 3).double()
+    x = lamina.randn(4, 2, 3, dtype=lamina.float64).requires_grad_()
+
+    def slope(create_graph: bool) -> lamina.Tensor:
+        h = (x[0] * 2).unsqueeze(0)
+        y, _ = layer(x, (h, h) if name == "LSTM" else h)
+        return lamina.autograd.grad((y * y).sum(), x, create_graph=create_graph)[0]
+
+    np.testing.assert_allclose(slope(True).detach().numpy(), slope(False).numpy(), rtol=1e-10)

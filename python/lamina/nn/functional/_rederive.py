@@ -11,16 +11,27 @@ from lamina.tensor import Tensor
 
 
 def rederive(
-    node: Node, forward: Callable[..., Tensor], inputs: Sequence[Tensor | None], grad: Tensor
+    node: Node,
+    forward: Callable[..., Tensor | tuple[Tensor, ...]],
+    inputs: Sequence[Tensor | None],
+    grad: Tensor | Sequence[Tensor | None],
 ) -> tuple[Tensor | None, ...]:
-    """The gradients that ``node`` owes its inputs, those of ``forward(*inputs)``; recorded if backward is."""
+    """The gradients that ``node`` owes its inputs, those of ``forward(*inputs)``; recorded if backward is.
+
+    Where forward gives several outputs, ``grad`` is that of each, or None.
+    """
     create_graph = mode.enabled
     places = [None if t is None else _place(t, create_graph, node.needs(i)) for i, t in enumerate(inputs)]
     with enable_grad():
-        output = forward(*places)
+        made = forward(*places)
+    outputs = [made] if isinstance(made, Tensor) else made
+    grads = [grad] if isinstance(grad, Tensor) else grad
+    pairs = [(y, g) for y, g in zip(outputs, grads, strict=True) if g is not None]
     wanted = [i for i in range(len(inputs)) if node.needs(i)]
     tensors = [t for i in wanted if (t := places[i]) is not None]
-    found = gradients_of(output, tensors, grad, create_graph=create_graph, allow_unused=True)
+    found = gradients_of(
+        [y for y, _ in pairs], tensors, [g for _, g in pairs], create_graph=create_graph, allow_unused=True
+    )
     by_input = dict(zip(wanted, found))
     return tuple(by_input.get(i) for i in range(len(inputs)))
 

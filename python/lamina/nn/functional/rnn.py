@@ -11,10 +11,10 @@ from itertools import pairwise
 from typing import Any
 
 from lamina import _C
-from lamina.autograd.engine import grad as gradients_of
 from lamina.autograd.grad_mode import mode as grad_mode
 from lamina.autograd.graph import Node, record_many, tracks
 from lamina.dtypes import float32, float64
+from lamina.nn.functional._rederive import rederive
 from lamina.nn.functional.linear import linear
 from lamina.nn.functional.rnn_cell import GATES, STEPS, State, Weights
 from lamina.ops.join import cat, stack
@@ -105,9 +105,15 @@ def _arrays(tensors: Sequence[Tensor | None]) -> list[_C.Array | None]:
 
 def _rnn_backward(node: Node, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     *inputs, y, saved, mode, sizes = node.saved
-    if grad_mode.enabled:
-        return _rederive(node, grads, inputs, mode, sizes)
     first = len(grads)  # of the weights: the input and the states before them are as many as the outputs
+    if grad_mode.enabled:
+
+        def forward(*given: Any) -> tuple[Tensor, ...]:
+            weights = [Weights(*given[i : i + 4]) for i in range(first, len(given), 4)]
+            y, ends = unfused_layer(mode, given[0], tuple(given[1:first]), weights, sizes)
+            return y, *ends
+
+        return rederive(node, forward, inputs, grads)
     wanted = [node.needs(0)]
     for d in range(first, len(inputs), 4):
         wanted += [node.needs(d), node.needs(d + 1), node.needs(d + 2) or node.needs(d + 3)]
@@ -116,21 +122,6 @@ def _rnn_backward(node: Node, *grads: Tensor | None) -> tuple[Tensor | None, ...
         CELLS[mode], inputs[0]._array, sizes, state, parameters, y._array, saved, _arrays(grads), wanted
     )
     return tuple(None if a is None else Tensor(a) for a in found)
-
-
-def _rederive(
-    node: Node, grads: Sequence[Tensor | None], inputs: Sequence[Any], mode: str, sizes: list[int]
-) -> tuple[Tensor | None, ...]:
-    """The gradients that can be differentiated again: of the same layer in differentiable ops."""
-    first = len(grads)
-    weights = [Weights(*inputs[i : i + 4]) for i in range(first, len(inputs), 4)]
-    y, ends = unfused_layer(mode, inputs[0], tuple(inputs[1:first]), weights, sizes)
-    pairs = [(output, g) for output, g in zip((y, *ends), grads, strict=True) if g is not None]
-    wanted = [i for i in range(len(inputs)) if node.needs(i)]
-    starts, seeds = zip(*pairs, strict=True)
-    found = gradients_of(starts, [inputs[i] for i in wanted], seeds, create_graph=True, allow_unused=True)
-    by_index = dict(zip(wanted, found, strict=True))
-    return tuple(by_index.get(i) for i in range(len(inputs)))
 
 
 def unfused_layer(
