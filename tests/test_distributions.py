@@ -448,3 +448,9 @@ def test_checks_can_be_turned_off() -> None:
         D.Distribution.set_default_validate_args(True)
     with pytest.raises(ValueError, match="True or False"):
         D.Distribution.set_default_validate_args("no")
+
+
+@pytest.mark.parametrize("kind", ["Bernoulli", "Geometric"])
+def test_parameters_of_no_floating_dtype_are_named(kind: str) -> None:
+    with pytest.raises(TypeError, match="floating dtype, got int64"):
+        getattr(D, kind)(lamina.tensor([1, 1])).entropy()

@@ -14,16 +14,23 @@ __all__ = ["broadcast_all", "clamp_probs", "lazy_property", "logits_to_probs", "
 #: A property that is computed once: the parametrisation that was not given.
 lazy_property = functools.cached_property
 
-# The spacing of numbers at 1, and the smallest normal and the largest number.
-EPS = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
-TINY = {"float16": 2.0**-14, "bfloat16": 2.0**-126, "float32": 2.0**-126, "float64": 2.0**-1022}
-LARGEST = {
-    "float16": 65504.0,
-    "bfloat16": float.fromhex("0x1.fep127"),
-    "float32": float.fromhex("0x1.fffffep127"),
-    "float64": float.fromhex("0x1.fffffffffffffp1023"),
-}
 
+class _OfFloats(dict[str, float]):
+    """A number for each floating dtype, by name."""
+
+    def __missing__(self, name: str) -> float:
+        raise TypeError(f"[distributions] expected parameters of a floating dtype, got {name}")
+
+
+# The spacing of numbers at 1, and the smallest normal and the largest number.
+EPS = _OfFloats(float16=2.0**-10, bfloat16=2.0**-7, float32=2.0**-23, float64=2.0**-52)
+TINY = _OfFloats(float16=2.0**-14, bfloat16=2.0**-126, float32=2.0**-126, float64=2.0**-1022)
+LARGEST = _OfFloats(
+    float16=65504.0,
+    bfloat16=float.fromhex("0x1.fep127"),
+    float32=float.fromhex("0x1.fffffep127"),
+    float64=float.fromhex("0x1.fffffffffffffp1023"),
+)
 
 EULER = 0.5772156649015329  # the mean of the standard Gumbel distribution
 
