@@ -325,7 +325,8 @@ def test_pinned_memory() -> None:
     address = pinned.data_ptr()
     del pinned, there
     cuda.synchronize()
-    assert x.pin_memory().data_ptr() == address  # from the cache
+    if not sanitized():
+        assert x.pin_memory().data_ptr() == address  # from the cache
     y = lamina.ones(3, requires_grad=True)
     (y.pin_memory() * 2).sum().backward()
     assert y.grad is not None
