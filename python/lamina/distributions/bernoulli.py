@@ -8,14 +8,10 @@ from collections.abc import Sequence
 import lamina
 from lamina.autograd import no_grad
 from lamina.distributions import constraints
-from lamina.distributions.distribution import Distribution
 from lamina.distributions.kl import register_kl
+from lamina.distributions.odds import Odds
 from lamina.distributions.utils import (
     broadcast_all,
-    exactly_one,
-    lazy_property,
-    logits_to_probs,
-    probs_to_logits,
 )
 from lamina.nn import functional as F
 from lamina.tensor import Tensor
@@ -23,7 +19,7 @@ from lamina.tensor import Tensor
 __all__ = ["Bernoulli"]
 
 
-class Bernoulli(Distribution):
+class Bernoulli(Odds):
     """The distribution of a coin: 1 with probability ``probs``, else 0.
 
     Args:
@@ -40,32 +36,8 @@ class Bernoulli(Distribution):
         (lamina.Size([100, 2]), tensor([-1.3863, -0.6931]))
     """
 
-    arg_constraints = constraints.named(probs=constraints.unit_interval, logits=constraints.real)
     support = constraints.boolean
     has_enumerate_support = True
-
-    def __init__(
-        self,
-        probs: Tensor | float | None = None,
-        logits: Tensor | float | None = None,
-        validate_args: bool | None = None,
-    ) -> None:
-        exactly_one("Bernoulli", probs=probs, logits=logits)
-        if probs is not None:
-            (self.probs,) = broadcast_all(probs)
-        else:
-            (self.logits,) = broadcast_all(logits)
-        super().__init__((self.logits if probs is None else self.probs).shape, validate_args=validate_args)
-
-    @lazy_property
-    def probs(self) -> Tensor:
-        """The probability of 1."""
-        return logits_to_probs(self.logits, is_binary=True)
-
-    @lazy_property
-    def logits(self) -> Tensor:
-        """The log-odds of 1."""
-        return probs_to_logits(self.probs, is_binary=True)
 
     @property
     def mean(self) -> Tensor:

@@ -11,12 +11,10 @@ from lamina.autograd import no_grad
 from lamina.distributions import constraints
 from lamina.distributions.distribution import Distribution
 from lamina.distributions.kl import register_kl
+from lamina.distributions.odds import Odds
 from lamina.distributions.utils import (
     broadcast_all,
     exactly_one,
-    lazy_property,
-    logits_to_probs,
-    probs_to_logits,
 )
 from lamina.nn import functional as F
 from lamina.tensor import Tensor
@@ -24,7 +22,7 @@ from lamina.tensor import Tensor
 __all__ = ["Binomial"]
 
 
-class Binomial(Distribution):
+class Binomial(Odds):
     """The distribution of the number of successes in ``total_count`` trials.
 
     Args:
@@ -61,17 +59,7 @@ class Binomial(Distribution):
         else:
             self.logits, count = broadcast_all(*_of_one_kind(logits, total_count))
             self.total_count = count.to(self.logits.dtype)
-        super().__init__(self.total_count.shape, validate_args=validate_args)
-
-    @lazy_property
-    def probs(self) -> Tensor:
-        """The probability of success."""
-        return logits_to_probs(self.logits, is_binary=True)
-
-    @lazy_property
-    def logits(self) -> Tensor:
-        """The log-odds of success."""
-        return probs_to_logits(self.probs, is_binary=True)
+        Distribution.__init__(self, self.total_count.shape, validate_args=validate_args)
 
     @property
     def support(self) -> Any:

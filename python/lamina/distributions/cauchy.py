@@ -6,16 +6,14 @@ import math
 from collections.abc import Sequence
 
 import lamina
-from lamina.distributions import constraints
-from lamina.distributions.distribution import Distribution
 from lamina.distributions.kl import register_kl
-from lamina.distributions.utils import broadcast_all
+from lamina.distributions.location_scale import LocationScale
 from lamina.tensor import Tensor
 
 __all__ = ["Cauchy"]
 
 
-class Cauchy(Distribution):
+class Cauchy(LocationScale):
     """The Cauchy distribution, of density ``1 / (pi scale (1 + ((x - loc) / scale)^2))``; it has no mean.
 
     Args:
@@ -32,21 +30,9 @@ class Cauchy(Distribution):
         (tensor(nan), tensor(-1.1447), tensor(0.7500))
     """
 
-    arg_constraints = constraints.named(loc=constraints.real, scale=constraints.positive)
-    support = constraints.real
-    has_rsample = True
-
-    def __init__(self, loc: Tensor | float, scale: Tensor | float, validate_args: bool | None = None) -> None:
-        self.loc, self.scale = broadcast_all(loc, scale)
-        super().__init__(self.loc.shape, validate_args=validate_args)
-
     @property
     def mean(self) -> Tensor:
         return lamina.full_like(self.loc, math.nan)
-
-    @property
-    def mode(self) -> Tensor:
-        return self.loc
 
     @property
     def variance(self) -> Tensor:

@@ -7,15 +7,11 @@ from collections.abc import Sequence
 import lamina
 from lamina.autograd import no_grad
 from lamina.distributions import constraints
-from lamina.distributions.distribution import Distribution
 from lamina.distributions.kl import register_kl
+from lamina.distributions.odds import Odds
 from lamina.distributions.utils import (
     TINY,
     broadcast_all,
-    exactly_one,
-    lazy_property,
-    logits_to_probs,
-    probs_to_logits,
 )
 from lamina.nn import functional as F
 from lamina.tensor import Tensor
@@ -23,7 +19,7 @@ from lamina.tensor import Tensor
 __all__ = ["Geometric"]
 
 
-class Geometric(Distribution):
+class Geometric(Odds):
     """The distribution of the number of failures before the first success.
 
     Args:
@@ -40,7 +36,6 @@ class Geometric(Distribution):
         (tensor(3.), tensor(-1.3863))
     """
 
-    arg_constraints = constraints.named(probs=constraints.unit_interval, logits=constraints.real)
     support = constraints.nonnegative_integer
 
     def __init__(
@@ -49,24 +44,9 @@ class Geometric(Distribution):
         logits: Tensor | float | None = None,
         validate_args: bool | None = None,
     ) -> None:
-        exactly_one("Geometric", probs=probs, logits=logits)
-        if probs is not None:
-            (self.probs,) = broadcast_all(probs)
-        else:
-            (self.logits,) = broadcast_all(logits)
-        super().__init__((self.logits if probs is None else self.probs).shape, validate_args=validate_args)
+        super().__init__(probs, logits, validate_args)
         if self._validate_args and probs is not None and not (self.probs.detach() > 0).all():
             raise ValueError(f"[Geometric] expected probs above 0, got {self.probs.detach()}")
-
-    @lazy_property
-    def probs(self) -> Tensor:
-        """The probability of success."""
-        return logits_to_probs(self.logits, is_binary=True)
-
-    @lazy_property
-    def logits(self) -> Tensor:
-        """The log-odds of success."""
-        return probs_to_logits(self.probs, is_binary=True)
 
     @property
     def mean(self) -> Tensor:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from lamina.distributions import constraints
-from lamina.distributions.distribution import Distribution
 from lamina.distributions.kl import register_kl
-from lamina.distributions.utils import EULER, broadcast_all
+from lamina.distributions.location_scale import LocationScale
+from lamina.distributions.utils import EULER
 from lamina.tensor import Tensor
 
 __all__ = ["Gumbel"]
 
 
-class Gumbel(Distribution):
+class Gumbel(LocationScale):
     """The Gumbel distribution, of the greatest of many draws: ``P(at most x) = exp(-exp(-(x - loc) / scale))``.
 
     Args:
@@ -31,21 +30,9 @@ class Gumbel(Distribution):
         (tensor(0.5772), tensor(-1.))
     """
 
-    arg_constraints = constraints.named(loc=constraints.real, scale=constraints.positive)
-    support = constraints.real
-    has_rsample = True
-
-    def __init__(self, loc: Tensor | float, scale: Tensor | float, validate_args: bool | None = None) -> None:
-        self.loc, self.scale = broadcast_all(loc, scale)
-        super().__init__(self.loc.shape, validate_args=validate_args)
-
     @property
     def mean(self) -> Tensor:
         return self.loc + self.scale * EULER
-
-    @property
-    def mode(self) -> Tensor:
-        return self.loc
 
     @property
     def stddev(self) -> Tensor:

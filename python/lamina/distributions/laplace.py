@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from lamina.distributions import constraints
-from lamina.distributions.distribution import Distribution
 from lamina.distributions.kl import register_kl
-from lamina.distributions.utils import EPS, broadcast_all
+from lamina.distributions.location_scale import LocationScale
+from lamina.distributions.utils import EPS
 from lamina.tensor import Tensor
 
 __all__ = ["Laplace"]
 
 
-class Laplace(Distribution):
+class Laplace(LocationScale):
     """The Laplace distribution, of density ``exp(-|x - loc| / scale) / (2 scale)``.
 
     Args:
@@ -31,20 +30,8 @@ class Laplace(Distribution):
         (tensor(2.), tensor(-1.6931))
     """
 
-    arg_constraints = constraints.named(loc=constraints.real, scale=constraints.positive)
-    support = constraints.real
-    has_rsample = True
-
-    def __init__(self, loc: Tensor | float, scale: Tensor | float, validate_args: bool | None = None) -> None:
-        self.loc, self.scale = broadcast_all(loc, scale)
-        super().__init__(self.loc.shape, validate_args=validate_args)
-
     @property
     def mean(self) -> Tensor:
-        return self.loc
-
-    @property
-    def mode(self) -> Tensor:
         return self.loc
 
     @property

@@ -9,16 +9,14 @@ import lamina
 from lamina.autograd import no_grad
 from lamina.distributions import constraints
 from lamina.distributions.binomial import Binomial
-from lamina.distributions.categorical import Categorical
-from lamina.distributions.distribution import Distribution
+from lamina.distributions.of_categorical import OfCategorical
 from lamina.distributions.utils import broadcast_all
-from lamina.size import Size
 from lamina.tensor import Tensor
 
 __all__ = ["Multinomial"]
 
 
-class Multinomial(Distribution):
+class Multinomial(OfCategorical):
     """The distribution of how often each of K categories comes up in ``total_count`` draws.
 
     Args:
@@ -37,8 +35,6 @@ class Multinomial(Distribution):
         (tensor([2., 2., 4.]), tensor([8., 8., 8., 8., 8.]))
     """
 
-    arg_constraints = constraints.named(probs=constraints.simplex, logits=constraints.real_vector)
-
     def __init__(
         self,
         total_count: int = 1,
@@ -49,24 +45,7 @@ class Multinomial(Distribution):
         if not isinstance(total_count, int):
             raise TypeError(f"[Multinomial] expected an integer total_count, got {total_count!r}")
         self.total_count = total_count
-        self._categorical = Categorical(probs, logits, validate_args=validate_args)
-        batch, event = self._categorical.batch_shape, self._categorical.param_shape[-1:]
-        super().__init__(batch, event, validate_args=validate_args)
-
-    @property
-    def probs(self) -> Tensor:
-        """Probabilities [..., K]."""
-        return self._categorical.probs
-
-    @property
-    def logits(self) -> Tensor:
-        """Log probabilities [..., K]."""
-        return self._categorical.logits
-
-    @property
-    def param_shape(self) -> Size:
-        """``batch_shape + (K,)``."""
-        return self._categorical.param_shape
+        super().__init__(probs, logits, validate_args)
 
     @property
     def support(self) -> Any:

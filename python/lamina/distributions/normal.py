@@ -6,16 +6,14 @@ import math
 from collections.abc import Sequence
 
 import lamina
-from lamina.distributions import constraints
-from lamina.distributions.distribution import Distribution
 from lamina.distributions.kl import register_kl
-from lamina.distributions.utils import broadcast_all
+from lamina.distributions.location_scale import LocationScale
 from lamina.tensor import Tensor
 
 __all__ = ["Normal"]
 
 
-class Normal(Distribution):
+class Normal(LocationScale):
     """The normal distribution, of density ``exp(-(x - loc)^2 / (2 scale^2)) / (scale sqrt(2 pi))``.
 
     Args:
@@ -32,20 +30,8 @@ class Normal(Distribution):
         (lamina.Size([3, 2]), tensor([-0.9189, -1.4189]))
     """
 
-    arg_constraints = constraints.named(loc=constraints.real, scale=constraints.positive)
-    support = constraints.real
-    has_rsample = True
-
-    def __init__(self, loc: Tensor | float, scale: Tensor | float, validate_args: bool | None = None) -> None:
-        self.loc, self.scale = broadcast_all(loc, scale)
-        super().__init__(self.loc.shape, validate_args=validate_args)
-
     @property
     def mean(self) -> Tensor:
-        return self.loc
-
-    @property
-    def mode(self) -> Tensor:
         return self.loc
 
     @property

@@ -6,17 +6,15 @@ from collections.abc import Sequence
 
 import lamina
 from lamina.distributions import constraints
-from lamina.distributions.categorical import Categorical
-from lamina.distributions.distribution import Distribution
 from lamina.distributions.kl import kl_divergence, register_kl
+from lamina.distributions.of_categorical import OfCategorical
 from lamina.nn import functional as F
-from lamina.size import Size
 from lamina.tensor import Tensor
 
 __all__ = ["OneHotCategorical", "OneHotCategoricalStraightThrough"]
 
 
-class OneHotCategorical(Distribution):
+class OneHotCategorical(OfCategorical):
     """The distribution of a category, drawn as a vector with a 1 at its place.
 
     Args:
@@ -34,34 +32,8 @@ class OneHotCategorical(Distribution):
                 [0., 1.]]), lamina.Size([2]))
     """
 
-    arg_constraints = constraints.named(probs=constraints.simplex, logits=constraints.real_vector)
     support = constraints.one_hot
     has_enumerate_support = True
-
-    def __init__(
-        self,
-        probs: Tensor | None = None,
-        logits: Tensor | None = None,
-        validate_args: bool | None = None,
-    ) -> None:
-        self._categorical = Categorical(probs, logits, validate_args=validate_args)
-        batch, event = self._categorical.batch_shape, self._categorical.param_shape[-1:]
-        super().__init__(batch, event, validate_args=validate_args)
-
-    @property
-    def probs(self) -> Tensor:
-        """Probabilities [..., K]."""
-        return self._categorical.probs
-
-    @property
-    def logits(self) -> Tensor:
-        """Log probabilities [..., K]."""
-        return self._categorical.logits
-
-    @property
-    def param_shape(self) -> Size:
-        """``batch_shape + (K,)``."""
-        return self._categorical.param_shape
 
     @property
     def mean(self) -> Tensor:
