@@ -114,16 +114,21 @@ def _clone_backward(node: Node, grad: Tensor) -> Tensor:
     return grad
 
 
+def _copied(x: Tensor, array: _C.Array) -> Tensor:
+    """A copy of ``x`` in other memory; ``x`` itself where the array is its own."""
+    if array.data_ptr == x._array.data_ptr:
+        return x
+    y = Tensor(array)
+    if tracks(x):
+        record(y, _clone_backward, (x,))
+    return y
+
+
 @method()
 def contiguous(self: Tensor, memory_format: memory_format = contiguous_format) -> Tensor:
     """This tensor in row-major (or channels-last) order; itself if it is already."""
     array = (_C.channels_last if memory_format is channels_last else _C.contiguous)(self._array)
-    if array.data_ptr == self._array.data_ptr:
-        return self
-    y = Tensor(array)
-    if tracks(self):
-        record(y, _clone_backward, (self,))
-    return y
+    return _copied(self, array)
 
 
 @method()
@@ -187,12 +192,7 @@ def pin_memory(self: Tensor) -> Tensor:
         ValueError: if the tensor is on one.
     """
     array = _C.pinned(self._array)
-    if array.data_ptr == self._array.data_ptr:
-        return self
-    y = Tensor(array)
-    if tracks(self):
-        record(y, _clone_backward, (self,))
-    return y
+    return _copied(self, array)
 
 
 @method()
