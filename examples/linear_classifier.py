@@ -14,8 +14,8 @@ two losses, each with four penalties on W:
 `templates.png` shows the rows of W of all eight classifiers, `accuracy.png` their accuracy epoch by epoch.
 
 Result: on digits 96.1 to 96.7 % of the test images right with either loss; L1 leaves 42 % of the SVM's weights and 59 %
-of softmax's. On Fashion-MNIST with --epochs 10, 84.3 % for the SVM and 83.9 % for softmax; L1 leaves 15 % and 21 % of the
-weights, and costs 2.7 and 0.2 points.
+of softmax's. On Fashion-MNIST with --epochs 10, 84.3 % for the SVM and 83.9 % for softmax; L1 leaves 15 % and 21 % of
+the weights, and costs 2.7 and 0.2 points.
 
 Time: seconds; Fashion-MNIST with --epochs 10 under a minute.
 

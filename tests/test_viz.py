@@ -19,6 +19,12 @@ def test_curves(tmp_path):
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_curves_on_logarithmic_axes():
+    figure = viz.plot_curves({"a": {"one": [1, 10]}, "b": {"one": [1, 2]}}, x=[1, 100], log=("x", "a"))
+    assert [axes.get_yscale() for axes in figure.axes] == ["log", "linear"]
+    assert {axes.get_xscale() for axes in figure.axes} == {"log"}
+
+
 def test_filters(tmp_path):
     grey = viz.plot_filters(lamina.zeros(6, 2, 3, 3), columns=4, path=tmp_path / "filters.png")
     assert sum(len(axes.images) for axes in grey.axes) == 12
@@ -46,6 +52,7 @@ def test_confusion(tmp_path):
     [
         lambda: viz.plot_curves({}),
         lambda: viz.plot_curves({"loss": {"train": [1, 2]}}, x=[1]),
+        lambda: viz.plot_curves({"loss": {"train": [1, 2]}}, log=["accuracy"]),
         lambda: viz.plot_filters(lamina.zeros(3, 3)),
         lambda: viz.image_grid(np.zeros((0, 3, 3))),
         lambda: viz.image_grid(np.zeros((2, 2, 3, 3))),

@@ -39,7 +39,7 @@ def page(script: Path) -> str:
 
 
 def pages() -> dict[Path, str]:
-    scripts = sorted((ROOT / "examples").glob("*.py"))
+    scripts = sorted((ROOT / "examples").glob("[!_]*.py"))  # _NAME.py is what recipes share
     lines = [f"- [{script.stem}]({script.stem}.md): {header(script)[0]}" for script in scripts]
     index = "# Recipes\n\nEach is one file of examples/, on data that a package carries.\n\n" + "\n".join(
         lines
