@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from recipe import is_png, load_recipe, run_recipe
 
@@ -59,4 +61,21 @@ def test_optimizers(tmp_path):
     above = {name: distances[-1] for name, distances in found["above"].items()}
     assert above["Newton"] < 1e-9 < above["L-BFGS"] < above["gradient descent"] / 3
     for name in ("race", "decay", "full_batch"):
+        assert is_png(tmp_path / f"{name}.png")
+
+
+def test_initialization(tmp_path):
+    found = run_recipe("initialization", tmp_path, "--epochs", "3", "--lr", "0.03")
+    last = {name: spread[-1] for name, spread in found["spread"].items()}
+    assert last["tanh, σ 0.01"] < 1e-8 and last["tanh, σ 1"] > 0.9  # vanished, saturated
+    assert last["ReLU, Xavier"] < 0.1 < 0.3 < last["ReLU, He"]
+    assert last["ReLU, batch norm"] > 0.5
+    losses = {name: losses[-1] for name, losses in found["losses"].items()}
+    assert losses["tanh, σ 0.01"] == pytest.approx(math.log(10), abs=0.01)
+    assert max(losses["ReLU, He"], losses["tanh, Xavier"], losses["ReLU, batch norm"]) < 0.5
+    assert found["dead"]["ReLU, He"][-1] > 0.2  # at the highest rate
+    assert max(found["dead"]["leaky ReLU, He"] + found["dead"]["ReLU, batch norm"]) < 0.05
+    ranges = found["ranges"]["tanh, Xavier"]
+    assert len(ranges) == 100 and min(ranges) < 1.5 and math.isnan(ranges[-1])
+    for name in ("histograms", "spread", "dead", "lr_range", "loss"):
         assert is_png(tmp_path / f"{name}.png")

@@ -33,6 +33,15 @@ def test_filters(tmp_path):
     assert (tmp_path / "filters.png").stat().st_size > 0
 
 
+def test_histograms(tmp_path):
+    rows = {"tanh": [lamina.zeros(3, 4), lamina.arange(5)], "ReLU": [[1.0, 3.0]]}
+    figure = viz.plot_histograms(rows, bins=7, path=tmp_path / "histograms.png")
+    counts = [axes.patches[0].get_data().values.tolist() for axes in figure.axes if axes.patches]
+    assert counts == [[0, 0, 0, 12, 0, 0, 0], [1, 1, 0, 1, 0, 1, 1], [1, 0, 0, 0, 0, 0, 1]]
+    assert figure.axes[2].get_title() == "2 ± 1" and figure.axes[2].get_ylabel() == "ReLU"
+    assert (tmp_path / "histograms.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_image_grid():
     figure = viz.image_grid(np.arange(4 * 9).reshape(4, 3, 3), titles=list("abcd"))
     assert [axes.get_title() for axes in figure.axes] == list("abcd")
@@ -53,6 +62,9 @@ def test_confusion(tmp_path):
         lambda: viz.plot_curves({}),
         lambda: viz.plot_curves({"loss": {"train": [1, 2]}}, x=[1]),
         lambda: viz.plot_curves({"loss": {"train": [1, 2]}}, log=["accuracy"]),
+        lambda: viz.plot_histograms({}),
+        lambda: viz.plot_histograms({"a": [[]]}),
+        lambda: viz.plot_histograms({"a": [[1.0, float("nan")]]}),
         lambda: viz.plot_filters(lamina.zeros(3, 3)),
         lambda: viz.image_grid(np.zeros((0, 3, 3))),
         lambda: viz.image_grid(np.zeros((2, 2, 3, 3))),
