@@ -79,3 +79,12 @@ def test_initialization(tmp_path):
     assert len(ranges) == 100 and min(ranges) < 1.5 and math.isnan(ranges[-1])
     for name in ("histograms", "spread", "dead", "lr_range", "loss"):
         assert is_png(tmp_path / f"{name}.png")
+
+
+def test_fashion_mnist_on_digits(tmp_path):
+    found = run_recipe(
+        "fashion_mnist", tmp_path, "--data", "digits", "--epochs", "4", "--batch-size", "64", "--threads", "1"
+    )
+    assert found["accuracy"] > 0.95
+    for name in ("augmented", "confusion", "curves", "filters", "mistakes"):
+        assert is_png(tmp_path / f"{name}.png")
