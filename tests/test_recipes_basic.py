@@ -88,3 +88,16 @@ def test_fashion_mnist_on_digits(tmp_path):
     assert found["accuracy"] > 0.95
     for name in ("augmented", "confusion", "curves", "filters", "mistakes"):
         assert is_png(tmp_path / f"{name}.png")
+
+
+def test_hyperparameter_search(tmp_path):
+    arguments = ["--trials", "12", "--epochs", "2", "--limit", "800"]
+    found = run_recipe("hyperparameter_search", tmp_path, *arguments)
+    mean = {stage: sum(right for _, right in done) / 12 for stage, done in found["stages"].items()}
+    assert mean["fine"] > mean["coarse"] + 0.1
+    assert found["validation"] > 0.93 and found["test"] > 0.9
+    for values, _ in found["stages"]["fine"]:
+        assert all(low <= values[name] <= high for name, (low, high) in found["ranges"].items())
+    assert is_png(tmp_path / "search.png")
+    assert len((tmp_path / "trials.csv").read_text().splitlines()) == 1 + 2 * 12
+    assert run_recipe("hyperparameter_search", tmp_path, *arguments, "--resume") == found

@@ -8,6 +8,7 @@ from .confusion import confusion_matrix, plot_confusion_matrix
 from .curves import plot_curves
 from .histograms import plot_histograms
 from .images import image_grid, plot_filters
+from .search import plot_search
 
 __all__ = [
     "confusion_matrix",
