@@ -7,5 +7,13 @@ without pyplot's global state; Matplotlib is imported at the first plot.
 from .confusion import confusion_matrix, plot_confusion_matrix
 from .curves import plot_curves
 from .images import image_grid, plot_filters
+from .text import plot_text
 
-__all__ = ["confusion_matrix", "image_grid", "plot_confusion_matrix", "plot_curves", "plot_filters"]
+__all__ = [
+    "confusion_matrix",
+    "image_grid",
+    "plot_confusion_matrix",
+    "plot_curves",
+    "plot_filters",
+    "plot_text",
+]
