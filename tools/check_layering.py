@@ -35,7 +35,19 @@ LAYERS = (
     ("",),  # the namespace itself; what follows is loaded when it is first used
     ("nn.functional", "distributions"),
     ("nn",),
-    ("optim", "data", "io", "models", "viz", "vision", "backends", "explanation", "_summary", "__main__"),
+    (
+        "optim",
+        "data",
+        "io",
+        "models",
+        "training",
+        "viz",
+        "vision",
+        "backends",
+        "explanation",
+        "_summary",
+        "__main__",
+    ),
     ("amp",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

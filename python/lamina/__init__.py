@@ -63,6 +63,7 @@ _SUBMODULES = (
     "models",
     "nn",
     "optim",
+    "training",
     "vision",
     "viz",
 )

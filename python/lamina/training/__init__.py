@@ -1,0 +1,19 @@
+"""What a training script has besides its data, its model and its loss.
+
+A script reads its arguments, ``args = start(parser(...))``, makes data and model, and gives what changes to a ``Run``.
+That counts and shows epochs and steps, writes metrics and checkpoints, stops at Ctrl-C, goes on with the same bits:
+
+    run = Run(args, model=model, optimizer=optimizer, loader=loader)
+    for epoch in run.epochs(args.epochs):
+        for images, labels in run.steps(loader):
+            ...
+            run.log(len(labels), loss=loss.item())
+        run.record(test_accuracy=accuracy(*predict(model, test_loader, args.device)))
+    run.finish("trained")
+"""
+
+from .arguments import parser, positive, start
+from .evaluate import accuracy, first, predict
+from .run import Run
+
+__all__ = ["Run", "accuracy", "first", "parser", "positive", "predict", "start"]
