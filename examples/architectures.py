@@ -135,11 +135,11 @@ def draw(table: lamina.Summary, path: Path) -> None:
     finish(figure, path)
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--network", choices=NETWORKS, nargs="+", default=["alexnet", "vgg16"])
     parser.add_argument("--run-dir", type=Path, default=Path("runs/architectures"))
-    args = parser.parse_args(arguments)
+    args = parser.parse_args(argv)
     tables = {name: measure(name) for name in NETWORKS}
     for name in args.network:
         print(table_of_the_notes(name, tables[name]), end="\n\n")

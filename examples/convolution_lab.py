@@ -206,7 +206,7 @@ def draw_blocks(rows: list[dict[str, float]], path: Path) -> None:
     finish(figure, path)
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", choices=DATA, default="fashion-mnist")
     parser.add_argument("--epochs", type=int, default=3)
@@ -217,7 +217,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--run-dir", type=Path, default=Path("runs/convolution_lab"))
-    args = parser.parse_args(arguments)
+    args = parser.parse_args(argv)
     lamina.manual_seed(args.seed)
     args.run_dir.mkdir(parents=True, exist_ok=True)
     draw_algorithms(

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
+from recipe import is_png, load_recipe
 
 import lamina
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
-sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
 
-import architectures
-import convolution_lab
-
-PNG = b"\x89PNG"
+architectures, convolution_lab = load_recipe("architectures"), load_recipe("convolution_lab")
 
 
 def test_counts_are_those_of_the_literature():
@@ -60,7 +54,7 @@ def test_architectures_as_a_program(tmp_path, capsys):
     architectures.main(["--network", "alexnet", "--run-dir", str(tmp_path)])
     printed = capsys.readouterr().out
     assert "62,378,344" in printed and "13x13x384" in printed
-    assert (tmp_path / "vgg16.png").read_bytes().startswith(PNG)
+    assert is_png(tmp_path / "vgg16.png")
 
 
 def test_convolution_lab_finds_one_answer_and_trains_its_blocks(tmp_path, capsys):
@@ -73,7 +67,7 @@ def test_convolution_lab_finds_one_answer_and_trains_its_blocks(tmp_path, capsys
     lines = capsys.readouterr().out
     assert all(block in lines for block in convolution_lab.BLOCKS)
     for name in ("algorithms", "blocks"):
-        assert (tmp_path / f"{name}.png").read_bytes().startswith(PNG)
+        assert is_png(tmp_path / f"{name}.png")
 
 
 def test_blocks_cost_what_the_notes_say_and_see_equally_far():
