@@ -102,10 +102,10 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
             caught = (seen < 0).float().mean().item()
             run.log(len(real), discriminator=loss.item(), generator=wish.item(), caught=caught)
         drawn = draw(generator, fixed)
-        viz.image_grid(drawn[:64], 8, path=run.folder / f"samples-{epoch}.png")
+        viz.image_grid(drawn[:36], 6, path=run.folder / f"samples-{epoch}.png")
 
     real = real_images(next(iter(DataLoader(images, 512)))[0], side)
-    viz.image_grid(real[:64], 8, path=run.folder / "real.png")
+    viz.image_grid(real[:36], 6, path=run.folder / "real.png")
     apart = statistics_apart(draw(generator, fixed), real)
     run.finish(
         f"pixel means {apart['mean']:.3f} and deviations {apart['deviation']:.3f} from those of real images"
