@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -14,6 +15,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import check_layering  # noqa: E402
 import check_symbols  # noqa: E402
+import recipes  # noqa: E402
 
 
 def test_nothing_calls_upward() -> None:
@@ -98,3 +100,18 @@ def test_instructions_that_not_every_processor_has_are_found(
 
 def test_an_empty_build_folder_is_no_proof(tmp_path: Path) -> None:
     assert check_symbols.main(tmp_path) == 1
+
+
+def test_pages_of_recipes_say_what_their_headers_say() -> None:
+    assert {path.name for path in recipes.PAGES.glob("*.md")} == {path.name for path in recipes.pages()}
+    for path, text in recipes.pages().items():
+        assert path.read_text() == text, "python tools/recipes.py writes the pages anew"
+    pictures = list(recipes.PAGES.glob("*/*.png"))
+    assert pictures and all(picture.stat().st_size <= recipes.BYTES for picture in pictures)
+
+
+def test_pictures_of_recipes_are_made_small(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    noise = np.random.default_rng(0).integers(0, 256, (700, 900, 3), dtype=np.uint8)
+    recipes.save_small(image.fromarray(noise), tmp_path / "noise.png")
+    assert 0 < (tmp_path / "noise.png").stat().st_size <= recipes.BYTES

@@ -19,12 +19,27 @@ def test_curves(tmp_path):
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_curves_on_logarithmic_axes():
+    figure = viz.plot_curves({"a": {"one": [1, 10]}, "b": {"one": [1, 2]}}, x=[1, 100], log=("x", "a"))
+    assert [axes.get_yscale() for axes in figure.axes] == ["log", "linear"]
+    assert {axes.get_xscale() for axes in figure.axes} == {"log"}
+
+
 def test_filters(tmp_path):
     grey = viz.plot_filters(lamina.zeros(6, 2, 3, 3), columns=4, path=tmp_path / "filters.png")
     assert sum(len(axes.images) for axes in grey.axes) == 12
     colour = viz.plot_filters(np.random.default_rng(0).normal(size=(5, 3, 7, 7)))
     assert [axes.images[0].get_array().shape for axes in colour.axes if axes.images] == [(7, 7, 3)] * 5
     assert (tmp_path / "filters.png").stat().st_size > 0
+
+
+def test_histograms(tmp_path):
+    rows = {"tanh": [lamina.zeros(3, 4), lamina.arange(5)], "ReLU": [[1.0, 3.0]]}
+    figure = viz.plot_histograms(rows, bins=7, path=tmp_path / "histograms.png")
+    counts = [axes.patches[0].get_data().values.tolist() for axes in figure.axes if axes.patches]
+    assert counts == [[0, 0, 0, 12, 0, 0, 0], [1, 1, 0, 1, 0, 1, 1], [1, 0, 0, 0, 0, 0, 1]]
+    assert figure.axes[2].get_title() == "2 ± 1" and figure.axes[2].get_ylabel() == "ReLU"
+    assert (tmp_path / "histograms.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_image_grid():
@@ -46,6 +61,10 @@ def test_confusion(tmp_path):
     [
         lambda: viz.plot_curves({}),
         lambda: viz.plot_curves({"loss": {"train": [1, 2]}}, x=[1]),
+        lambda: viz.plot_curves({"loss": {"train": [1, 2]}}, log=["accuracy"]),
+        lambda: viz.plot_histograms({}),
+        lambda: viz.plot_histograms({"a": [[]]}),
+        lambda: viz.plot_histograms({"a": [[1.0, float("nan")]]}),
         lambda: viz.plot_filters(lamina.zeros(3, 3)),
         lambda: viz.image_grid(np.zeros((0, 3, 3))),
         lambda: viz.image_grid(np.zeros((2, 2, 3, 3))),

@@ -34,7 +34,8 @@ class Run:
         args: of :func:`lamina.training.start`; all but run_dir, resume, device and threads must be the same to go on.
         config: more that must be the same, as JSON; the types of modules among ``stateful`` always are.
         unit: what ``log`` counts; metrics and the progress bar give its rate.
-        name: a folder of its own within the run folder, for scripts that train several models.
+        name: a folder of its own within the run folder, for scripts that train several models; such a run leaves no
+            progress bars behind and tells no metrics.
         **stateful: everything that a step changes and that has ``state_dict`` and ``load_state_dict`` (model,
             optimizer, schedule, loader) or ``get_state`` and ``set_state`` (generators; lamina's own is kept anyway).
 
@@ -65,6 +66,7 @@ class Run:
         if wrong := [key for key in _RESERVED if key in stateful]:
             raise ValueError(f"[Run] expected another name than {wrong[0]}, which the checkpoint has already")
         self.folder = Path(args.run_dir) / name
+        self.name = name
         self.unit = unit
         self.stateful = stateful
         chosen = {key: value for key, value in vars(args).items() if key not in _NOT_OF_THE_RUN}
@@ -129,10 +131,11 @@ class Run:
         else:
             left = itertools.islice(batches, self.running["done"], None)
         bar = _tqdm()(
-            desc=title or f"epoch {len(self.rows) + 1}/{self._epochs}",
+            desc=title or f"{self.name} epoch {len(self.rows) + 1}/{self._epochs}".lstrip(),
             total=self._size(batches) if total is None else total,
             initial=self.running[self.unit],
             unit=f" {self.unit}",
+            leave=not self.name,
         )
         with bar as self._bar:
             for batch in left:
@@ -162,7 +165,7 @@ class Run:
         """Adds columns to this epoch's row of metrics.csv; those called test_… or valid_… are told, too."""
         self._recorded.update(values)
         told = [_show(name, value) for name, value in values.items() if name.startswith(("test_", "valid_"))]
-        if told:
+        if told and not self.name:
             self.say(f"{', '.join(told)} after epoch {len(self.rows) + 1}")
 
     def say(self, text: str) -> None:
