@@ -24,11 +24,10 @@ import numpy as np
 import lamina
 import lamina.nn.functional as F
 from lamina import nn, training, viz
-from lamina.data import DataLoader, Digits, FashionMNIST, ToTensor
+from lamina.data import DataLoader, ToTensor
 from lamina.models import ConvAutoencoder, DenseAutoencoder
-from lamina.training import Run, first, positive
+from lamina.training import DATASETS, Run, first, positive
 
-DATA = {"digits": Digits, "fashion-mnist": FashionMNIST}
 SIZES = {
     "digits": (64, 128, 64, 8),
     "fashion-mnist": (784, 512, 128, 32),
@@ -65,7 +64,7 @@ def reconstruct(model: nn.Module, images: lamina.Tensor, device: str) -> lamina.
 def train(kind: str, args: argparse.Namespace) -> dict[str, float]:
     lamina.manual_seed(args.seed)  # each kind as if it were the only one
     train_set, test_set = (
-        first(DATA[args.data](train=part, transform=ToTensor()), args.limit) for part in (True, False)
+        first(DATASETS[args.data](train=part, transform=ToTensor()), args.limit) for part in (True, False)
     )
     loader = DataLoader(train_set, args.batch_size, shuffle=True, drop_last=True)
     test_images = whole(test_set)
@@ -73,9 +72,9 @@ def train(kind: str, args: argparse.Namespace) -> dict[str, float]:
     optimizer = lamina.optim.Adam(model.parameters(), args.lr)
     schedule = lamina.optim.lr_scheduler.CosineAnnealingLR(optimizer, args.epochs * len(loader))
     run = Run(args, name=kind, model=model, optimizer=optimizer, schedule=schedule, loader=loader)
-    for epoch in run.epochs(args.epochs):
+    for _ in run.epochs(args.epochs):
         model.train()
-        for images, _ in run.steps(loader, f"{kind}, epoch {epoch}/{args.epochs}"):
+        for images, _ in run.steps(loader):
             images = images.to(args.device)
             loss = F.mse_loss(model(images), images)
             optimizer.zero_grad()
@@ -96,7 +95,7 @@ def train(kind: str, args: argparse.Namespace) -> dict[str, float]:
 
 def main(argv: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
     parser = training.parser(__doc__, "runs/autoencoder")
-    parser.add_argument("--data", choices=DATA, default="fashion-mnist")
+    parser.add_argument("--data", choices=DATASETS, default="fashion-mnist")
     parser.add_argument("--kinds", choices=["dense", "conv"], nargs="+", default=["dense", "conv"])
     parser.add_argument("--batch-size", type=positive(int), default=64)
     parser.add_argument("--lr", type=positive(float), default=2e-3)

@@ -194,10 +194,9 @@ def train(kind: str, corpus: Corpus, args: argparse.Namespace) -> Run:
         *(args, {"characters": len(corpus.characters)}, "characters", kind),
         **{"model": model, "optimizer": optimizer, "schedule": schedule, "memory": memory},
     )
-    for epoch in run.epochs(args.epochs):
+    for _ in run.epochs(args.epochs):
         model.train()
-        title, total = f"{kind}, epoch {epoch}/{args.epochs}", len(parts) * args.streams * args.window
-        for i in run.steps(range(len(parts)), title, total):
+        for i in run.steps(range(len(parts)), total=len(parts) * args.streams * args.window):
             loss, state = loss_of(model, parts[i], memory.state if i else None)
             memory.keep(state)
             optimizer.zero_grad()

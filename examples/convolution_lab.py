@@ -36,11 +36,11 @@ import lamina
 import lamina.nn.functional as F
 from lamina import nn
 from lamina.backends.conv import algorithm
-from lamina.data import Compose, DataLoader, Digits, FashionMNIST, Normalize, Subset, ToTensor
+from lamina.data import DataLoader
+from lamina.training import DATASETS, accuracy, first, load_images, positive, predict
 from lamina.viz.figure import finish, new_figure
 
 ALGORITHMS = ("reference", "implicit", "winograd", "fft", "automatic")
-DATA = {"digits": Digits, "fashion-mnist": FashionMNIST}
 
 
 # --- One answer by several algorithms --------------------------------------------------------------------------------
@@ -143,21 +143,9 @@ def train(model: nn.Module, images: DataLoader, epochs: int, device: str) -> Non
             schedule.step()
 
 
-def accuracy(model: nn.Module, images: DataLoader, device: str) -> float:
-    model.eval()
-    with lamina.no_grad():
-        right = sum(int((model(x.to(device)).argmax(1).cpu() == y).sum()) for x, y in images)
-    return right / len(images.dataset)
-
-
 def compare_blocks(args: argparse.Namespace) -> list[dict[str, float]]:
-    train_part, test_part = DATA[args.data](train=True), DATA[args.data](train=False)
-    scale = Compose(
-        [ToTensor(), Normalize([train_part.images.mean() / 255], [train_part.images.std() / 255])]
-    )
-    train_part.transform = test_part.transform = scale
-    side = train_part.images.shape[1]
-    train_part = Subset(train_part, range(min(args.limit, len(train_part))))
+    images, test_images, _ = load_images(args.data)
+    images, side = first(images, args.limit), images.tensors[0].shape[-1]
     x = lamina.randn(64, args.channels, side, side, device=args.device, requires_grad=True)
     blocks = {name: make(args.channels).to(args.device) for name, make in BLOCKS.items()}
     seconds = median_seconds({name: lambda b=block: b(x).sum().backward() for name, block in blocks.items()})
@@ -165,13 +153,13 @@ def compare_blocks(args: argparse.Namespace) -> list[dict[str, float]]:
     for name, block in blocks.items():
         lamina.manual_seed(args.seed)
         model = network(name, args.channels).to(args.device)
-        train(model, DataLoader(train_part, 64, shuffle=True, drop_last=True), args.epochs, args.device)
+        train(model, DataLoader(images, 64, shuffle=True, drop_last=True), args.epochs, args.device)
         cost = lamina.summary(block, (1, args.channels, side, side))
         row = {
             "parameters": cost.parameters,
             "multiply_adds": cost.multiply_adds,
             "seconds": seconds[name],
-            "accuracy": accuracy(model, DataLoader(test_part, 500), args.device),
+            "accuracy": accuracy(*predict(model, DataLoader(test_images, 500), args.device)),
         }
         rows.append(row)
         print(
@@ -208,12 +196,14 @@ def draw_blocks(rows: list[dict[str, float]], path: Path) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", choices=DATA, default="fashion-mnist")
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--limit", type=int, default=12_000, help="training images")
-    parser.add_argument("--channels", type=int, default=32, help="of the blocks")
-    parser.add_argument("--kernels", type=int, nargs="+", default=[3, 5, 7, 11, 15], help="of the algorithms")
-    parser.add_argument("--side", type=int, default=56, help="of the algorithms' images")
+    parser.add_argument("--data", choices=DATASETS, default="fashion-mnist")
+    parser.add_argument("--epochs", type=positive(int), default=3)
+    parser.add_argument("--limit", type=positive(int), default=12_000, help="training images")
+    parser.add_argument("--channels", type=positive(int), default=32, help="of the blocks")
+    parser.add_argument(
+        "--kernels", type=positive(int), nargs="+", default=[3, 5, 7, 11, 15], help="of the algorithms"
+    )
+    parser.add_argument("--side", type=positive(int), default=56, help="of the algorithms' images")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--run-dir", type=Path, default=Path("runs/convolution_lab"))

@@ -22,11 +22,10 @@ from collections.abc import Sequence
 import lamina
 import lamina.nn.functional as F
 from lamina import nn, training, viz
-from lamina.data import DataLoader, Digits, FashionMNIST, ToTensor
+from lamina.data import DataLoader, ToTensor
 from lamina.models import Discriminator, Generator
-from lamina.training import Run, first, positive
+from lamina.training import DATASETS, Run, first, positive
 
-DATA = {"digits": Digits, "fashion-mnist": FashionMNIST}
 SIDE = {"digits": 8, "fashion-mnist": 32}  # a power of two, as the networks want it
 
 
@@ -60,14 +59,14 @@ def statistics_apart(drawn: lamina.Tensor, real: lamina.Tensor) -> dict[str, flo
 
 def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     parser = training.parser(__doc__, "runs/gan", epochs=5)
-    parser.add_argument("--data", choices=DATA, default="fashion-mnist")
+    parser.add_argument("--data", choices=DATASETS, default="fashion-mnist")
     parser.add_argument("--latent", type=positive(int), default=64, help="numbers of a noise vector")
     parser.add_argument("--width", type=positive(int), default=32, help="channels of the outermost layers")
     parser.add_argument("--batch-size", type=positive(int), default=64)
     parser.add_argument("--lr", type=positive(float), default=2e-4)
     args = training.start(parser, argv)
     side = SIDE[args.data]
-    images = first(DATA[args.data](transform=ToTensor()), args.limit)
+    images = first(DATASETS[args.data](transform=ToTensor()), args.limit)
     loader = DataLoader(images, args.batch_size, shuffle=True, drop_last=True)
     generator = Generator(args.latent, 1, args.width, side).to(args.device)
     discriminator = Discriminator(1, args.width, side).to(args.device)

@@ -3,7 +3,7 @@
     python examples/segmentation.py                    # four networks in turn; some minutes
     python examples/segmentation.py --networks unet --epochs 20
 
-Scenes are composed of real digits on cuttings of real photographs (scenes.py); pixels are of eleven classes: background
+Scenes are composed of real digits on cuttings of real photographs (_scenes.py); pixels are of eleven classes: background
 and the ten digits. U-Net joins the maps of each level across, FCN-8s adds the scores of three levels. Each comes with
 learnt upsampling (transposed convolutions) and with bilinear interpolation in their place. Test scenes hold digits and
 parts of the photographs that training never showed.
@@ -21,7 +21,7 @@ import argparse
 from collections.abc import Sequence
 
 import numpy as np
-from scenes import Scenes, class_map
+from _scenes import Scenes, class_map
 
 import lamina
 import lamina.nn.functional as F
@@ -106,9 +106,9 @@ def train(name: str, args: argparse.Namespace) -> dict[str, float]:
     run = Run(args, name=name, model=model, optimizer=optimizer, schedule=schedule, loader=loader)
     # Nine pixels of ten are background: unweighted, a network would first learn to see nothing.
     weight = lamina.tensor([0.2] + 10 * [1.0], device=args.device)
-    for epoch in run.epochs(args.epochs):
+    for _ in run.epochs(args.epochs):
         model.train()
-        for images, classes in run.steps(loader, f"{name}, epoch {epoch}/{args.epochs}"):
+        for images, classes in run.steps(loader):
             loss = F.cross_entropy(model(images.to(args.device)), classes.to(args.device), weight)
             optimizer.zero_grad()
             loss.backward()

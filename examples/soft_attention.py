@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from scenes import Scenes
+from _scenes import Scenes
 
 import lamina
 import lamina.nn.functional as F

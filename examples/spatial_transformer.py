@@ -72,9 +72,9 @@ def train(name: str, args: argparse.Namespace) -> dict[str, float]:
     optimizer = lamina.optim.Adam(model.parameters(), args.lr)
     schedule = lamina.optim.lr_scheduler.CosineAnnealingLR(optimizer, args.epochs * len(loader))
     run = Run(args, name=name, model=model, optimizer=optimizer, schedule=schedule, loader=loader)
-    for epoch in run.epochs(args.epochs):
+    for _ in run.epochs(args.epochs):
         model.train()
-        for batch, target in run.steps(loader, f"{name}, epoch {epoch}/{args.epochs}"):
+        for batch, target in run.steps(loader):
             scores = model(distort(batch)[0].to(args.device))
             loss = F.cross_entropy(scores, target.to(args.device))
             optimizer.zero_grad()

@@ -22,11 +22,9 @@ from statistics import NormalDist
 
 import lamina
 from lamina import training, viz
-from lamina.data import DataLoader, Digits, FashionMNIST, ToTensor
+from lamina.data import DataLoader, ToTensor
 from lamina.models import VAE, VAEOutput, vae_loss
-from lamina.training import Run, first, positive
-
-DATA = {"digits": Digits, "fashion-mnist": FashionMNIST}
+from lamina.training import DATASETS, Run, first, positive
 
 
 def decode(model: VAE, codes: lamina.Tensor) -> lamina.Tensor:
@@ -64,14 +62,14 @@ def plane(model: VAE, steps: int, device: str) -> lamina.Tensor:
 
 def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     parser = training.parser(__doc__, "runs/vae", epochs=15)
-    parser.add_argument("--data", choices=DATA, default="fashion-mnist")
+    parser.add_argument("--data", choices=DATASETS, default="fashion-mnist")
     parser.add_argument("--latent", type=positive(int), default=20, help="numbers of a code")
     parser.add_argument("--hidden", type=positive(int), default=400)
     parser.add_argument("--batch-size", type=positive(int), default=128)
     parser.add_argument("--lr", type=positive(float), default=1e-3)
     args = training.start(parser, argv)
     train_set, test_set = (
-        first(DATA[args.data](train=part, transform=ToTensor()), args.limit) for part in (True, False)
+        first(DATASETS[args.data](train=part, transform=ToTensor()), args.limit) for part in (True, False)
     )
     loader = DataLoader(train_set, args.batch_size, shuffle=True, drop_last=True)
     test_loader = DataLoader(test_set, 500)
