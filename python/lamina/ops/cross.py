@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
+from lamina.ops.cast_policy import castable
 from lamina.tensor import Tensor, method
 
 __all__ = ["cross"]
 
 
 @method()
+@castable
 def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     """The cross product of vectors of 3 components; tensors broadcast in the other dimensions.
 

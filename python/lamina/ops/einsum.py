@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from lamina.ops.cast_policy import castable
 from lamina.ops.elementwise import deliver, mul
 from lamina.ops.matmul import product
 from lamina.tensor import Tensor
@@ -15,6 +16,7 @@ __all__ = ["einsum", "tensordot"]
 Label = str | int  # a letter, or -1, -2, ... for the dimensions of an ellipsis, counted from its right
 
 
+@castable
 def einsum(equation: str, *operands: Any) -> Tensor:
     """The sum of products of the operands' elements over every index that the result does not have.
 
@@ -48,6 +50,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     return result.permute([labels.index(x) for x in output]) if labels != output else result
 
 
+@castable
 def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Any] = 2, *, out: Tensor | None = None) -> Tensor:
     """The sum of products over pairs of dimensions of ``a`` and ``b``; the rest of ``a``'s come before ``b``'s.
 

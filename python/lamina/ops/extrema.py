@@ -8,6 +8,7 @@ from lamina import _C
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.dtypes import dtype
+from lamina.ops.cast_policy import castable
 from lamina.ops.creation import ones_like
 from lamina.ops.elementwise import Operand, deliver, div, inplace, mul, not_a_tensor
 from lamina.ops.gather import scatter
@@ -228,6 +229,7 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 
 @method()
+@castable
 def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None, out: Tensor | None = None) -> Tensor:
     """Running sums along ``dim``; float32 is carried in double.
 
@@ -259,6 +261,7 @@ def _cumsum_backward(node: Node, grad: Tensor) -> Tensor:
 
 
 @method()
+@castable
 def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None, out: Tensor | None = None) -> Tensor:
     """Running products along ``dim``; arguments as :func:`lamina.cumsum`.
 

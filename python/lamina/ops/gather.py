@@ -9,6 +9,7 @@ from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
 from lamina.autograd.inplace import take_place
 from lamina.dtypes import int64
+from lamina.ops.cast_policy import castable
 from lamina.ops.elementwise import deliver, mul
 from lamina.ops.indexing import placed
 from lamina.ops.select import where
@@ -177,6 +178,7 @@ def _scatter_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor |
 
 
 @method()
+@castable
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """A copy with the elements of ``src`` added along a dimension; arguments as :func:`lamina.scatter`.
 
@@ -277,6 +279,7 @@ def _scaled(source: Tensor, alpha: Number) -> Tensor:
 
 
 @method()
+@castable
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """A copy with the slices of ``source`` at positions of a dimension; arguments as :func:`lamina.index_add`."""
     return _index_written(input, dim, index, source, _C.Combine.assign, "index_copy")

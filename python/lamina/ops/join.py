@@ -7,6 +7,7 @@ from itertools import accumulate
 
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
+from lamina.ops.cast_policy import castable
 from lamina.ops.elementwise import deliver
 from lamina.tensor import Tensor
 
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 
+@castable
 def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """The tensors one after the other along a dimension.
 
@@ -59,6 +61,7 @@ def _cat_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, ...]:
     )
 
 
+@castable
 def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """The tensors, all of one shape, along a new dimension.
 

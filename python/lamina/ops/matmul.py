@@ -10,6 +10,7 @@ from typing import Any
 
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
+from lamina.ops.cast_policy import castable
 from lamina.ops.elementwise import Number, deliver, mul
 from lamina.tensor import Tensor, method
 
@@ -61,6 +62,7 @@ def _product_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor |
 
 
 @method("matmul", "__matmul__")
+@castable
 def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The matrix product over the last two dimensions; leading dimensions broadcast.
 
@@ -89,6 +91,7 @@ def _reverse_matmul(self: Tensor, other: Any) -> Tensor:
 
 
 @method()
+@castable
 def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The product of two matrices, (m, k) and (k, n); as :func:`matmul` without broadcasting."""
     y = _recorded(Tensor(_C.mm(input._array, mat2._array)), input, mat2)
@@ -96,6 +99,7 @@ def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @method()
+@castable
 def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The products of the matrices of two batches, (b, m, k) and (b, k, n).
 
@@ -108,6 +112,7 @@ def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @method()
+@castable
 def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The product of a matrix (m, k) and a vector (k)."""
     y = _recorded(Tensor(_C.mv(input._array, vec._array)), input, vec)
@@ -115,6 +120,7 @@ def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @method()
+@castable
 def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The inner product of two vectors of one length.
 
@@ -130,6 +136,7 @@ vdot = method("vdot")(dot)
 
 
 @method()
+@castable
 def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The sums of products over the last dimension of both; the result has both leading shapes, one after the other."""
     a, b = input, other
@@ -186,6 +193,7 @@ def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @method()
+@castable
 def addmm(
     input: Tensor,
     mat1: Tensor,
@@ -214,6 +222,7 @@ def addmm(
 
 
 @method()
+@castable
 def baddbmm(
     input: Tensor,
     batch1: Tensor,

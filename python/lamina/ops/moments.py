@@ -8,6 +8,7 @@ from typing import Any
 from lamina import _C
 from lamina.autograd.graph import Node, record, record_many, tracks
 from lamina.dtypes import dtype
+from lamina.ops.cast_policy import castable
 from lamina.ops.elementwise import deliver, div, mul, not_a_tensor
 from lamina.ops.reduce import Dim, dims_of, mean, reduced_size, spread, sum
 from lamina.ops.select import where
@@ -171,6 +172,7 @@ def _std_mean_backward(node: Node, grad: Tensor | None, mean_grad: Tensor | None
 
 
 @method()
+@castable
 def norm(
     input: Tensor,
     p: float | str | None = "fro",
@@ -207,6 +209,7 @@ def norm(
 _KERNELS = {0: _C.norm0, 1: _C.norm1, 2: _C.norm2, math.inf: _C.norm_inf, -math.inf: _C.norm_neg_inf}
 
 
+@castable
 def vector_norm(
     x: Tensor,
     ord: float = 2,
@@ -253,6 +256,7 @@ def _norm_backward(node: Node, grad: Tensor) -> Tensor:
 
 
 @method()
+@castable
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of ``input - other``.
 

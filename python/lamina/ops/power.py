@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
+from lamina.ops.cast_policy import castable
 from lamina.ops.creation import ones_like
 from lamina.ops.elementwise import Number, Operand, compute, div, inplace, mul, neg, tensor_or_none, write
 from lamina.ops.select import where
@@ -14,6 +15,7 @@ __all__ = ["arctan2", "atan2", "float_power", "floor_divide", "fmod", "pow", "re
 
 
 @method("pow", "__pow__")
+@castable
 def pow(input: Operand, exponent: Operand, *, out: Tensor | None = None) -> Tensor:
     """``input ** exponent``.
 
@@ -158,6 +160,7 @@ def _fmod_backward(node: Node, grad: Tensor) -> tuple[Tensor, Tensor | None]:
 
 
 @method("atan2", "arctan2")
+@castable
 def atan2(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
     """The angle of the point (``other``, ``input``) from the first axis, in radians from -pi to pi.
 

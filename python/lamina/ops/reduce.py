@@ -8,6 +8,7 @@ from typing import Any
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
 from lamina.dtypes import dtype
+from lamina.ops.cast_policy import castable
 from lamina.ops.creation import shape_of
 from lamina.ops.elementwise import deliver, div, mul, not_a_tensor
 from lamina.ops.select import where
@@ -54,6 +55,7 @@ def _code(dtype: dtype | None) -> int | None:
 
 
 @method()
+@castable
 def sum(
     input: Tensor,
     dim: Dim = None,
@@ -178,6 +180,7 @@ def nanmean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: dty
 
 
 @method()
+@castable
 def prod(
     input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: dtype | None = None
 ) -> Tensor:
@@ -258,6 +261,7 @@ def count_nonzero(input: Tensor, dim: Dim = None) -> Tensor:
 
 
 @method()
+@castable
 def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """``log(sum(exp(input)))`` over ``dim``, computed without overflow.
 

@@ -7,6 +7,7 @@ from typing import Any
 from lamina import _C
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
+from lamina.ops.cast_policy import castable
 from lamina.ops.elementwise import (
     Number,
     Operand,
@@ -328,6 +329,7 @@ def _lerp_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor | No
 
 
 @method()
+@castable
 def addcmul(
     input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1, out: Tensor | None = None
 ) -> Tensor:
@@ -352,6 +354,7 @@ def _addcmul_backward(node: Node, grad: Tensor) -> tuple[Tensor, Tensor | None, 
 
 
 @method()
+@castable
 def addcdiv(
     input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1, out: Tensor | None = None
 ) -> Tensor:

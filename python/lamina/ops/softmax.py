@@ -6,6 +6,7 @@ from lamina import _C
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.dtypes import dtype
+from lamina.ops.cast_policy import castable
 from lamina.ops.elementwise import neg
 from lamina.tensor import Tensor, method
 
@@ -13,6 +14,7 @@ __all__ = ["log_softmax", "softmax"]
 
 
 @method()
+@castable
 def softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None
 ) -> Tensor:
@@ -34,6 +36,7 @@ def softmax(
 
 
 @method()
+@castable
 def log_softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None
 ) -> Tensor:

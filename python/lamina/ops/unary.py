@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lamina import _C
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
+from lamina.ops.cast_policy import castable, is_castable
 from lamina.ops.creation import zeros_like
 from lamina.ops.elementwise import div, inplace, inplace_kernel, mul, neg, not_a_tensor, write
 from lamina.tensor import Tensor, method
@@ -71,6 +72,8 @@ def unary(
         >>> lamina.{name}(lamina.tensor({example[0]}))
         {example[1]}
     """
+    if is_castable(name):
+        function = castable(function)
     method(name, *aliases)(function)
     names = [f"{alias}_" for alias in aliases if not alias.startswith("__")]
     if saves_input:

@@ -8,6 +8,7 @@ from lamina import _C
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional.rectifier import apply
+from lamina.ops.cast_policy import castable
 from lamina.ops.creation import empty_like, zeros_like
 from lamina.ops.elementwise import not_a_tensor
 from lamina.ops.gather import scatter
@@ -78,6 +79,7 @@ def _silu_backward(node: Node, grad: Tensor) -> Tensor:
     return Tensor(_C.silu_backward(grad._array, x._array, 0, 0))
 
 
+@castable
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """``log(1 + exp(beta * input)) / beta``: a smooth relu.
 

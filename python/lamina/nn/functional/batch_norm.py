@@ -6,12 +6,14 @@ from lamina import _C
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional._rederive import rederive
+from lamina.ops.cast_policy import castable
 from lamina.ops.select import where
 from lamina.tensor import Tensor
 
 __all__ = ["batch_norm", "batch_norm_relu"]
 
 
+@castable
 def batch_norm(
     input: Tensor,
     running_mean: Tensor | None,
@@ -47,6 +49,7 @@ def batch_norm(
     return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps, False, None)
 
 
+@castable
 def batch_norm_relu(
     input: Tensor,
     running_mean: Tensor | None,

@@ -8,6 +8,7 @@ from types import TracebackType
 
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
+from lamina.ops.cast_policy import castable
 from lamina.tensor import Tensor
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_algorithm"]
@@ -66,6 +67,7 @@ def chosen_algorithm() -> int:
     return _choice.algorithm
 
 
+@castable
 def conv1d(
     input: Tensor,
     weight: Tensor,
@@ -88,6 +90,7 @@ def conv1d(
     return _conv("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
+@castable
 def conv2d(
     input: Tensor,
     weight: Tensor,
@@ -126,6 +129,7 @@ def conv2d(
     return _conv("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
 
 
+@castable
 def conv3d(
     input: Tensor,
     weight: Tensor,

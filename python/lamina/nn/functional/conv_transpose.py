@@ -15,11 +15,13 @@ from lamina.nn.functional.conv import (
     sizes,
     wgrad,
 )
+from lamina.ops.cast_policy import castable
 from lamina.tensor import Tensor
 
 __all__ = ["conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
 
+@castable
 def conv_transpose1d(
     input: Tensor,
     weight: Tensor,
@@ -39,6 +41,7 @@ def conv_transpose1d(
     return _conv_transpose(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
+@castable
 def conv_transpose2d(
     input: Tensor,
     weight: Tensor,
@@ -82,6 +85,7 @@ def conv_transpose2d(
     return _conv_transpose(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
+@castable
 def conv_transpose3d(
     input: Tensor,
     weight: Tensor,

@@ -7,6 +7,7 @@ import math
 from lamina import _C
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
+from lamina.ops.cast_policy import castable
 from lamina.ops.creation import zeros_like
 from lamina.ops.elementwise import deliver
 from lamina.ops.moments import norm
@@ -45,6 +46,7 @@ def normalize(
     return deliver(input / norm(input, p, dim, keepdim=True).clamp(min=eps), out)
 
 
+@castable
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The cosine of the angle between vectors: ``x1 x2 / (max(|x1|, eps) max(|x2|, eps))``.
 
@@ -87,6 +89,7 @@ def pairwise_distance(
     return norm(x1 - x2 + eps, p, -1, keepdim)
 
 
+@castable
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
     """The p-norm distance of each row of ``x1`` to each row of ``x2``.
 
@@ -174,6 +177,7 @@ def _euclidean_backward(node: Node, grad: Tensor) -> tuple[Tensor, Tensor]:
     return d1, x2 * ratio.sum(1).unsqueeze(2) - ratio.mT @ x1
 
 
+@castable
 def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     """The p-norm distances of all pairs of rows: (0, 1), (0, 2), ... (1, 2), ...
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from lamina import _C
 from lamina.nn.functional.conv import sizes
+from lamina.ops.cast_policy import castable
 from lamina.ops.random import rand
 from lamina.tensor import Tensor
 
@@ -15,6 +16,7 @@ Sizes = int | Sequence[int]
 Ratios = float | Sequence[float]
 
 
+@castable
 def fractional_max_pool2d(
     input: Tensor,
     kernel_size: Sizes,
@@ -45,6 +47,7 @@ def fractional_max_pool2d(
     return _fractional(2, input, kernel_size, output_size, output_ratio, return_indices, _random_samples)
 
 
+@castable
 def fractional_max_pool3d(
     input: Tensor,
     kernel_size: Sizes,

@@ -9,6 +9,7 @@ from lamina.autograd.grad_mode import mode as grad_mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional._grid_sample_composite import composite_grid_sample
 from lamina.nn.functional._rederive import rederive
+from lamina.ops.cast_policy import castable
 from lamina.ops.creation import zeros_like
 from lamina.ops.join import stack
 from lamina.ops.matmul import matmul
@@ -29,6 +30,7 @@ _PADDINGS = {
 }
 
 
+@castable
 def grid_sample(
     input: Tensor,
     grid: Tensor,

@@ -9,11 +9,13 @@ from lamina.autograd.grad_mode import mode, no_grad
 from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional._rederive import rederive
 from lamina.nn.functional.batch_norm import batch_norm
+from lamina.ops.cast_policy import castable
 from lamina.tensor import Tensor
 
 __all__ = ["group_norm", "instance_norm"]
 
 
+@castable
 def group_norm(
     input: Tensor,
     num_groups: int,
@@ -47,6 +49,7 @@ def group_norm(
     return _recorded(y, mean, inv_std, input, num_groups, weight, bias, eps)
 
 
+@castable
 def instance_norm(
     input: Tensor,
     running_mean: Tensor | None = None,

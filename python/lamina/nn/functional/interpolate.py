@@ -8,6 +8,7 @@ from typing import Any
 
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
+from lamina.ops.cast_policy import castable
 from lamina.tensor import Tensor
 
 __all__ = ["interpolate", "upsample", "upsample_bilinear", "upsample_nearest"]
@@ -27,6 +28,7 @@ _RANKS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}  # spatial d
 Options = tuple[list[float], Any, bool, bool]
 
 
+@castable
 def interpolate(
     input: Tensor,
     size: int | Sequence[int] | None = None,

@@ -10,11 +10,13 @@ from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.dtypes import float64
 from lamina.nn.functional._rederive import rederive
+from lamina.ops.cast_policy import castable
 from lamina.tensor import Tensor
 
 __all__ = ["layer_norm", "rms_norm"]
 
 
+@castable
 def layer_norm(
     input: Tensor,
     normalized_shape: int | Sequence[int],
@@ -65,6 +67,7 @@ def _layer_norm_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, ...]:
     return _gradients(node, grad, x, weight, mean, inv_std, shape)
 
 
+@castable
 def rms_norm(
     input: Tensor,
     normalized_shape: int | Sequence[int],

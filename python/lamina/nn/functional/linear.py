@@ -6,12 +6,14 @@ import math
 
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
+from lamina.ops.cast_policy import castable
 from lamina.ops.matmul import matmul, product
 from lamina.tensor import Tensor
 
 __all__ = ["bilinear", "linear"]
 
 
+@castable
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``input @ weight.T + bias``, in one pass.
 
@@ -54,6 +56,7 @@ def _rows(x: Tensor) -> Tensor:
     return x if ndim == 2 else x.unsqueeze(0) if ndim == 1 else x.flatten(0, -2)
 
 
+@castable
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``y[..., k] = input1 @ weight[k] @ input2 + bias[k]``.
 

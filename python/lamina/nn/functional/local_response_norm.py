@@ -7,11 +7,13 @@ from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional._rederive import rederive
 from lamina.nn.functional.pad import pad
+from lamina.ops.cast_policy import castable
 from lamina.tensor import Tensor
 
 __all__ = ["local_response_norm"]
 
 
+@castable
 def local_response_norm(
     input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:

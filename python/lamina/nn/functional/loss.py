@@ -7,12 +7,14 @@ from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional._rederive import rederive
 from lamina.nn.functional.loss_reduction import reduction_code
+from lamina.ops.cast_policy import castable
 from lamina.ops.softmax import log_softmax
 from lamina.tensor import Tensor
 
 __all__ = ["cross_entropy", "nll_loss"]
 
 
+@castable
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -54,6 +56,7 @@ def cross_entropy(
     )
 
 
+@castable
 def nll_loss(
     input: Tensor,
     target: Tensor,

@@ -12,6 +12,7 @@ from lamina.nn.functional.loss_pointwise import (
     pointwise,
 )
 from lamina.nn.functional.loss_reduction import reduction_code
+from lamina.ops.cast_policy import castable
 from lamina.tensor import Tensor
 
 __all__ = [
@@ -30,6 +31,7 @@ def _check_shapes(input: Tensor, target: Tensor, op: str) -> None:
         )
 
 
+@castable
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
 ) -> Tensor:
@@ -53,6 +55,7 @@ def binary_cross_entropy(
     return pointwise(CROSS_ENTROPY, input, target, code, weight=weight)
 
 
+@castable
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -81,6 +84,7 @@ def binary_cross_entropy_with_logits(
     return pointwise(WITH_LOGITS, input, target, code, positive=pos_weight, weight=weight)
 
 
+@castable
 def kl_div(input: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False) -> Tensor:
     """Kullback-Leibler divergence of elements: ``target (log(target) - input)``.
 
@@ -101,6 +105,7 @@ def kl_div(input: Tensor, target: Tensor, reduction: str = "mean", log_target: b
     return y / input.shape[0] if reduction == "batchmean" and input.ndim else y
 
 
+@castable
 def soft_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """``log(1 + exp(-target input))`` for targets of 1 and -1.
 
@@ -116,6 +121,7 @@ def soft_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> 
     return pointwise(SOFT_MARGIN, input, target, reduction_code(reduction, "soft_margin_loss"))
 
 
+@castable
 def hinge_embedding_loss(
     input: Tensor, target: Tensor, margin: float = 1.0, reduction: str = "mean"
 ) -> Tensor:

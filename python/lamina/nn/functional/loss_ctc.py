@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional.loss_reduction import reduction_code
+from lamina.ops.cast_policy import castable
 from lamina.ops.creation import tensor
 from lamina.tensor import Tensor
 
@@ -15,6 +16,7 @@ __all__ = ["ctc_loss"]
 Lengths = Tensor | Sequence[int]
 
 
+@castable
 def ctc_loss(
     log_probs: Tensor,
     targets: Tensor,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from lamina.dtypes import bool as bool_
 from lamina.dtypes import uint8
 from lamina.nn.functional.loss_reduction import reduce
+from lamina.ops.cast_policy import castable
 from lamina.ops.select import minimum, where
 from lamina.tensor import Tensor
 
@@ -15,6 +16,7 @@ __all__ = ["cosine_embedding_loss", "triplet_margin_loss", "triplet_margin_with_
 Distance = Callable[[Tensor, Tensor], Tensor]
 
 
+@castable
 def cosine_embedding_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, reduction: str = "mean"
 ) -> Tensor:
@@ -49,6 +51,7 @@ def cosine_embedding_loss(
     return reduce(losses, reduction, "cosine_embedding_loss")
 
 
+@castable
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,

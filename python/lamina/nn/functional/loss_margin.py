@@ -8,6 +8,7 @@ from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional._rederive import rederive
 from lamina.nn.functional.loss_pointwise import MARGIN_RANKING, WITH_LOGITS, pointwise
 from lamina.nn.functional.loss_reduction import reduce, reduction_code
+from lamina.ops.cast_policy import castable
 from lamina.ops.creation import zeros_like
 from lamina.tensor import Tensor
 
@@ -19,6 +20,7 @@ __all__ = [
 ]
 
 
+@castable
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -81,6 +83,7 @@ def _composite_multi_margin(
     return losses if weight is None else losses * weight[target.long()]
 
 
+@castable
 def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """The hinge of several labels: ``sum over labels t and others j of max(0, 1 - x_t + x_j) / classes``.
 
@@ -142,6 +145,7 @@ def multilabel_soft_margin_loss(
     return reduce(losses.mean(-1), reduction, "multilabel_soft_margin_loss")
 
 
+@castable
 def margin_ranking_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, reduction: str = "mean"
 ) -> Tensor:

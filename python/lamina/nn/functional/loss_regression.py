@@ -16,6 +16,7 @@ from lamina.nn.functional.loss_pointwise import (
     pointwise,
 )
 from lamina.nn.functional.loss_reduction import reduce, reduction_code
+from lamina.ops.cast_policy import castable
 from lamina.tensor import Tensor
 
 __all__ = ["gaussian_nll_loss", "huber_loss", "l1_loss", "mse_loss", "poisson_nll_loss", "smooth_l1_loss"]
@@ -53,6 +54,7 @@ def _regression(
     return pointwise(loss, input, target, code, weight=weight, p=p)
 
 
+@castable
 def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
     """Mean squared error: ``(input - target)^2``.
 
@@ -73,6 +75,7 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Ten
     return _regression(MSE, "mse_loss", input, target, reduction, weight)
 
 
+@castable
 def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
     """Mean absolute error: ``|input - target|``; arguments as :func:`mse_loss`.
 
@@ -83,6 +86,7 @@ def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tens
     return _regression(L1, "l1_loss", input, target, reduction, weight)
 
 
+@castable
 def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
     """``(input - target)^2 / (2 beta)`` for differences below beta, ``|input - target| - beta / 2`` beyond.
 
@@ -106,6 +110,7 @@ def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta:
     return _regression(SMOOTH_L1 if beta else L1, "smooth_l1_loss", input, target, reduction, p=beta)
 
 
+@castable
 def huber_loss(
     input: Tensor,
     target: Tensor,
@@ -136,6 +141,7 @@ def huber_loss(
     return _regression(HUBER, "huber_loss", input, target, reduction, weight, delta, weighted_mean=False)
 
 
+@castable
 def poisson_nll_loss(
     input: Tensor,
     target: Tensor,

@@ -9,6 +9,7 @@ from typing import Any
 from lamina.nn.functional.conv import sizes
 from lamina.nn.functional.pool import avg_pool1d, avg_pool2d, avg_pool3d
 from lamina.nn.functional.rectifier import relu
+from lamina.ops.cast_policy import castable
 from lamina.tensor import Tensor
 
 __all__ = ["lp_pool1d", "lp_pool2d", "lp_pool3d"]
@@ -16,6 +17,7 @@ __all__ = ["lp_pool1d", "lp_pool2d", "lp_pool3d"]
 Sizes = int | Sequence[int]
 
 
+@castable
 def lp_pool1d(
     input: Tensor, norm_type: float, kernel_size: Sizes, stride: Sizes | None = None, ceil_mode: bool = False
 ) -> Tensor:
@@ -23,6 +25,7 @@ def lp_pool1d(
     return _lp_pool(1, avg_pool1d, input, norm_type, kernel_size, stride, ceil_mode)
 
 
+@castable
 def lp_pool2d(
     input: Tensor, norm_type: float, kernel_size: Sizes, stride: Sizes | None = None, ceil_mode: bool = False
 ) -> Tensor:
@@ -45,6 +48,7 @@ def lp_pool2d(
     return _lp_pool(2, avg_pool2d, input, norm_type, kernel_size, stride, ceil_mode)
 
 
+@castable
 def lp_pool3d(
     input: Tensor, norm_type: float, kernel_size: Sizes, stride: Sizes | None = None, ceil_mode: bool = False
 ) -> Tensor:

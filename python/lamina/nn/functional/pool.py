@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional.conv import sizes
+from lamina.ops.cast_policy import castable
 from lamina.tensor import Tensor
 
 __all__ = [
@@ -103,6 +104,7 @@ def _divisor(op: str, divisor_override: int | None) -> int:
     return divisor_override or 0
 
 
+@castable
 def max_pool1d(
     input: Tensor,
     kernel_size: Sizes,
@@ -117,6 +119,7 @@ def max_pool1d(
     return _max_pool(input, geometry, return_indices)
 
 
+@castable
 def max_pool2d(
     input: Tensor,
     kernel_size: Sizes,
@@ -148,6 +151,7 @@ def max_pool2d(
     return _max_pool(input, geometry, return_indices)
 
 
+@castable
 def max_pool3d(
     input: Tensor,
     kernel_size: Sizes,
@@ -162,6 +166,7 @@ def max_pool3d(
     return _max_pool(input, geometry, return_indices)
 
 
+@castable
 def avg_pool1d(
     input: Tensor,
     kernel_size: Sizes,
@@ -175,6 +180,7 @@ def avg_pool1d(
     return _avg_pool(input, geometry, count_include_pad, 0)
 
 
+@castable
 def avg_pool2d(
     input: Tensor,
     kernel_size: Sizes,
@@ -206,6 +212,7 @@ def avg_pool2d(
     return _avg_pool(input, geometry, count_include_pad, _divisor("avg_pool2d", divisor_override))
 
 
+@castable
 def avg_pool3d(
     input: Tensor,
     kernel_size: Sizes,
@@ -220,6 +227,7 @@ def avg_pool3d(
     return _avg_pool(input, geometry, count_include_pad, _divisor("avg_pool3d", divisor_override))
 
 
+@castable
 def adaptive_max_pool1d(
     input: Tensor, output_size: Sizes, return_indices: bool = False
 ) -> Tensor | tuple[Tensor, Tensor]:
@@ -227,6 +235,7 @@ def adaptive_max_pool1d(
     return _max_pool(input, _adaptive("adaptive_max_pool1d", input, 1, output_size), return_indices)
 
 
+@castable
 def adaptive_max_pool2d(
     input: Tensor, output_size: Sizes, return_indices: bool = False
 ) -> Tensor | tuple[Tensor, Tensor]:
@@ -234,6 +243,7 @@ def adaptive_max_pool2d(
     return _max_pool(input, _adaptive("adaptive_max_pool2d", input, 2, output_size), return_indices)
 
 
+@castable
 def adaptive_max_pool3d(
     input: Tensor, output_size: Sizes, return_indices: bool = False
 ) -> Tensor | tuple[Tensor, Tensor]:
@@ -241,11 +251,13 @@ def adaptive_max_pool3d(
     return _max_pool(input, _adaptive("adaptive_max_pool3d", input, 3, output_size), return_indices)
 
 
+@castable
 def adaptive_avg_pool1d(input: Tensor, output_size: Sizes) -> Tensor:
     """Means over as many windows as ``output_size`` says; see :func:`adaptive_avg_pool2d`."""
     return _avg_pool(input, _adaptive("adaptive_avg_pool1d", input, 1, output_size), True, 0)
 
 
+@castable
 def adaptive_avg_pool2d(input: Tensor, output_size: Sizes) -> Tensor:
     """Means over as many windows as ``output_size`` says; 1 is global average pooling.
 
@@ -261,6 +273,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Sizes) -> Tensor:
     return _avg_pool(input, _adaptive("adaptive_avg_pool2d", input, 2, output_size), True, 0)
 
 
+@castable
 def adaptive_avg_pool3d(input: Tensor, output_size: Sizes) -> Tensor:
     """Means over as many windows as ``output_size`` says; see :func:`adaptive_avg_pool2d`."""
     return _avg_pool(input, _adaptive("adaptive_avg_pool3d", input, 3, output_size), True, 0)

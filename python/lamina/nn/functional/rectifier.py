@@ -9,6 +9,7 @@ from lamina import _C
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.ops import unary
+from lamina.ops.cast_policy import castable
 from lamina.ops.creation import empty_like
 from lamina.ops.elementwise import not_a_tensor, overwrite
 from lamina.ops.select import where
@@ -288,6 +289,7 @@ def _hardswish_backward(node: Node, grad: Tensor) -> Tensor:
     return Tensor(_C.hardswish_backward(grad._array, x._array, 0, 0))
 
 
+@castable
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """:func:`leaky_relu` with learned slopes (He et al., arXiv:1502.01852).
 

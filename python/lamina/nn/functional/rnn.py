@@ -17,6 +17,7 @@ from lamina.dtypes import float32, float64
 from lamina.nn.functional._rederive import rederive
 from lamina.nn.functional.linear import linear
 from lamina.nn.functional.rnn_cell import GATES, STEPS, State, Weights
+from lamina.ops.cast_policy import castable
 from lamina.ops.join import cat, stack
 from lamina.tensor import Tensor
 
@@ -25,6 +26,7 @@ __all__ = ["recurrent_layer"]
 CELLS = {"RNN_TANH": 0, "RNN_RELU": 1, "LSTM": 2, "GRU": 3}  # kernels::RnnCell
 
 
+@castable
 def recurrent_layer(
     mode: str, input: Tensor, state: State, weights: Sequence[Weights], batch_sizes: Sequence[int]
 ) -> tuple[Tensor, State]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from lamina.nn.functional.linear import linear
+from lamina.ops.cast_policy import castable
 from lamina.ops.unary import relu, sigmoid, tanh
 from lamina.tensor import Tensor
 
@@ -51,6 +52,7 @@ def _gru(gates: Tensor, state: State, w: Weights) -> State:
 STEPS = {"RNN_TANH": _elman(tanh), "RNN_RELU": _elman(relu), "LSTM": _lstm, "GRU": _gru}
 
 
+@castable
 def rnn_tanh_cell(
     input: Tensor,
     hx: Tensor,
@@ -75,6 +77,7 @@ def rnn_tanh_cell(
     return _cell("RNN_TANH", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
 
 
+@castable
 def rnn_relu_cell(
     input: Tensor,
     hx: Tensor,
@@ -87,6 +90,7 @@ def rnn_relu_cell(
     return _cell("RNN_RELU", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
 
 
+@castable
 def lstm_cell(
     input: Tensor,
     hx: Sequence[Tensor],
@@ -115,6 +119,7 @@ def lstm_cell(
     return h, c
 
 
+@castable
 def gru_cell(
     input: Tensor,
     hx: Tensor,

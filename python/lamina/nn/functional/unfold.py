@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional.conv import sizes
+from lamina.ops.cast_policy import castable
 from lamina.tensor import Tensor
 
 __all__ = ["fold", "unfold"]
@@ -15,6 +16,7 @@ __all__ = ["fold", "unfold"]
 Grid = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 
+@castable
 def unfold(
     input: Tensor,
     kernel_size: int | Sequence[int],
@@ -51,6 +53,7 @@ def unfold(
     return _unfolded(input, grid)
 
 
+@castable
 def fold(
     input: Tensor,
     output_size: int | Sequence[int],

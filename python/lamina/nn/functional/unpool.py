@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import prod
 
 from lamina.nn.functional.conv import sizes
+from lamina.ops.cast_policy import castable
 from lamina.ops.creation import zeros
 from lamina.tensor import Tensor
 
@@ -26,6 +27,7 @@ def max_unpool1d(
     return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size)
 
 
+@castable
 def max_unpool2d(
     input: Tensor,
     indices: Tensor,
@@ -62,6 +64,7 @@ def max_unpool2d(
     return _max_unpool(2, input, indices, kernel_size, stride, padding, output_size)
 
 
+@castable
 def max_unpool3d(
     input: Tensor,
     indices: Tensor,
