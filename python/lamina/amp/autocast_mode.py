@@ -81,9 +81,7 @@ class autocast:  # noqa: N801 (torch's name)
         self.fast_dtype = casting.dtypes[device_type] if dtype is None else dtype
         self._cache_enabled = casting.cache_enabled if cache_enabled is None else bool(cache_enabled)
         self._enabled = bool(enabled) and self._can_cast()
-        self._outer: list[
-            tuple[bool, dtype, bool]
-        ] = []  # what held before: a block may be entered again within
+        self._outer: list[Any] = []  # what held before; a block may be entered again within itself
 
     def _can_cast(self) -> bool:
         if self.device == "cuda" and not cuda.is_available():

@@ -197,9 +197,6 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     """
     if input.ndim != 2:
         raise ValueError(f"[pdist] expected a matrix, got shape {tuple(input.shape)}")
-    if input.is_cuda:  # where no kernel takes pairs alone
-        first, second = _pairs(input)
-        return cdist(input, input, p, _MODES[2])[first, second]
     y = Tensor(_C.pdist(input._array, float(p)))
     if tracks(input):
         record(y, _pdist_backward, (input,), (input, y, float(p)))

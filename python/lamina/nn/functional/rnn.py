@@ -1,7 +1,7 @@
 """Recurrent layers: one call a layer, over whole sequences, in one direction or both.
 
-On the CPU that is one op with its own backward pass.  Where there is none, the same in differentiable ops: the input's
-part of all gates is one matrix product over the sequence, and a loop over time adds the state's part.
+In float32 and float64 that is one op with its own backward pass.  Elsewhere, the same in differentiable ops: the
+input's part of all gates is one matrix product over the sequence, and a loop over time adds the state's part.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def recurrent_layer(
 
 def _has_kernel(input: Tensor, weights: Sequence[Weights]) -> bool:
     projected = any(w.hr is not None for w in weights)
-    return not projected and input.device.type == "cpu" and input.dtype in (float32, float64)
+    return not projected and input.dtype in (float32, float64)
 
 
 def _check_layer(
