@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.dtypes import dtype
-from lamina.ops.cast_policy import castable
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.elementwise import neg
 from lamina.tensor import Tensor, method
 
@@ -14,7 +15,6 @@ __all__ = ["log_softmax", "softmax"]
 
 
 @method()
-@castable
 def softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None
 ) -> Tensor:
@@ -32,15 +32,18 @@ def softmax(
         >>> lamina.softmax(lamina.zeros(2), dim=0)
         tensor([0.5000, 0.5000])
     """
+    if casting.on:
+        return in_autocast(softmax, input, dim, _stacklevel, dtype)
     return _apply(input, dim, dtype, False)
 
 
 @method()
-@castable
 def log_softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None
 ) -> Tensor:
     """``log(softmax(x))`` along one dimension, computed as ``x - log(sum(exp(x)))``; arguments as :func:`softmax`."""
+    if casting.on:
+        return in_autocast(log_softmax, input, dim, _stacklevel, dtype)
     return _apply(input, dim, dtype, True)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
-from lamina.ops.cast_policy import castable
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.creation import zeros_like
 from lamina.ops.elementwise import deliver
 from lamina.ops.moments import norm
@@ -46,7 +47,6 @@ def normalize(
     return deliver(input / norm(input, p, dim, keepdim=True).clamp(min=eps), out)
 
 
-@castable
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The cosine of the angle between vectors: ``x1 x2 / (max(|x1|, eps) max(|x2|, eps))``.
 
@@ -60,6 +60,8 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         >>> lamina.nn.functional.cosine_similarity(lamina.tensor([[1.0, 0.0]]), lamina.tensor([[1.0, 1.0]]))
         tensor([0.7071])
     """
+    if casting.on:
+        return in_autocast(cosine_similarity, x1, x2, dim, eps)
     if not (x1.dtype.is_floating_point and x2.dtype.is_floating_point):
         raise TypeError(f"[cosine_similarity] expected floating dtypes, got {x1.dtype} and {x2.dtype}")
     shape = broadcast_shapes(x1.shape, x2.shape)
@@ -89,7 +91,6 @@ def pairwise_distance(
     return norm(x1 - x2 + eps, p, -1, keepdim)
 
 
-@castable
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
     """The p-norm distance of each row of ``x1`` to each row of ``x2``.
 
@@ -113,6 +114,8 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = Non
         tensor([[0.],
                 [5.]])
     """
+    if casting.on:
+        return in_autocast(cdist, x1, x2, p, compute_mode)
     chosen = _MODES[0] if compute_mode is None else compute_mode
     if chosen not in _MODES:
         raise ValueError(f"[cdist] expected compute_mode to be one of {', '.join(_MODES)}, got {chosen!r}")
@@ -177,7 +180,6 @@ def _euclidean_backward(node: Node, grad: Tensor) -> tuple[Tensor, Tensor]:
     return d1, x2 * ratio.sum(1).unsqueeze(2) - ratio.mT @ x1
 
 
-@castable
 def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     """The p-norm distances of all pairs of rows: (0, 1), (0, 2), ... (1, 2), ...
 
@@ -195,6 +197,8 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
         >>> lamina.pdist(lamina.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]]))
         tensor([5.0000, 1.0000, 4.2426])
     """
+    if casting.on:
+        return in_autocast(pdist, input, p)
     if input.ndim != 2:
         raise ValueError(f"[pdist] expected a matrix, got shape {tuple(input.shape)}")
     y = Tensor(_C.pdist(input._array, float(p)))

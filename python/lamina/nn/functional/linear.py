@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.graph import Node, record, tracks
-from lamina.ops.cast_policy import castable
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.matmul import matmul, product
 from lamina.tensor import Tensor
 
 __all__ = ["bilinear", "linear"]
 
 
-@castable
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``input @ weight.T + bias``, in one pass.
 
@@ -30,6 +30,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         >>> F.linear(lamina.ones(5, 3), lamina.ones(2, 3), lamina.ones(2)).shape
         lamina.Size([5, 2])
     """
+    if casting.on:
+        return in_autocast(linear, input, weight, bias)
     if weight._array.ndim == 1:
         y = matmul(input, weight)
         return y if bias is None else y + bias
@@ -56,7 +58,6 @@ def _rows(x: Tensor) -> Tensor:
     return x if ndim == 2 else x.unsqueeze(0) if ndim == 1 else x.flatten(0, -2)
 
 
-@castable
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``y[..., k] = input1 @ weight[k] @ input2 + bias[k]``.
 
@@ -76,6 +77,8 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
         >>> F.bilinear(lamina.ones(5, 3), lamina.ones(5, 2), lamina.ones(4, 3, 2)).shape
         lamina.Size([5, 4])
     """
+    if casting.on:
+        return in_autocast(bilinear, input1, input2, weight, bias)
     if weight.ndim != 3 or input1.ndim < 1 or input1.shape[:-1] != input2.shape[:-1]:
         raise ValueError(
             "[bilinear] expected inputs of equal leading dimensions and a weight of 3 dimensions, got shapes "

@@ -11,13 +11,14 @@ from itertools import pairwise
 from typing import Any
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.grad_mode import mode as grad_mode
 from lamina.autograd.graph import Node, record_many, tracks
 from lamina.dtypes import float32, float64
 from lamina.nn.functional._rederive import rederive
 from lamina.nn.functional.linear import linear
 from lamina.nn.functional.rnn_cell import GATES, STEPS, State, Weights
-from lamina.ops.cast_policy import castable
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.join import cat, stack
 from lamina.tensor import Tensor
 
@@ -26,7 +27,6 @@ __all__ = ["recurrent_layer"]
 CELLS = {"RNN_TANH": 0, "RNN_RELU": 1, "LSTM": 2, "GRU": 3}  # kernels::RnnCell
 
 
-@castable
 def recurrent_layer(
     mode: str, input: Tensor, state: State, weights: Sequence[Weights], batch_sizes: Sequence[int]
 ) -> tuple[Tensor, State]:
@@ -51,6 +51,8 @@ def recurrent_layer(
         >>> y.shape, h.shape
         (lamina.Size([5, 4]), lamina.Size([1, 2, 4]))
     """
+    if casting.on:
+        return in_autocast(recurrent_layer, mode, input, state, weights, batch_sizes)
     sizes = list(batch_sizes)
     if mode not in CELLS:
         raise ValueError(f"[rnn] expected a mode of {', '.join(CELLS)}, got {mode!r}")

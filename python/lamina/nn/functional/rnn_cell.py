@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from lamina.autograd.cast_mode import casting
 from lamina.nn.functional.linear import linear
-from lamina.ops.cast_policy import castable
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.unary import relu, sigmoid, tanh
 from lamina.tensor import Tensor
 
@@ -52,7 +53,6 @@ def _gru(gates: Tensor, state: State, w: Weights) -> State:
 STEPS = {"RNN_TANH": _elman(tanh), "RNN_RELU": _elman(relu), "LSTM": _lstm, "GRU": _gru}
 
 
-@castable
 def rnn_tanh_cell(
     input: Tensor,
     hx: Tensor,
@@ -74,10 +74,11 @@ def rnn_tanh_cell(
     Raises:
         ValueError: if the shapes don't fit.
     """
+    if casting.on:
+        return in_autocast(rnn_tanh_cell, input, hx, w_ih, w_hh, b_ih, b_hh)
     return _cell("RNN_TANH", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
 
 
-@castable
 def rnn_relu_cell(
     input: Tensor,
     hx: Tensor,
@@ -87,10 +88,11 @@ def rnn_relu_cell(
     b_hh: Tensor | None = None,
 ) -> Tensor:
     """:func:`rnn_tanh_cell` with relu."""
+    if casting.on:
+        return in_autocast(rnn_relu_cell, input, hx, w_ih, w_hh, b_ih, b_hh)
     return _cell("RNN_RELU", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
 
 
-@castable
 def lstm_cell(
     input: Tensor,
     hx: Sequence[Tensor],
@@ -115,11 +117,12 @@ def lstm_cell(
     Raises:
         ValueError: if the shapes don't fit.
     """
+    if casting.on:
+        return in_autocast(lstm_cell, input, hx, w_ih, w_hh, b_ih, b_hh)
     h, c = _cell("LSTM", input, tuple(hx), w_ih, w_hh, b_ih, b_hh)
     return h, c
 
 
-@castable
 def gru_cell(
     input: Tensor,
     hx: Tensor,
@@ -133,6 +136,8 @@ def gru_cell(
     ``h' = (1 - z) n + z h`` with ``n = tanh(w_in x + b_in + r (w_hn h + b_hn))``; arguments as :func:`lstm_cell`'s,
     with 3 gates and one state.
     """
+    if casting.on:
+        return in_autocast(gru_cell, input, hx, w_ih, w_hh, b_ih, b_hh)
     return _cell("GRU", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
 
 
