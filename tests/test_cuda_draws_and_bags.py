@@ -177,3 +177,22 @@ def test_a_recurrent_layer_is_one_op_and_runs_the_same_twice() -> None:
     assert first.grad_fn is not None
     with lamina.no_grad():  # nothing saved
         assert lamina.equal(layer(x)[0], first)
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_sequences_in_any_order_are_packed_and_padded_again(batch_first: bool) -> None:
+    values, lengths = (
+        np.random.default_rng(0).standard_normal((3, 4, 2)),
+        [2, 4, 1] if batch_first else [2, 3, 1, 3],
+    )
+
+    def run(device: str) -> list[lamina.Tensor]:
+        x = lamina.tensor(values).to(device)
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first, enforce_sorted=False)
+        assert (packed.data.device.type, packed.batch_sizes.device.type) == (device, "cpu")
+        moved = packed.to("cpu").to(device)
+        padded, sizes = nn.utils.rnn.pad_packed_sequence(moved, batch_first)
+        assert sizes.tolist() == lengths
+        return [packed.data, padded]
+
+    on_both(run, 0)
