@@ -98,7 +98,8 @@ class autocast:  # noqa: N801 (torch's name)
         return False
 
     def __enter__(self) -> autocast:
-        self._outer.append((casting.enabled[self.device], casting.dtypes[self.device], casting.cache_enabled))
+        outer = (casting.on, casting.enabled[self.device], casting.dtypes[self.device], casting.cache_enabled)
+        self._outer.append(outer)
         casting.dtypes[self.device] = self.fast_dtype
         casting.cache_enabled = self._cache_enabled
         casting.nesting += 1
@@ -106,8 +107,9 @@ class autocast:  # noqa: N801 (torch's name)
         return self
 
     def __exit__(self, kind: type | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        enabled, casting.dtypes[self.device], casting.cache_enabled = self._outer.pop()
-        enable(self.device, enabled)
+        on, enabled, casting.dtypes[self.device], casting.cache_enabled = self._outer.pop()
+        casting.enabled[self.device] = enabled
+        casting.on = on
         casting.nesting -= 1
         if casting.nesting == 0:
             clear_autocast_cache()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from lamina.dtypes import bfloat16, dtype, float16
@@ -13,7 +11,7 @@ DEVICE_TYPES = ("cpu", "cuda")
 
 
 class _Casting(threading.local):
-    on = False  # whether ops look at all: somewhere enabled, and no op is running
+    on = False  # whether ops look at all: somewhere enabled, and neither an op nor backward is running
 
     def __init__(self) -> None:
         self.enabled = dict.fromkeys(DEVICE_TYPES, False)
@@ -30,13 +28,3 @@ def enable(device_type: str, enabled: bool) -> None:
     """Sets it for one type of device."""
     casting.enabled[device_type] = enabled
     casting.on = any(casting.enabled.values())
-
-
-@contextmanager
-def suspended() -> Iterator[None]:
-    """Within the block ops take dtypes as they come: inside an op that was cast, and in backward."""
-    previous, casting.on = casting.on, False
-    try:
-        yield
-    finally:
-        casting.on = previous

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
-from lamina.autograd.cast_mode import casting, suspended
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.grad_mode import mode
 from lamina.dtypes import bfloat16, dtype, float16, float32
 from lamina.tensor import Tensor
@@ -79,16 +79,19 @@ def in_autocast(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> 
         if casting.on:
             return in_autocast(op, its arguments)
 
-    which costs one look at a flag; a decorator would cost the smallest ops a quarter of their time. Results written to
+    which costs one look at a flag; a decorator costs the smallest ops 15 to 35 % of their time. Results written to
     ``out=``, and so all that is done in place, take dtypes as they come, as in torch.
     """
     device = _device_type((*args, *kwargs.values()))
     policy = POLICIES[device].get(function.__name__) if casting.enabled.get(device) else None
-    with suspended():  # within the op dtypes are what they are
+    casting.on = False  # within the op dtypes are what they are
+    try:
         if policy is None or kwargs.get("out") is not None:
             return function(*args, **kwargs)
         result: R = policy(function, device, args, kwargs)
         return result
+    finally:
+        casting.on = True
 
 
 def _lower(function: F, device: str, args: Any, kwargs: Any) -> Any:
