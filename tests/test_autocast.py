@@ -195,6 +195,7 @@ def test_what_is_left_alone(device: str) -> None:
     with lamina.autocast(device, lamina.bfloat16):
         double = lamina.ones(2, 2, dtype=lamina.float64, device=device)
         assert (double @ double).dtype == lamina.float64
+        assert F.conv1d(double.unsqueeze(0), double.unsqueeze(0)).dtype == lamina.float64
         whole = lamina.ones(2, 2, dtype=lamina.int64, device=device)
         assert (whole @ whole).dtype == lamina.int64
         out = lamina.empty(2, 2, device=device)

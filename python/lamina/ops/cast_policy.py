@@ -96,7 +96,8 @@ def in_autocast(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> 
 
 def _lower(function: F, device: str, args: Any, kwargs: Any) -> Any:
     to = casting.dtypes[device]
-    if function.__name__ in NO_LOWER_KERNEL.get(device, ()):
+    lacks = function.__name__ in NO_LOWER_KERNEL.get(device, ())
+    if lacks and any(_eligible(x, device) for x in _tensors((*args, *kwargs.values()))):
         raise TypeError(
             f"[{function.__name__}] autocast asks for {to}, for which {device} has no kernel; "
             f"run it under lamina.autocast({device!r}, enabled=False)"
