@@ -37,15 +37,18 @@ struct ImplicitConv {
     p.dw = static_cast<T*>(dw);
     p.taps = static_cast<int>(s.kernel[0] * s.kernel[1] * s.kernel[2]);
     const int64_t columns = p.taps * channels, depth = s.n * s.out[0] * s.out[1] * s.out[2];
-    const auto run = [&](auto cores) {
-      launch_tiles<decltype(cores)>(p, s.groups, filters, columns, depth);
-    };
     const bool x_together = channels_together(x, channels);
     const bool dy_together = channels_together(dy, filters);
-    if (dy_together && x_together) return run(Cores<T, Order::side, Order::side>{});
-    if (dy_together) return run(Cores<T, Order::side, Order::depth>{});
-    if (x_together) return run(Cores<T, Order::depth, Order::side>{});
-    run(Cores<T, Order::depth, Order::depth>{});
+    // Mixed, one side has few channels (a network's first convolution or its last): small tiles do.
+    if (dy_together && !x_together)
+      return launch_gemm<typename Cores<T, Order::side, Order::depth>::Small>(p, s.groups, filters,
+                                                                              columns, depth);
+    if (x_together && !dy_together)
+      return launch_gemm<typename Cores<T, Order::depth, Order::side>::Small>(p, s.groups, filters,
+                                                                              columns, depth);
+    if (x_together)
+      return launch_tiles<Cores<T, Order::side, Order::side>>(p, s.groups, filters, columns, depth);
+    launch_tiles<Cores<T, Order::depth, Order::depth>>(p, s.groups, filters, columns, depth);
   }
 
  private:

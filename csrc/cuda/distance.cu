@@ -7,7 +7,6 @@
 #include <math.h>
 
 #include "cuda/launch.h"
-#include "cuda/missing.h"
 #include "kernels/distance.h"
 #include "kernels/registry.h"
 
@@ -83,16 +82,31 @@ __device__ __forceinline__ void read_tile(const T* rows, int64_t count, int64_t 
   }
 }
 
+// Where the distance of two rows lies: in a matrix a batch, or, for pairs of one x, in the order of
+// row after row of what is above the diagonal.
+struct Place {
+  bool pairs;
+  int64_t rows, columns;
+
+  __device__ __forceinline__ int64_t at(int64_t b, int64_t row, int64_t column) const {
+    if (!pairs) return (b * rows + row) * columns + column;
+    const int64_t i = row < column ? row : column, j = row < column ? column : row;
+    return i * (2 * columns - i - 1) / 2 + j - i - 1;
+  }
+};
+
 // blockIdx.x: batch, tile of rows, tile of columns.  Features beyond the last differ by 0, which adds
 // nothing to any norm.
 template <class T, class Norm>
 __global__ void __launch_bounds__(kThreads)
-    forward_kernel(const DistanceShape s, const Norm norm, const T* x, const T* y, T* out) {
+    forward_kernel(const DistanceShape s, const Place place, const Norm norm, const T* x,
+                   const T* y, T* out) {
   LAMINA_SHARED(T, left, [kDepth][kTile + 1]);
   LAMINA_SHARED(T, right, [kDepth][kTile + 1]);
   const int64_t down = (s.rows + kTile - 1) / kTile, across = (s.columns + kTile - 1) / kTile;
   const int64_t b = blockIdx.x / (down * across), tile = blockIdx.x % (down * across);
   const int64_t row = tile / across * kTile, column = tile % across * kTile;
+  if (place.pairs && column + kTile <= row + 1) return;  // all of it below the diagonal
   const int r = threadIdx.x / kSide, c = threadIdx.x % kSide;
   T sums[kEach][kEach] = {};
   for (int64_t from = 0; from < s.features; from += kDepth) {
@@ -109,15 +123,16 @@ __global__ void __launch_bounds__(kThreads)
   for (int i = 0; i < kEach; ++i)
     for (int j = 0; j < kEach; ++j) {
       const int64_t at_row = row + r + i * kSide, at_column = column + c + j * kSide;
-      if (at_row < s.rows && at_column < s.columns)
-        out[(b * s.rows + at_row) * s.columns + at_column] = norm.finish(sums[i][j]);
+      const bool wanted = place.pairs ? at_row < at_column : at_row < s.rows;
+      if (wanted && at_column < s.columns)
+        out[place.at(b, at_row, at_column)] = norm.finish(sums[i][j]);
     }
 }
 
 template <class T, class Norm>
 __global__ void __launch_bounds__(kThreads)
-    backward_kernel(const DistanceShape s, const Norm norm, const T* x, const T* y, const T* out,
-                    const T* grad, T* dx) {
+    backward_kernel(const DistanceShape s, const Place place, const Norm norm, const T* x,
+                    const T* y, const T* out, const T* grad, T* dx) {
   const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (i >= s.batch * s.rows * s.features) return;
   const int64_t row = i / s.features, f = i % s.features, b = row / s.rows;
@@ -125,10 +140,11 @@ __global__ void __launch_bounds__(kThreads)
   const T* others = y + b * s.columns * s.features + f;
   T sum = 0;
   for (int64_t j = 0; j < s.columns; ++j) {
-    const T total = out[row * s.columns + j];
+    if (place.pairs && j == row) continue;
+    const int64_t at = place.at(b, row - b * s.rows, j);
+    const T total = out[at];
     if (total != 0)  // a distance of 0 has no gradient
-      sum += norm.weight(grad[row * s.columns + j], total) *
-             norm.slope(mine - others[j * s.features], total);
+      sum += norm.weight(grad[at], total) * norm.slope(mine - others[j * s.features], total);
   }
   dx[i] = sum;
 }
@@ -142,35 +158,51 @@ void with_norm(double p, const F& f) {
   f(NormP<T>(p));
 }
 
-void forward(const DistanceShape& s, const void* x, const void* y, void* out) {
+void run_forward(const DistanceShape& s, bool pairs, const void* x, const void* y, void* out) {
   visit_real(s.dtype, [&](auto element) {
     using T = decltype(element);
     with_norm<T>(s.p, [&](const auto& norm) {
       const int64_t blocks = s.batch * blocks_for(s.rows, kTile) * blocks_for(s.columns, kTile);
       launch(&forward_kernel<T, std::decay_t<decltype(norm)>>, static_cast<unsigned>(blocks),
-             kThreads, 0, stream(), s, norm, static_cast<const T*>(x), static_cast<const T*>(y),
-             static_cast<T*>(out));
+             kThreads, 0, stream(), s, Place{pairs, s.rows, s.columns}, norm,
+             static_cast<const T*>(x), static_cast<const T*>(y), static_cast<T*>(out));
     });
   });
 }
 
-void backward(const DistanceShape& s, const void* x, const void* y, const void* out,
-              const void* grad, void* dx) {
+void run_backward(const DistanceShape& s, bool pairs, const void* x, const void* y, const void* out,
+                  const void* grad, void* dx) {
   const int64_t n = s.batch * s.rows * s.features;
   if (n == 0) return;
   visit_real(s.dtype, [&](auto element) {
     using T = decltype(element);
     with_norm<T>(s.p, [&](const auto& norm) {
       launch(&backward_kernel<T, std::decay_t<decltype(norm)>>, blocks_for(n, kThreads), kThreads,
-             0, stream(), s, norm, static_cast<const T*>(x), static_cast<const T*>(y),
-             static_cast<const T*>(out), static_cast<const T*>(grad), static_cast<T*>(dx));
+             0, stream(), s, Place{pairs, s.rows, s.columns}, norm, static_cast<const T*>(x),
+             static_cast<const T*>(y), static_cast<const T*>(out), static_cast<const T*>(grad),
+             static_cast<T*>(dx));
     });
   });
 }
 
+void forward(const DistanceShape& s, const void* x, const void* y, void* out) {
+  run_forward(s, false, x, y, out);
+}
+
+void backward(const DistanceShape& s, const void* x, const void* y, const void* out,
+              const void* grad, void* dx) {
+  run_backward(s, false, x, y, out, grad, dx);
+}
+
+void pairs(const DistanceShape& s, const void* x, void* out) { run_forward(s, true, x, x, out); }
+
+void pairs_backward(const DistanceShape& s, const void* x, const void* out, const void* grad,
+                    void* dx) {
+  run_backward(s, true, x, x, out, grad, dx);
+}
+
 }  // namespace
 
-LAMINA_CUDA_KERNELS(Distance, distance){&forward, &backward, missing<"pdist">,
-                                        missing<"pdist_backward">};
+LAMINA_CUDA_KERNELS(Distance, distance){&forward, &backward, &pairs, &pairs_backward};
 
 }  // namespace lamina::cuda

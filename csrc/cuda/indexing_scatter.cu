@@ -1,17 +1,15 @@
 // Scatter through integer positions.
 //
 // Elements that may meet are combined in their order, without atomics: by one thread a place where
-// places are many, else after a stable sort of the positions, where the first of each run of equal
-// ones does the run (an embedding's gradient: a thread a token's feature), long runs in parts.  Sums
-// have the CPU's bits unless a long run is cut.  Bound by bytes where rows are long, by the sectors of
-// random elements where they are short.
+// places are many, else after a stable sort of the positions (cuda/sorted_runs.h; an embedding's
+// gradient: a thread a token's feature).  Sums have the CPU's bits unless a long run is cut.  Bound by
+// bytes where rows are long, by the sectors of random elements where they are short.
 #include <type_traits>
 
 #include "core/check.h"
 #include "cuda/indexing.h"
 #include "cuda/loops.h"
-#include "cuda/scratch.h"
-#include "cuda/sort.h"
+#include "cuda/sorted_runs.h"
 
 namespace lamina::cuda {
 namespace {
@@ -21,7 +19,6 @@ using kernels::Loop;
 using kernels::Scatter;
 
 constexpr int kThreads = 256;
-constexpr int64_t kInt64Max = INT64_MAX;
 
 template <Combine combine, class T>
 __device__ __forceinline__ T combined(T old, T value) {
@@ -69,7 +66,7 @@ __global__ void __launch_bounds__(kThreads) direct_kernel(const Meeting<T> m, co
   }
 }
 
-// keys[j]: the place of serial element j, or kInt64Max.
+// keys[j]: the place of serial element j, or kNoPlace.
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     key_kernel(const Meeting<T> m, const Steps steps, int64_t* keys) {
@@ -77,77 +74,42 @@ __global__ void __launch_bounds__(kThreads)
   if (j >= m.serial.n) return;
   int64_t at[3], place;
   m.serial.offsets(j, at);
-  keys[j] = steps.place(m.index[at[2]], &place) ? at[0] + place : kInt64Max;
+  keys[j] = steps.place(m.index[at[2]], &place) ? at[0] + place : kNoPlace;
 }
 
-// Runs longer than kPiece are cut where its multiples lie that far behind their beginning, so that a
-// place where many elements meet is no single thread's chain.  A thread for each pair of a sorted
-// element and a free one: the first of a run does its first part, right in place; the first of each
-// other part does that, to parts[k / kPiece, free].
-constexpr int64_t kPiece = 128;
+// Serial elements meet; free ones are the copies (cuda/sorted_runs.h).
+template <Combine how, class T>
+struct MeetingRuns {
+  using Element = T;
+  Meeting<T> m;
+  int64_t free;
 
-__device__ __forceinline__ bool begins_part(const int64_t* places, int64_t k) {
-  return k % kPiece == 0 && k >= kPiece && places[k - kPiece] == places[k];
-}
+  struct At {
+    const Meeting<T>& m;
+    int64_t base[3];
 
-template <Combine combine, class T>
-__global__ void __launch_bounds__(kThreads)
-    run_kernel(const Meeting<T> m, const int64_t* places, const int64_t* order, T* parts) {
-  const int64_t thread = int64_t{blockIdx.x} * kThreads + threadIdx.x;
-  const int64_t k = thread / m.free.n, free = thread - k * m.free.n;
-  if (k >= m.serial.n) return;
-  const int64_t place = places[k];
-  const bool begins = k == 0 || places[k - 1] != place;
-  if (place == kInt64Max || !(begins || begins_part(places, k))) return;
-  int64_t base[3];
-  m.free.offsets(static_cast<unsigned>(free), base);
-  const auto value = [&](int64_t i) {
-    int64_t at[3];
-    m.serial.offsets(static_cast<unsigned>(order[i]), at);
-    return m.value(base[1] + at[1]);
+    __device__ __forceinline__ T value(int64_t element) const {
+      int64_t at[3];
+      m.serial.offsets(static_cast<unsigned>(element), at);
+      return m.value(base[1] + at[1]);
+    }
+    __device__ __forceinline__ T& to(int64_t place) const { return m.dst[base[0] + place]; }
   };
-  const int64_t cut = (k + kPiece - 1) / kPiece * kPiece + kPiece;
-  const int64_t end = cut < m.serial.n ? cut : m.serial.n;
-  T& to = begins ? m.dst[base[0] + place] : parts[k / kPiece * m.free.n + free];
-  T result = begins ? combined<combine>(to, value(k)) : value(k);
-  for (int64_t i = k + 1; i < end && places[i] == place; ++i)
-    result = combined<combine>(result, value(i));
-  to = result;
-}
 
-// Combines the first part of a run with the others, in order.  A thread for each pair of a second part
-// and a free element.
-template <Combine combine, class T>
-__global__ void __launch_bounds__(kThreads)
-    join_kernel(const Meeting<T> m, const int64_t* places, const T* parts) {
-  const int64_t thread = int64_t{blockIdx.x} * kThreads + threadIdx.x;
-  const int64_t second = (thread / m.free.n + 1) * kPiece, free = thread % m.free.n;
-  if (second >= m.serial.n) return;
-  const int64_t place = places[second];
-  if (place == kInt64Max || !begins_part(places, second) || begins_part(places, second - kPiece))
-    return;
-  int64_t base[3];
-  m.free.offsets(static_cast<unsigned>(free), base);
-  T& to = m.dst[base[0] + place];
-  T result = to;
-  for (int64_t k = second; k < m.serial.n && places[k] == place; k += kPiece)
-    result = combined<combine>(result, parts[k / kPiece * m.free.n + free]);
-  to = result;
-}
+  static __device__ __forceinline__ T combine(T old, T value) { return combined<how>(old, value); }
+  __device__ __forceinline__ At at(int64_t element) const {
+    At at{m, {}};
+    m.free.offsets(static_cast<unsigned>(element), at.base);
+    return at;
+  }
+};
 
 template <Combine combine, class T>
 void scatter_sorted(const Meeting<T>& m, const Steps& steps) {
-  const int64_t n = m.serial.n, pieces = (n + kPiece - 1) / kPiece;
-  const DeviceScratch scratch(static_cast<size_t>(3 * n) * sizeof(int64_t));
-  const DeviceScratch parts(static_cast<size_t>(pieces * m.free.n) * sizeof(T));
-  int64_t *keys = scratch.as<int64_t>(), *places = keys + n, *order = places + n;
-  launch(&key_kernel<T>, blocks_for(n, kThreads), kThreads, 0, stream(), m, steps, keys);
-  sort_rows({DType::int64, false, 1, n, n, keys, places, order});
-  launch(&run_kernel<combine, T>, blocks_for(n * m.free.n, kThreads), kThreads, 0, stream(), m,
-         static_cast<const int64_t*>(places), static_cast<const int64_t*>(order), parts.as<T>());
-  if (pieces > 1)
-    launch(&join_kernel<combine, T>, blocks_for((pieces - 1) * m.free.n, kThreads), kThreads, 0,
-           stream(), m, static_cast<const int64_t*>(places), static_cast<const T*>(parts.as<T>()));
+  const int64_t n = m.serial.n;
+  combine_runs(MeetingRuns<combine, T>{m, m.free.n}, n, [&](int64_t* keys) {
+    launch(&key_kernel<T>, blocks_for(n, kThreads), kThreads, 0, stream(), m, steps, keys);
+  });
 }
 
 // A loop over some of the dimensions of another.

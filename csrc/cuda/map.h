@@ -77,25 +77,26 @@ __device__ __forceinline__ Pack<R> map_apply(const double* p, const Pack<In>&...
 template <class F, class R, class... In, int... operand>
 __device__ __forceinline__ void map_thread(const MapArguments<1 + sizeof...(In)>& a,
                                            std::integer_sequence<int, operand...>) {
+  constexpr int kOperands = 1 + static_cast<int>(sizeof...(In));
   const int64_t thread = int64_t{blockIdx.x} * kMapThreads + threadIdx.x;
+  int64_t offset[kOperands] =
+      {};  // of one element: packed ones that fill no pack, or any strided one
   if (a.packed) {
-    const int64_t whole = a.n / kPack;
-    if (thread < whole) {
-      store_pack<R>(a.data[0], a.dtypes[0], thread,
-                    map_apply<F, R, In...>(a.p, map_load_pack<In>(a, operand + 1, thread)...));
-    } else if (thread < whole + a.n % kPack) {
-      const int64_t i = whole * kPack + (thread - whole);
-      store<R>(a.data[0], a.dtypes[0], i, F::apply(a.p, map_load<In>(a, operand + 1, i)...));
+    const int64_t whole = a.n / kPack, rest = thread - whole;
+    if (rest < 0)
+      return store_pack<R>(
+          a.data[0], a.dtypes[0], thread,
+          map_apply<F, R, In...>(a.p, map_load_pack<In>(a, operand + 1, thread)...));
+    if (rest >= a.n % kPack) return;
+    for (int k = 0; k < kOperands; ++k) offset[k] = whole * kPack + rest;
+  } else {
+    if (thread >= a.n) return;
+    unsigned rest = static_cast<unsigned>(thread);
+    for (int d = a.rank - 1; d >= 0; --d) {
+      const unsigned next = a.shape[d].quotient(rest), at = rest - next * a.shape[d].value;
+      for (int k = 0; k < kOperands; ++k) offset[k] += at * a.strides[k][d];
+      rest = next;
     }
-    return;
-  }
-  if (thread >= a.n) return;
-  int64_t offset[1 + sizeof...(In)] = {};
-  unsigned rest = static_cast<unsigned>(thread);
-  for (int d = a.rank - 1; d >= 0; --d) {
-    const unsigned next = a.shape[d].quotient(rest), at = rest - next * a.shape[d].value;
-    for (int k = 0; k < 1 + static_cast<int>(sizeof...(In)); ++k) offset[k] += at * a.strides[k][d];
-    rest = next;
   }
   store<R>(a.data[0], a.dtypes[0], offset[0],
            F::apply(a.p, map_load<In>(a, operand + 1, offset[operand + 1])...));

@@ -30,13 +30,17 @@ struct Arguments {
   void *out, *second;
   DType in_dtype, out_dtype;
   double parameter;
+  bool root;  // of the result
   unsigned outputs, n, per_split, splits;
+  unsigned lanes;  // threads an output: 1, 32 or 256
 };
 
 template <class State>
 __device__ __forceinline__ void finish(const Arguments& a, const State& state, unsigned output) {
   const int64_t at = offset_of(output, a.kept, a.kept_out);
-  store<typename State::R>(a.out, a.out_dtype, at, state.result(a.n, a.parameter));
+  auto result = state.result(a.n, a.parameter);
+  if constexpr (State::kHasRoot) result = a.root ? sqrt(result) : result;
+  store<typename State::R>(a.out, a.out_dtype, at, result);
   if constexpr (State::kHasSecond) {
     if (!a.second) return;
     if constexpr (__is_same(typename State::Second, int64_t))
@@ -46,16 +50,18 @@ __device__ __forceinline__ void finish(const Arguments& a, const State& state, u
   }
 }
 
-// blockIdx.x: kThreads / lanes outputs; blockIdx.y: a part of the positions.
-template <class State, class T, int lanes>
+// blockIdx.x: kThreads / lanes outputs; blockIdx.y: a part of the positions.  The lanes are no
+// parameter of the template: that would make three kernels of each of the eighty, with the same loop.
+template <class State, class T>
 __global__ void __launch_bounds__(kThreads) reduce_kernel(const Arguments a, State* parts) {
+  const unsigned lanes = a.lanes, lane = threadIdx.x & (lanes - 1);
   const unsigned output = blockIdx.x * (kThreads / lanes) + threadIdx.x / lanes;
   const unsigned begin = blockIdx.y * a.per_split;
   const unsigned end = a.n - begin < a.per_split ? a.n : begin + a.per_split;
   State state;
   if (output < a.outputs) {
     const int64_t base = offset_of(output, a.kept, a.kept_in);
-    for (unsigned i = begin + threadIdx.x % lanes; i < end; i += lanes)
+    for (unsigned i = begin + lane; i < end; i += lanes)
       state.take(load<T>(a.in, a.in_dtype, base + offset_of(i, a.reduced, a.reduced_in)), i,
                  a.parameter);
   }
@@ -63,13 +69,13 @@ __global__ void __launch_bounds__(kThreads) reduce_kernel(const Arguments a, Sta
     x.combine(y);
     return x;
   };
-  if constexpr (lanes == kThreads) {
-    LAMINA_SHARED(State, warps, [kThreads / kWarpSize]);
+  LAMINA_SHARED(State, warps, [kThreads / kWarpSize]);
+  if (lanes == kThreads) {
     state = block_reduce<kThreads>(state, warps, combine);
-  } else if constexpr (lanes == kWarpSize) {
+  } else if (lanes == kWarpSize) {
     state = warp_reduce(state, combine);
   }
-  if (output >= a.outputs || threadIdx.x % lanes != 0) return;
+  if (output >= a.outputs || lane != 0) return;
   if (parts)
     parts[int64_t{output} * a.splits + blockIdx.y] = state;
   else
@@ -93,7 +99,7 @@ int64_t product(const int64_t* sizes, int rank) {
 
 int64_t distance(int64_t stride) { return stride < 0 ? -stride : stride; }
 
-int lanes_for(const Reduction& r, int64_t n) {
+unsigned lanes_for(const Reduction& r, int64_t n) {
   const int64_t along = r.reduced ? distance(r.reduced_in[r.reduced - 1]) : 1;
   const int64_t across = r.kept ? distance(r.kept_in[r.kept - 1]) : INT64_MAX;
   if (n < 16 || across < along) return 1;
@@ -101,8 +107,9 @@ int lanes_for(const Reduction& r, int64_t n) {
 }
 
 template <class State, class T>
-void launch_reduction(const Arguments& arguments, int lanes) {
+void launch_reduction(const Arguments& arguments) {
   Arguments a = arguments;
+  const int64_t lanes = a.lanes;
   const int64_t threads = int64_t{a.outputs} * lanes, per_thread = (a.n + lanes - 1) / lanes;
   int64_t splits = kFill / threads;
   if (splits > per_thread / kLeastPerThread) splits = per_thread / kLeastPerThread;
@@ -112,58 +119,53 @@ void launch_reduction(const Arguments& arguments, int lanes) {
   const DeviceScratch scratch(a.splits > 1 ? sizeof(State) * a.outputs * a.splits : 1);
   State* parts = a.splits > 1 ? scratch.as<State>() : nullptr;
   const dim3 grid(blocks_for(a.outputs, kThreads / lanes), a.splits);
-  const auto kernel = lanes == 1           ? &reduce_kernel<State, T, 1>
-                      : lanes == kWarpSize ? &reduce_kernel<State, T, kWarpSize>
-                                           : &reduce_kernel<State, T, kThreads>;
-  launch(kernel, grid, kThreads, 0, stream(), a, parts);
+  launch(&reduce_kernel<State, T>, grid, kThreads, 0, stream(), a, parts);
   if (parts)
     launch(&combine_kernel<State>, blocks_for(a.outputs, kThreads), kThreads, 0, stream(), a,
            static_cast<const State*>(parts));
 }
 
 template <class T>
-void dispatch(Reduce op, const Arguments& a, int lanes) {
+void dispatch(Reduce op, const Arguments& a) {
   using namespace reducers;
   switch (op) {
     case Reduce::sum:
-      return launch_reduction<Fold<Reduce::sum, T>, T>(a, lanes);
+      return launch_reduction<Fold<Reduce::sum, T>, T>(a);
     case Reduce::mean:
-      return launch_reduction<Fold<Reduce::mean, T>, T>(a, lanes);
+      return launch_reduction<Fold<Reduce::mean, T>, T>(a);
     case Reduce::prod:
-      return launch_reduction<Fold<Reduce::prod, T>, T>(a, lanes);
+      return launch_reduction<Fold<Reduce::prod, T>, T>(a);
     case Reduce::amax:
-      return launch_reduction<Extremum<Reduce::amax, T>, T>(a, lanes);
+      return launch_reduction<Extremum<Reduce::amax, T>, T>(a);
     case Reduce::amin:
-      return launch_reduction<Extremum<Reduce::amin, T>, T>(a, lanes);
+      return launch_reduction<Extremum<Reduce::amin, T>, T>(a);
     case Reduce::argmax:
-      return launch_reduction<Index<Reduce::argmax, T>, T>(a, lanes);
+      return launch_reduction<Index<Reduce::argmax, T>, T>(a);
     case Reduce::argmin:
-      return launch_reduction<Index<Reduce::argmin, T>, T>(a, lanes);
+      return launch_reduction<Index<Reduce::argmin, T>, T>(a);
     case Reduce::max:
-      return launch_reduction<Index<Reduce::max, T>, T>(a, lanes);
+      return launch_reduction<Index<Reduce::max, T>, T>(a);
     case Reduce::min:
-      return launch_reduction<Index<Reduce::min, T>, T>(a, lanes);
+      return launch_reduction<Index<Reduce::min, T>, T>(a);
     default:
       break;
   }
   if constexpr (std::is_floating_point_v<T>) {
     switch (op) {
       case Reduce::norm0:
-        return launch_reduction<Fold<Reduce::norm0, T>, T>(a, lanes);
+        return launch_reduction<Fold<Reduce::norm0, T>, T>(a);
       case Reduce::norm1:
-        return launch_reduction<Fold<Reduce::norm1, T>, T>(a, lanes);
+        return launch_reduction<Fold<Reduce::norm1, T>, T>(a);
       case Reduce::norm2:
-        return launch_reduction<Fold<Reduce::norm2, T>, T>(a, lanes);
+        return launch_reduction<Fold<Reduce::norm2, T>, T>(a);
       case Reduce::norm_inf:
-        return launch_reduction<Extremum<Reduce::norm_inf, T>, T>(a, lanes);
+        return launch_reduction<Extremum<Reduce::norm_inf, T>, T>(a);
       case Reduce::norm_neg_inf:
-        return launch_reduction<Extremum<Reduce::norm_neg_inf, T>, T>(a, lanes);
+        return launch_reduction<Extremum<Reduce::norm_neg_inf, T>, T>(a);
       case Reduce::norm_p:
-        return launch_reduction<Fold<Reduce::norm_p, T>, T>(a, lanes);
-      case Reduce::var:
-        return launch_reduction<Moments<Reduce::var>, T>(a, lanes);
-      default:
-        return launch_reduction<Moments<Reduce::std>, T>(a, lanes);
+        return launch_reduction<Fold<Reduce::norm_p, T>, T>(a);
+      default:  // var and std
+        return launch_reduction<Moments, T>(a);
     }
   }
 }
@@ -204,21 +206,22 @@ void run(Reduce op, const Reduction& r) {
                     r.in_dtype,
                     r.out_dtype,
                     r.parameter,
+                    op == Reduce::std,
                     static_cast<unsigned>(outputs),
                     static_cast<unsigned>(n),
                     0,
-                    0};
-  const int lanes = lanes_for(r, n);
+                    0,
+                    lanes_for(r, n)};
   switch (r.compute) {
     case DType::float64:
-      return dispatch<double>(op, a, lanes);
+      return dispatch<double>(op, a);
     case DType::float32:
-      return dispatch<float>(op, a, lanes);
+      return dispatch<float>(op, a);
     case DType::int64:
-      return dispatch<int64_t>(op, a, lanes);
+      return dispatch<int64_t>(op, a);
     default:
-      return op == Reduce::any ? launch_reduction<reducers::Test<Reduce::any>, bool>(a, lanes)
-                               : launch_reduction<reducers::Test<Reduce::all>, bool>(a, lanes);
+      return op == Reduce::any ? launch_reduction<reducers::Test<Reduce::any>, bool>(a)
+                               : launch_reduction<reducers::Test<Reduce::all>, bool>(a);
   }
 }
 

@@ -26,7 +26,7 @@ using Accumulator = typename AccumulatorOf<T>::Type;
 template <Reduce op, class T>
 struct Fold {
   using R = Accumulator<T>;
-  static constexpr bool kHasSecond = false;
+  static constexpr bool kHasSecond = false, kHasRoot = false;
   R value = op == Reduce::prod ? R(1) : R(0);
 
   __device__ __forceinline__ void take(T element, int64_t, double p) {
@@ -63,7 +63,7 @@ struct Fold {
 template <Reduce op, class T>
 struct Extremum {
   using R = T;
-  static constexpr bool kHasSecond = false;
+  static constexpr bool kHasSecond = false, kHasRoot = false;
   static constexpr bool kLargest = op == Reduce::amax || op == Reduce::norm_inf;
   T value = 0;
   int any = 0, padding = 0;
@@ -87,7 +87,7 @@ struct Extremum {
 template <Reduce op>
 struct Test {
   using R = bool;
-  static constexpr bool kHasSecond = false;
+  static constexpr bool kHasSecond = false, kHasRoot = false;
   int value = op == Reduce::all;
 
   __device__ __forceinline__ void take(bool x, int64_t, double) {
@@ -99,10 +99,9 @@ struct Test {
 
 // Mean and sum of squared deviations, merged as Chan, Golub and LeVeque do ("Updating formulae and a
 // pairwise algorithm for computing sample variances", 1979).
-template <Reduce op>
 struct Moments {
   using R = double;
-  static constexpr bool kHasSecond = true;
+  static constexpr bool kHasSecond = true, kHasRoot = true;
   using Second = double;
   double mean = 0, squares = 0, count = 0;
 
@@ -121,8 +120,7 @@ struct Moments {
   }
   __device__ __forceinline__ double result(int64_t n, double correction) const {
     const double left = static_cast<double>(n) - correction;
-    const double variance = squares / (left > 0 ? left : 0);
-    return op == Reduce::std ? sqrt(variance) : variance;
+    return squares / (left > 0 ? left : 0);  // its root: the caller's
   }
   __device__ __forceinline__ double second() const { return mean; }
 };
@@ -133,7 +131,7 @@ struct Index {
   static constexpr bool kLargest = op == Reduce::argmax || op == Reduce::max;
   static constexpr bool kPosition = op == Reduce::argmax || op == Reduce::argmin;
   using R = std::conditional_t<kPosition, int64_t, T>;
-  static constexpr bool kHasSecond = !kPosition;
+  static constexpr bool kHasSecond = !kPosition, kHasRoot = false;
   using Second = int64_t;
   int64_t position = -1;
   T value = 0;

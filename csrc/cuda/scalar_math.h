@@ -15,6 +15,8 @@ LAMINA_INLINE float trunc(float x) { return ::truncf(x); }
 LAMINA_INLINE double trunc(double x) { return ::trunc(x); }
 LAMINA_INLINE float rint(float x) { return ::rintf(x); }
 LAMINA_INLINE double rint(double x) { return ::rint(x); }
+LAMINA_INLINE double sqrt(double x) { return ::sqrt(x); }
+LAMINA_INLINE double cbrt(double x) { return ::cbrt(x); }
 LAMINA_INLINE float fmod(float x, float y) { return ::fmodf(x, y); }
 LAMINA_INLINE double fmod(double x, double y) { return ::fmod(x, y); }
 LAMINA_INLINE float copysign(float x, float y) { return ::copysignf(x, y); }

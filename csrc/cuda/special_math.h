@@ -29,9 +29,9 @@ __device__ __forceinline__ double erfinv(double x) {
 }
 
 // log x - 1 / (2 x) - sum of B_2k / (2k x^2k) from 10 on; below by steps of one.
-__device__ __forceinline__ double digamma(double x) {
+LAMINA_INLINE double digamma(double x) {
   if (x == 0) return copysign(static_cast<double>(INFINITY), -x);
-  if (isinf(x)) return x > 0 ? x : NAN;
+  if (isinf(x)) return x > 0 ? x : static_cast<double>(NAN);
   double result = 0;
   if (x < 0) {
     const double off = x - rint(x);

@@ -114,6 +114,16 @@ _FUNCTIONAL = (  # what torch offers in its top namespace too
     "threshold",
     "threshold_",
 )
+_AUTOCAST = (  # of lamina.amp
+    "autocast",
+    "clear_autocast_cache",
+    "get_autocast_dtype",
+    "is_autocast_cache_enabled",
+    "is_autocast_enabled",
+    "set_autocast_cache_enabled",
+    "set_autocast_dtype",
+    "set_autocast_enabled",
+)
 _FILES = ("load", "load_checkpoint", "save", "save_checkpoint")  # of lamina.io
 
 
@@ -124,6 +134,8 @@ def __getattr__(name: str) -> object:
         return _importlib.import_module("lamina.explanation").explain
     if name in _FUNCTIONAL:
         return getattr(_importlib.import_module("lamina.nn.functional"), name)
+    if name in _AUTOCAST:
+        return getattr(_importlib.import_module("lamina.amp.autocast_mode"), name)
     if name in _FILES:
         return getattr(_importlib.import_module("lamina.io"), name)
     if name == "summary":

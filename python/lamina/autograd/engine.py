@@ -8,6 +8,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import AccumulateGrad, Edge, Node, leaf_edge
 from lamina.dtypes import BY_CODE
@@ -170,6 +171,7 @@ def _run(
     result: Any = grads
     gathered: list[Tensor | None] = []
     previous, mode.enabled = mode.enabled, create_graph
+    casts, casting.on = casting.on, False  # rules compute in the dtypes that forward chose
     try:
         while True:
             for edge, grad in zip(edges, result):
@@ -223,6 +225,7 @@ def _run(
                 _accumulate(leaf, grad, create_graph, clock)
     finally:
         mode.enabled = previous
+        casting.on = casts
     return [] if wanted is None else [found[edge] for edge in wanted]
 
 

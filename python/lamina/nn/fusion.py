@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.grad_mode import mode
 from lamina.nn import functional as F
 from lamina.nn.folding import folded
@@ -148,7 +149,8 @@ def run(modules: Sequence[Module], input: Any, residual: Tensor | None = None) -
         input: what the first one takes.
         residual: added to what the last one takes: a shortcut that joins before the last activation.
     """
-    inference = mode.inference and not mode.enabled
+    # Folded weights are float32: autocast, which would cast them, runs the layers one by one.
+    inference = mode.inference and not mode.enabled and not casting.on
     if not _setting.enabled or (INFERENCE_STARTS if inference else STARTS).isdisjoint(map(type, modules)):
         row: Sequence[Any] = modules
     else:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.graph import Node, record, tracks
+from lamina.ops.cast_policy import in_autocast
 from lamina.tensor import Tensor, method
 
 __all__ = ["cross"]
@@ -25,6 +27,8 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
         >>> lamina.cross(lamina.tensor([1.0, 0.0, 0.0]), lamina.tensor([0.0, 1.0, 0.0]))
         tensor([0., 0., 1.])
     """
+    if casting.on:
+        return in_autocast(cross, input, other, dim)
     if dim is None:
         dim = next((d for d, size in enumerate(input._array.shape) if size == 3), None)
         if dim is None:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from lamina.autograd.cast_mode import casting
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.elementwise import deliver, mul
 from lamina.ops.matmul import product
 from lamina.tensor import Tensor
@@ -33,6 +35,8 @@ def einsum(equation: str, *operands: Any) -> Tensor:
         >>> lamina.einsum("ij,kj->ik", lamina.ones(2, 3), lamina.ones(4, 3)).shape
         lamina.Size([2, 4])
     """
+    if casting.on:
+        return in_autocast(einsum, equation, *operands)
     tensors = (
         list(operands[0]) if len(operands) == 1 and not isinstance(operands[0], Tensor) else list(operands)
     )
@@ -61,6 +65,8 @@ def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Any] = 2, *, out: Tenso
         >>> lamina.tensordot(lamina.ones(2, 3, 4), lamina.ones(3, 4, 5)).shape
         lamina.Size([2, 5])
     """
+    if casting.on:
+        return in_autocast(tensordot, a, b, dims, out=out)
     rank_a, rank_b = a._array.ndim, b._array.ndim
     if isinstance(dims, int):
         if not 0 <= dims <= min(rank_a, rank_b):

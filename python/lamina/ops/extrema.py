@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.dtypes import dtype
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.creation import ones_like
 from lamina.ops.elementwise import Operand, deliver, div, inplace, mul, not_a_tensor
 from lamina.ops.gather import scatter
@@ -241,6 +243,8 @@ def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None, out: Tensor |
         >>> lamina.cumsum(lamina.tensor([1, 2, 3]), dim=0)
         tensor([1, 3, 6])
     """
+    if casting.on:
+        return in_autocast(cumsum, input, dim, dtype=dtype, out=out)
     if not isinstance(input, Tensor):
         not_a_tensor("cumsum", input)
     y = Tensor(_C.cumsum(input._array, dim, None if dtype is None else dtype.code))
@@ -266,6 +270,8 @@ def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None, out: Tensor 
         >>> lamina.cumprod(lamina.tensor([1, 2, 3]), dim=0)
         tensor([1, 2, 6])
     """
+    if casting.on:
+        return in_autocast(cumprod, input, dim, dtype=dtype, out=out)
     if not isinstance(input, Tensor):
         not_a_tensor("cumprod", input)
     y = Tensor(_C.cumprod(input._array, dim, None if dtype is None else dtype.code))

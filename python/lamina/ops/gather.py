@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.graph import Node, record, tracks
 from lamina.autograd.inplace import take_place
 from lamina.dtypes import int64
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.elementwise import deliver, mul
 from lamina.ops.indexing import placed
 from lamina.ops.select import where
@@ -186,6 +188,8 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
         >>> lamina.scatter_add(lamina.zeros(3), 0, lamina.tensor([0, 2, 0]), lamina.ones(3))
         tensor([2., 0., 1.])
     """
+    if casting.on:
+        return in_autocast(scatter_add, input, dim, index, src)
     return _scattered(input, dim, index, src, _C.Combine.add, "scatter_add")
 
 
@@ -279,6 +283,8 @@ def _scaled(source: Tensor, alpha: Number) -> Tensor:
 @method()
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """A copy with the slices of ``source`` at positions of a dimension; arguments as :func:`lamina.index_add`."""
+    if casting.on:
+        return in_autocast(index_copy, input, dim, index, source)
     return _index_written(input, dim, index, source, _C.Combine.assign, "index_copy")
 
 

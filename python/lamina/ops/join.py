@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.graph import Node, record, tracks
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.elementwise import deliver
 from lamina.tensor import Tensor
 
@@ -38,6 +40,8 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -
         >>> lamina.cat((lamina.zeros(2), lamina.ones(1)))
         tensor([0., 0., 1.])
     """
+    if casting.on:
+        return in_autocast(cat, tensors, dim, out=out)
     parts = _listed(tensors, "cat")
     y = Tensor(_C.cat([t._array for t in parts], dim))
     if tracks(*parts):
@@ -67,6 +71,8 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None)
         tensor([[0., 1.],
                 [0., 1.]])
     """
+    if casting.on:
+        return in_autocast(stack, tensors, dim, out=out)
     parts = _listed(tensors, "stack")
     y = Tensor(_C.stack([t._array for t in parts], dim))
     if tracks(*parts):

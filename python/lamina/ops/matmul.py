@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.graph import Node, record, tracks
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.elementwise import Number, deliver, mul
 from lamina.tensor import Tensor, method
 
@@ -77,6 +79,8 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
         >>> lamina.matmul(lamina.ones(2, 3), lamina.ones(3))
         tensor([3., 3.])
     """
+    if casting.on:
+        return in_autocast(matmul, input, other, out=out)
     if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
         raise TypeError(f"[matmul] expected tensors, got {type(input).__name__} and {type(other).__name__}")
     y = product(input, other)
@@ -91,6 +95,8 @@ def _reverse_matmul(self: Tensor, other: Any) -> Tensor:
 @method()
 def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The product of two matrices, (m, k) and (k, n); as :func:`matmul` without broadcasting."""
+    if casting.on:
+        return in_autocast(mm, input, mat2, out=out)
     y = _recorded(Tensor(_C.mm(input._array, mat2._array)), input, mat2)
     return y if out is None else deliver(y, out)
 
@@ -103,6 +109,8 @@ def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
         >>> lamina.bmm(lamina.ones(5, 2, 3), lamina.ones(5, 3, 4)).shape
         lamina.Size([5, 2, 4])
     """
+    if casting.on:
+        return in_autocast(bmm, input, mat2, out=out)
     y = _recorded(Tensor(_C.bmm(input._array, mat2._array)), input, mat2)
     return y if out is None else deliver(y, out)
 
@@ -110,6 +118,8 @@ def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
 @method()
 def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The product of a matrix (m, k) and a vector (k)."""
+    if casting.on:
+        return in_autocast(mv, input, vec, out=out)
     y = _recorded(Tensor(_C.mv(input._array, vec._array)), input, vec)
     return y if out is None else deliver(y, out)
 
@@ -122,6 +132,8 @@ def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
         >>> lamina.dot(lamina.tensor([2.0, 3.0]), lamina.tensor([2.0, 1.0]))
         tensor(7.)
     """
+    if casting.on:
+        return in_autocast(dot, input, tensor, out=out)
     y = _recorded(Tensor(_C.dot(input._array, tensor._array)), input, tensor)
     return y if out is None else deliver(y, out)
 
@@ -132,6 +144,8 @@ vdot = method("vdot")(dot)
 @method()
 def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The sums of products over the last dimension of both; the result has both leading shapes, one after the other."""
+    if casting.on:
+        return in_autocast(inner, input, other, out=out)
     a, b = input, other
     if a._array.ndim == 0 or b._array.ndim == 0:
         y = mul(a, b)
@@ -209,6 +223,8 @@ def addmm(
         >>> lamina.addmm(lamina.ones(2), lamina.ones(3, 4), lamina.ones(4, 2), alpha=0.5).tolist()
         [[3.0, 3.0], [3.0, 3.0], [3.0, 3.0]]
     """
+    if casting.on:
+        return in_autocast(addmm, input, mat1, mat2, beta=beta, alpha=alpha, out=out)
     y = _added(_C.addmm, mm, input, mat1, mat2, beta, alpha)
     return y if out is None else deliver(y, out)
 
@@ -224,6 +240,8 @@ def baddbmm(
     out: Tensor | None = None,
 ) -> Tensor:
     """``beta * input + alpha * bmm(batch1, batch2)``; arguments as :func:`addmm`, with a leading batch dimension."""
+    if casting.on:
+        return in_autocast(baddbmm, input, batch1, batch2, beta=beta, alpha=alpha, out=out)
     y = _added(_C.baddbmm, bmm, input, batch1, batch2, beta, alpha)
     return y if out is None else deliver(y, out)
 

@@ -6,8 +6,10 @@ import math
 from typing import Any
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.graph import Node, record, record_many, tracks
 from lamina.dtypes import dtype
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.elementwise import deliver, div, mul, not_a_tensor
 from lamina.ops.reduce import Dim, dims_of, mean, reduced_size, spread, sum
 from lamina.ops.select import where
@@ -197,6 +199,8 @@ def norm(
         >>> lamina.norm(lamina.tensor([3.0, -4.0]))
         tensor(5.)
     """
+    if casting.on:
+        return in_autocast(norm, input, p, dim, keepdim, out, dtype)
     if not isinstance(input, Tensor):
         not_a_tensor("norm", input)
     if isinstance(p, str) and p != "fro":
@@ -222,6 +226,8 @@ def vector_norm(
         >>> lamina.linalg.vector_norm(lamina.tensor([3.0, -4.0]), ord=1)
         tensor(7.)
     """
+    if casting.on:
+        return in_autocast(vector_norm, x, ord, dim, keepdim, dtype=dtype, out=out)
     if dtype is not None:
         x = x.to(dtype)
     dims = dims_of(dim, "norm")
@@ -260,4 +266,6 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
         >>> lamina.dist(lamina.tensor([1.0, 2.0]), lamina.tensor([4.0, 6.0]))
         tensor(5.)
     """
+    if casting.on:
+        return in_autocast(dist, input, other, p)
     return norm(input - other, p)

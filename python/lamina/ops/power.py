@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.graph import Node, record, tracks
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.creation import ones_like
 from lamina.ops.elementwise import Number, Operand, compute, div, inplace, mul, neg, tensor_or_none, write
 from lamina.ops.select import where
@@ -29,6 +31,8 @@ def pow(input: Operand, exponent: Operand, *, out: Tensor | None = None) -> Tens
         >>> lamina.tensor([1.0, 2.0, 3.0]) ** 2
         tensor([1., 4., 9.])
     """
+    if casting.on:
+        return in_autocast(pow, input, exponent, out=out)
     if isinstance(exponent, (bool, int, float)) and isinstance(input, Tensor):
         return _power(input, exponent, out)
     if out is not None:
@@ -165,6 +169,8 @@ def atan2(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tenso
         >>> lamina.atan2(lamina.tensor([1.0, -1.0]), lamina.tensor([1.0, -1.0]))
         tensor([ 0.7854, -2.3562])
     """
+    if casting.on:
+        return in_autocast(atan2, input, other, out=out)
     if out is not None:
         return write(_C.atan2_out, "atan2", out, input, other)
     y = compute(_C.atan2, "atan2", input, other)

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.graph import Node, record, tracks
 from lamina.dtypes import dtype
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.creation import shape_of
 from lamina.ops.elementwise import deliver, div, mul, not_a_tensor
 from lamina.ops.select import where
@@ -81,6 +83,8 @@ def sum(
         >>> lamina.tensor([[1.0, 2.0], [3.0, 4.0]]).sum(dim=0)
         tensor([4., 6.])
     """
+    if casting.on:
+        return in_autocast(sum, input, dim, keepdim, dtype=dtype, out=out)
     if not isinstance(input, Tensor):
         not_a_tensor("sum", input)
     dims = dims_of(dim, "sum")
@@ -193,6 +197,8 @@ def prod(
         >>> lamina.tensor([2.0, 3.0, 4.0]).prod()
         tensor(24.)
     """
+    if casting.on:
+        return in_autocast(prod, input, dim, keepdim, dtype=dtype)
     if not isinstance(input, Tensor):
         not_a_tensor("prod", input)
     dims = dims_of(dim, "prod")
@@ -271,6 +277,8 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False, *, out: Tensor | N
         >>> lamina.logsumexp(lamina.tensor([1000.0, 1000.0]), dim=0)
         tensor(1000.6932)
     """
+    if casting.on:
+        return in_autocast(logsumexp, input, dim, keepdim, out=out)
     if not isinstance(input, Tensor):
         not_a_tensor("logsumexp", input)
     if not input.dtype.is_floating_point:

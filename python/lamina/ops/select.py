@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.elementwise import (
     Number,
     Operand,
@@ -337,6 +339,8 @@ def addcmul(
         >>> lamina.addcmul(lamina.ones(2), lamina.tensor([1.0, 2.0]), lamina.tensor([3.0, 4.0]), value=10)
         tensor([31., 81.])
     """
+    if casting.on:
+        return in_autocast(addcmul, input, tensor1, tensor2, value=value, out=out)
     if out is not None:
         return write(_C.addcmul_out, "addcmul", out, input, tensor1, tensor2, value)
     y = compute(_C.addcmul, "addcmul", input, tensor1, tensor2, value)
@@ -361,6 +365,8 @@ def addcdiv(
         >>> lamina.addcdiv(lamina.ones(2), lamina.tensor([1.0, 2.0]), lamina.tensor([4.0, 4.0]), value=2)
         tensor([1.5000, 2.0000])
     """
+    if casting.on:
+        return in_autocast(addcdiv, input, tensor1, tensor2, value=value, out=out)
     if out is not None:
         return write(_C.addcdiv_out, "addcdiv", out, input, tensor1, tensor2, value)
     y = compute(_C.addcdiv, "addcdiv", input, tensor1, tensor2, value)

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
+from lamina.ops.cast_policy import in_autocast, is_listed
 from lamina.ops.creation import zeros_like
 from lamina.ops.elementwise import div, inplace, inplace_kernel, mul, neg, not_a_tensor, write
 from lamina.tensor import Tensor, method
@@ -48,9 +50,11 @@ def unary(
         aliases: other names of the methods.
     """
     kernel, kernel_out = getattr(_C, name), getattr(_C, f"{name}_out")
-    saves_input, saves_output = saves == "input", saves == "output"
+    saves_input, saves_output, casts = saves == "input", saves == "output", is_listed(name)
 
     def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+        if casts and casting.on:
+            return in_autocast(function, input, out=out)
         if not isinstance(input, Tensor):
             not_a_tensor(name, input)
         if out is not None:

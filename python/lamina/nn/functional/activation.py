@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional.rectifier import apply
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.creation import empty_like, zeros_like
 from lamina.ops.elementwise import not_a_tensor
 from lamina.ops.gather import scatter
@@ -90,6 +92,8 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
         >>> lamina.nn.functional.softplus(lamina.tensor([-1.0, 1.0]))
         tensor([0.3133, 1.3133])
     """
+    if casting.on:
+        return in_autocast(softplus, input, beta, threshold)
     if not isinstance(input, Tensor):
         not_a_tensor("softplus", input)
     y = Tensor(_C.softplus(input._array, float(beta), float(threshold), 0.0))

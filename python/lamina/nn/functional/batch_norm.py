@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional._rederive import rederive
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.select import where
 from lamina.tensor import Tensor
 
@@ -44,6 +46,10 @@ def batch_norm(
         tensor([[-1.0000],
                 [ 1.0000]])
     """
+    if casting.on:
+        return in_autocast(
+            batch_norm, input, running_mean, running_var, weight, bias, training, momentum, eps
+        )
     return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps, False, None)
 
 
@@ -75,6 +81,10 @@ def batch_norm_relu(
         tensor([[1.0000],
                 [0.0000]])
     """
+    if casting.on:
+        return in_autocast(
+            batch_norm_relu, input, running_mean, running_var, weight, bias, training, momentum, eps, residual
+        )
     return _batch_norm(
         input, running_mean, running_var, weight, bias, training, momentum, eps, True, residual
     )

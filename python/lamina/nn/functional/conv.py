@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.graph import Node, record, tracks
+from lamina.ops.cast_policy import in_autocast
 from lamina.tensor import Tensor
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_algorithm"]
@@ -85,6 +87,8 @@ def conv1d(
         >>> F.conv1d(lamina.tensor([[1.0, 2.0, 4.0]]), lamina.tensor([[[-1.0, 1.0]]]))
         tensor([[1., 2.]])
     """
+    if casting.on:
+        return in_autocast(conv1d, input, weight, bias, stride, padding, dilation, groups)
     return _conv("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
@@ -123,6 +127,8 @@ def conv2d(
         >>> F.conv2d(lamina.ones(1, 1, 4, 4), lamina.ones(1, 1, 3, 3), padding="same")[0, 0, 0]
         tensor([4., 6., 6., 4.])
     """
+    if casting.on:
+        return in_autocast(conv2d, input, weight, bias, stride, padding, dilation, groups)
     return _conv("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
 
 
@@ -145,6 +151,8 @@ def conv3d(
         >>> F.conv3d(lamina.ones(1, 2, 4, 4, 4), lamina.ones(3, 2, 3, 3, 3), padding=1).max()
         tensor(54.)
     """
+    if casting.on:
+        return in_autocast(conv3d, input, weight, bias, stride, padding, dilation, groups)
     return _conv("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
 
 

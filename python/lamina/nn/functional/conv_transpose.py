@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional.conv import (
     Geometry,
@@ -15,6 +16,7 @@ from lamina.nn.functional.conv import (
     sizes,
     wgrad,
 )
+from lamina.ops.cast_policy import in_autocast
 from lamina.tensor import Tensor
 
 __all__ = ["conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
@@ -36,6 +38,10 @@ def conv_transpose1d(
         >>> F.conv_transpose1d(lamina.tensor([[1.0, 2.0]]), lamina.tensor([[[1.0, 10.0]]]), stride=2)
         tensor([[ 1., 10.,  2., 20.]])
     """
+    if casting.on:
+        return in_autocast(
+            conv_transpose1d, input, weight, bias, stride, padding, output_padding, groups, dilation
+        )
     return _conv_transpose(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
@@ -79,6 +85,10 @@ def conv_transpose2d(
                 [2., 4., 2.],
                 [1., 2., 1.]])
     """
+    if casting.on:
+        return in_autocast(
+            conv_transpose2d, input, weight, bias, stride, padding, output_padding, groups, dilation
+        )
     return _conv_transpose(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
@@ -98,6 +108,10 @@ def conv_transpose3d(
         >>> F.conv_transpose3d(lamina.ones(1, 2, 4, 4, 4), lamina.ones(2, 3, 2, 2, 2), stride=2).shape
         lamina.Size([1, 3, 8, 8, 8])
     """
+    if casting.on:
+        return in_autocast(
+            conv_transpose3d, input, weight, bias, stride, padding, output_padding, groups, dilation
+        )
     return _conv_transpose(3, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 

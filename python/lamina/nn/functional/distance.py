@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.creation import zeros_like
 from lamina.ops.elementwise import deliver
 from lamina.ops.moments import norm
@@ -58,6 +60,8 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         >>> lamina.nn.functional.cosine_similarity(lamina.tensor([[1.0, 0.0]]), lamina.tensor([[1.0, 1.0]]))
         tensor([0.7071])
     """
+    if casting.on:
+        return in_autocast(cosine_similarity, x1, x2, dim, eps)
     if not (x1.dtype.is_floating_point and x2.dtype.is_floating_point):
         raise TypeError(f"[cosine_similarity] expected floating dtypes, got {x1.dtype} and {x2.dtype}")
     shape = broadcast_shapes(x1.shape, x2.shape)
@@ -110,6 +114,8 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = Non
         tensor([[0.],
                 [5.]])
     """
+    if casting.on:
+        return in_autocast(cdist, x1, x2, p, compute_mode)
     chosen = _MODES[0] if compute_mode is None else compute_mode
     if chosen not in _MODES:
         raise ValueError(f"[cdist] expected compute_mode to be one of {', '.join(_MODES)}, got {chosen!r}")
@@ -191,11 +197,10 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
         >>> lamina.pdist(lamina.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]]))
         tensor([5.0000, 1.0000, 4.2426])
     """
+    if casting.on:
+        return in_autocast(pdist, input, p)
     if input.ndim != 2:
         raise ValueError(f"[pdist] expected a matrix, got shape {tuple(input.shape)}")
-    if input.is_cuda:  # where no kernel takes pairs alone
-        first, second = _pairs(input)
-        return cdist(input, input, p, _MODES[2])[first, second]
     y = Tensor(_C.pdist(input._array, float(p)))
     if tracks(input):
         record(y, _pdist_backward, (input,), (input, y, float(p)))

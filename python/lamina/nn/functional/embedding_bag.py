@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from lamina import _C, dtypes
 from lamina.autograd.grad_mode import mode as grad_mode
 from lamina.autograd.graph import Node, record, tracks
-from lamina.nn.functional.embedding import embedding, limit_norms, row_of
+from lamina.nn.functional.embedding import limit_norms, row_of
 from lamina.ops.count import bincount
-from lamina.ops.gather import index_add, index_copy, index_select, scatter_add
+from lamina.ops.gather import index_add, index_select, scatter_add
 from lamina.ops.join import cat
 from lamina.ops.ranges import arange
 from lamina.ops.rearrange import repeat_interleave
@@ -77,8 +76,6 @@ def embedding_bag(
     if max_norm is not None:
         limit_norms(weight, index, max_norm, norm_type)
     factors = None if per_sample_weights is None else per_sample_weights.reshape(-1)
-    if weight.is_cuda:  # where no kernel takes bags
-        return _composed(weight, factors, index, bounds, padding, mode, scale_grad_by_freq)
     y, winners = _C.embedding_bag(
         weight._array, index._array, bounds._array, _array(factors), _MODES[mode], padding
     )
@@ -107,9 +104,15 @@ def _bounds(input: Tensor, offsets: Tensor | None, include_last_offset: bool) ->
         )
     begins = offsets.to(dtypes.int64)
     if not include_last_offset:
-        return cat([begins, begins.new_full((1,), input.shape[0])])
+        begins = cat([begins, begins.new_full((1,), input.shape[0])])
     if len(begins) == 0:
         raise ValueError("[embedding_bag] expected offsets that end with the length of the input, got none")
+    if begins.is_cuda:  # kernels follow them, and see one at a time; on the CPU the op looks at all
+        ends = begins.tolist()
+        if ends[0] != 0 or ends[-1] != len(input) or ends != sorted(ends):
+            raise ValueError(
+                f"[embedding_bag] expected offsets that rise from 0 to {len(input)}, the length of the input"
+            )
     return begins
 
 
@@ -158,45 +161,3 @@ def _bag_of_entries(bounds: Tensor) -> tuple[Tensor, Tensor]:
     """The bag of each entry, and how many entries each bag has."""
     sizes = bounds[1:] - bounds[:-1]
     return repeat_interleave(arange(len(sizes), device=sizes.device), sizes), sizes
-
-
-def _composed(
-    weight: Tensor,
-    factors: Tensor | None,
-    index: Tensor,
-    bounds: Tensor,
-    padding: int,
-    mode: str,
-    scale_grad_by_freq: bool,
-) -> Tensor:
-    """The same from the rows themselves."""
-    ends = bounds.tolist()
-    if ends[0] != 0 or ends[-1] != len(index) or ends != sorted(ends):
-        raise ValueError(
-            f"[embedding_bag] expected offsets that rise from 0 to {len(index)}, the length of the input"
-        )
-    bag, sizes = _bag_of_entries(bounds)
-    rows = embedding(index, weight, scale_grad_by_freq=scale_grad_by_freq)
-    if padding >= 0:
-        kept = (index != padding).nonzero().flatten()
-        rows, bag = rows[kept], bag[kept]
-        factors = None if factors is None else factors[kept]
-        sizes = index_add(sizes.new_zeros(len(sizes)), 0, bag, sizes.new_ones(len(bag)))
-    if mode == "max":
-        return _maxima(rows, bag, sizes)
-    if factors is not None:
-        rows = rows * factors.unsqueeze(1)
-    sums = index_add(rows.new_zeros(len(sizes), weight.shape[1]), 0, bag, rows)
-    return sums if mode == "sum" else sums / sizes.clamp(min=1).unsqueeze(1).to(sums.dtype)
-
-
-def _maxima(rows: Tensor, bag: Tensor, sizes: Tensor) -> Tensor:
-    """The maxima of bags, laid out side by side as (bags, the largest size, features)."""
-    bags, features = len(sizes), rows.shape[1]
-    if len(bag) == 0:
-        return index_add(rows.new_zeros(bags, features), 0, bag, rows)
-    longest = int(sizes.max().item())
-    place = arange(len(bag), device=bag.device) - (sizes.cumsum(0) - sizes)[bag]
-    side_by_side = rows.new_full((bags * longest, features), -math.inf)
-    shown = index_copy(side_by_side, 0, bag * longest + place, rows).reshape(bags, longest, features)
-    return where((sizes > 0).unsqueeze(1), shown.max(1).values, 0.0)

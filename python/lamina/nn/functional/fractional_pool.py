@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.nn.functional.conv import sizes
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.random import rand
 from lamina.tensor import Tensor
 
@@ -42,6 +44,16 @@ def fractional_max_pool2d(
         >>> lamina.nn.functional.fractional_max_pool2d(lamina.ones(1, 3, 9, 9), 2, output_ratio=0.7).shape
         lamina.Size([1, 3, 6, 6])
     """
+    if casting.on:
+        return in_autocast(
+            fractional_max_pool2d,
+            input,
+            kernel_size,
+            output_size,
+            output_ratio,
+            return_indices,
+            _random_samples,
+        )
     return _fractional(2, input, kernel_size, output_size, output_ratio, return_indices, _random_samples)
 
 
@@ -58,6 +70,16 @@ def fractional_max_pool3d(
     Args:
         _random_samples: (N, C, 3), for (depth, height, width).
     """
+    if casting.on:
+        return in_autocast(
+            fractional_max_pool3d,
+            input,
+            kernel_size,
+            output_size,
+            output_ratio,
+            return_indices,
+            _random_samples,
+        )
     return _fractional(3, input, kernel_size, output_size, output_ratio, return_indices, _random_samples)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.grad_mode import mode as grad_mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional._grid_sample_composite import composite_grid_sample
 from lamina.nn.functional._rederive import rederive
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.creation import zeros_like
 from lamina.ops.join import stack
 from lamina.ops.matmul import matmul
@@ -57,6 +59,8 @@ def grid_sample(
         >>> lamina.nn.functional.grid_sample(image, lamina.zeros(1, 1, 1, 2))
         tensor([[[[1.5000]]]])
     """
+    if casting.on:
+        return in_autocast(grid_sample, input, grid, mode, padding_mode, align_corners)
     if mode not in _MODES:
         raise ValueError(f"[grid_sample] expected mode to be one of {', '.join(_MODES)}, got {mode!r}")
     if padding_mode not in _PADDINGS:

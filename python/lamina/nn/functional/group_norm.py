@@ -5,10 +5,12 @@ from __future__ import annotations
 from math import prod
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.grad_mode import mode, no_grad
 from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional._rederive import rederive
 from lamina.nn.functional.batch_norm import batch_norm
+from lamina.ops.cast_policy import in_autocast
 from lamina.tensor import Tensor
 
 __all__ = ["group_norm", "instance_norm"]
@@ -39,6 +41,8 @@ def group_norm(
         >>> F.group_norm(lamina.tensor([[1.0, 3.0, 0.0, 8.0]]), 2, eps=0.0)
         tensor([[-1.,  1., -1.,  1.]])
     """
+    if casting.on:
+        return in_autocast(group_norm, input, num_groups, weight, bias, eps)
     # As torch, which counts the images in: a batch of several with one value a group gives zeros.
     if input.numel() == num_groups and tuple(input.shape[:2]) == (1, num_groups):
         raise ValueError(f"[group_norm] expected more than 1 value per group, got shape {tuple(input.shape)}")
@@ -79,6 +83,10 @@ def instance_norm(
         tensor([[[-1.,  1.],
                  [-1.,  1.]]])
     """
+    if casting.on:
+        return in_autocast(
+            instance_norm, input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps
+        )
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise ValueError(

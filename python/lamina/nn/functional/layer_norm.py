@@ -6,10 +6,12 @@ import operator
 from collections.abc import Sequence
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.dtypes import float64
 from lamina.nn.functional._rederive import rederive
+from lamina.ops.cast_policy import in_autocast
 from lamina.tensor import Tensor
 
 __all__ = ["layer_norm", "rms_norm"]
@@ -40,6 +42,8 @@ def layer_norm(
         tensor([[-1.,  1.],
                 [-1.,  1.]])
     """
+    if casting.on:
+        return in_autocast(layer_norm, input, normalized_shape, weight, bias, eps)
     shape = _shape("layer_norm", normalized_shape)
     w, b = (None if t is None else t._array for t in (weight, bias))
     y, mean, inv_std = _C.layer_norm(input._array, shape, w, b, float(eps), True)
@@ -87,6 +91,8 @@ def rms_norm(
         >>> F.rms_norm(lamina.tensor([[3.0, 4.0]]), 2, eps=0.0)
         tensor([[0.8485, 1.1314]])
     """
+    if casting.on:
+        return in_autocast(rms_norm, input, normalized_shape, weight, eps)
     shape = _shape("rms_norm", normalized_shape)
     if eps is None:
         eps = 2.0 ** (-52 if input.dtype == float64 else -23)

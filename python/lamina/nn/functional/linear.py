@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.graph import Node, record, tracks
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.matmul import matmul, product
 from lamina.tensor import Tensor
 
@@ -28,6 +30,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         >>> F.linear(lamina.ones(5, 3), lamina.ones(2, 3), lamina.ones(2)).shape
         lamina.Size([5, 2])
     """
+    if casting.on:
+        return in_autocast(linear, input, weight, bias)
     if weight._array.ndim == 1:
         y = matmul(input, weight)
         return y if bias is None else y + bias
@@ -73,6 +77,8 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
         >>> F.bilinear(lamina.ones(5, 3), lamina.ones(5, 2), lamina.ones(4, 3, 2)).shape
         lamina.Size([5, 4])
     """
+    if casting.on:
+        return in_autocast(bilinear, input1, input2, weight, bias)
     if weight.ndim != 3 or input1.ndim < 1 or input1.shape[:-1] != input2.shape[:-1]:
         raise ValueError(
             "[bilinear] expected inputs of equal leading dimensions and a weight of 3 dimensions, got shapes "

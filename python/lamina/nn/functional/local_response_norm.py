@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional._rederive import rederive
 from lamina.nn.functional.pad import pad
+from lamina.ops.cast_policy import in_autocast
 from lamina.tensor import Tensor
 
 __all__ = ["local_response_norm"]
@@ -34,6 +36,8 @@ def local_response_norm(
         tensor([[[1.0000],
                  [0.4000]]])
     """
+    if casting.on:
+        return in_autocast(local_response_norm, input, size, alpha, beta, k)
     options = (size, float(alpha), float(beta), float(k))
     y = Tensor(_C.local_response_norm(input._array, *options))
     if tracks(input):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional._rederive import rederive
 from lamina.nn.functional.loss_reduction import reduction_code
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.softmax import log_softmax
 from lamina.tensor import Tensor
 
@@ -40,6 +42,8 @@ def cross_entropy(
         >>> round(lamina.nn.functional.cross_entropy(lamina.zeros(1, 2), lamina.tensor([0])).item(), 4)  # log 2
         0.6931
     """
+    if casting.on:
+        return in_autocast(cross_entropy, input, target, weight, ignore_index, reduction, label_smoothing)
     if target.is_floating_point():
         if ignore_index >= 0:
             raise ValueError(
@@ -62,6 +66,8 @@ def nll_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """Negative log-likelihood: ``-input[target]`` for log-probabilities; arguments as :func:`cross_entropy`."""
+    if casting.on:
+        return in_autocast(nll_loss, input, target, weight, ignore_index, reduction)
     return _class_loss(
         input, target, weight, (ignore_index, 0.0, False, reduction_code(reduction, "nll_loss"))
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lamina.autograd.cast_mode import casting
 from lamina.nn.functional.loss_pointwise import (
     CROSS_ENTROPY,
     HINGE,
@@ -12,6 +13,7 @@ from lamina.nn.functional.loss_pointwise import (
     pointwise,
 )
 from lamina.nn.functional.loss_reduction import reduction_code
+from lamina.ops.cast_policy import in_autocast
 from lamina.tensor import Tensor
 
 __all__ = [
@@ -48,6 +50,8 @@ def binary_cross_entropy(
         >>> lamina.nn.functional.binary_cross_entropy(lamina.tensor([0.5]), lamina.tensor([1.0]))
         tensor(0.6931)
     """
+    if casting.on:
+        return in_autocast(binary_cross_entropy, input, target, weight, reduction)
     _check_shapes(input, target, "binary_cross_entropy")
     code = reduction_code(reduction, "binary_cross_entropy")
     return pointwise(CROSS_ENTROPY, input, target, code, weight=weight)
@@ -76,6 +80,8 @@ def binary_cross_entropy_with_logits(
         >>> lamina.nn.functional.binary_cross_entropy_with_logits(lamina.zeros(1), lamina.ones(1))
         tensor(0.6931)
     """
+    if casting.on:
+        return in_autocast(binary_cross_entropy_with_logits, input, target, weight, reduction, pos_weight)
     _check_shapes(input, target, "binary_cross_entropy_with_logits")
     code = reduction_code(reduction, "binary_cross_entropy_with_logits")
     return pointwise(WITH_LOGITS, input, target, code, positive=pos_weight, weight=weight)
@@ -96,6 +102,8 @@ def kl_div(input: Tensor, target: Tensor, reduction: str = "mean", log_target: b
         >>> lamina.nn.functional.kl_div(p.log(), lamina.tensor([[1.0, 0.0]]), reduction="batchmean")
         tensor(0.6931)
     """
+    if casting.on:
+        return in_autocast(kl_div, input, target, reduction, log_target)
     code = reduction_code("sum" if reduction == "batchmean" else reduction, "kl_div")
     y = pointwise(KL_LOG if log_target else KL, input, target, code)
     return y / input.shape[0] if reduction == "batchmean" and input.ndim else y
@@ -113,6 +121,8 @@ def soft_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> 
         >>> lamina.nn.functional.soft_margin_loss(lamina.zeros(1), lamina.ones(1))
         tensor(0.6931)
     """
+    if casting.on:
+        return in_autocast(soft_margin_loss, input, target, reduction)
     return pointwise(SOFT_MARGIN, input, target, reduction_code(reduction, "soft_margin_loss"))
 
 
@@ -132,4 +142,6 @@ def hinge_embedding_loss(
         >>> lamina.nn.functional.hinge_embedding_loss(x, y, reduction="none")
         tensor([0.2500, 0.7500])
     """
+    if casting.on:
+        return in_autocast(hinge_embedding_loss, input, target, margin, reduction)
     return pointwise(HINGE, input, target, reduction_code(reduction, "hinge_embedding_loss"), p=margin)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional.loss_reduction import reduction_code
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.creation import tensor
 from lamina.tensor import Tensor
 
@@ -46,6 +48,10 @@ def ctc_loss(
         >>> round(loss.item(), 4)  # -log(3/9): "1b", "b1" and "11"
         1.0986
     """
+    if casting.on:
+        return in_autocast(
+            ctc_loss, log_probs, targets, input_lengths, target_lengths, blank, reduction, zero_infinity
+        )
     code = reduction_code(reduction, "ctc_loss")
     single = log_probs.ndim == 2
     scores = log_probs.unsqueeze(1) if single else log_probs

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lamina.autograd.cast_mode import casting
 from lamina.dtypes import bool as bool_
 from lamina.dtypes import uint8
 from lamina.nn.functional.loss_reduction import reduce
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.select import minimum, where
 from lamina.tensor import Tensor
 
@@ -35,6 +37,8 @@ def cosine_embedding_loss(
         >>> lamina.nn.functional.cosine_embedding_loss(a, b, lamina.tensor([1.0]))
         tensor(1.)
     """
+    if casting.on:
+        return in_autocast(cosine_embedding_loss, input1, input2, target, margin, reduction)
     if target.ndim not in (0, 1) or not input1.ndim == input2.ndim == target.ndim + 1:
         raise ValueError(
             f"[cosine_embedding_loss] expected vectors (N, d) and targets (N,), or (d,) and 0-d, got "
@@ -81,6 +85,8 @@ def triplet_margin_loss(
         >>> round(lamina.nn.functional.triplet_margin_loss(a, p, n, margin=5.0).item(), 4)  # sqrt 2
         1.4142
     """
+    if casting.on:
+        return in_autocast(triplet_margin_loss, anchor, positive, negative, margin, p, eps, swap, reduction)
 
     def distance(a: Tensor, b: Tensor) -> Tensor:
         return (a - b + eps).norm(p, dim=-1)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional._rederive import rederive
 from lamina.nn.functional.loss_pointwise import MARGIN_RANKING, WITH_LOGITS, pointwise
 from lamina.nn.functional.loss_reduction import reduce, reduction_code
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.creation import zeros_like
 from lamina.tensor import Tensor
 
@@ -47,6 +49,8 @@ def multi_margin_loss(
         >>> lamina.nn.functional.multi_margin_loss(lamina.zeros(1, 4), lamina.tensor([0]))
         tensor(0.7500)
     """
+    if casting.on:
+        return in_autocast(multi_margin_loss, input, target, p, margin, weight, reduction)
     reduction_code(reduction, "multi_margin_loss")
     single = input.ndim < 2
     scores = input.reshape(1, -1) if single else input
@@ -98,6 +102,8 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean
         >>> lamina.nn.functional.multilabel_margin_loss(x, lamina.tensor([3, 0, -1, 1]))
         tensor(0.8500)
     """
+    if casting.on:
+        return in_autocast(multilabel_margin_loss, input, target, reduction)
     reduction_code(reduction, "multilabel_margin_loss")
     single = input.ndim < 2
     scores, labels = (input.reshape(1, -1), target.reshape(1, -1)) if single else (input, target)
@@ -162,6 +168,8 @@ def margin_ranking_loss(
         >>> lamina.nn.functional.margin_ranking_loss(a, b, lamina.tensor([1.0]), margin=0.5)
         tensor(2.5000)
     """
+    if casting.on:
+        return in_autocast(margin_ranking_loss, input1, input2, target, margin, reduction)
     if not input1.ndim == input2.ndim == target.ndim:
         raise ValueError(
             f"[margin_ranking_loss] expected as many dimensions everywhere, got shapes {tuple(input1.shape)}, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 
+from lamina.autograd.cast_mode import casting
 from lamina.nn.functional.loss_pointwise import (
     HUBER,
     L1,
@@ -16,6 +17,7 @@ from lamina.nn.functional.loss_pointwise import (
     pointwise,
 )
 from lamina.nn.functional.loss_reduction import reduce, reduction_code
+from lamina.ops.cast_policy import in_autocast
 from lamina.tensor import Tensor
 
 __all__ = ["gaussian_nll_loss", "huber_loss", "l1_loss", "mse_loss", "poisson_nll_loss", "smooth_l1_loss"]
@@ -70,6 +72,8 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Ten
         >>> lamina.nn.functional.mse_loss(lamina.ones(2), lamina.zeros(2))
         tensor(1.)
     """
+    if casting.on:
+        return in_autocast(mse_loss, input, target, reduction, weight)
     return _regression(MSE, "mse_loss", input, target, reduction, weight)
 
 
@@ -80,6 +84,8 @@ def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tens
         >>> lamina.nn.functional.l1_loss(lamina.ones(2), lamina.tensor([0.0, 4.0]))
         tensor(2.)
     """
+    if casting.on:
+        return in_autocast(l1_loss, input, target, reduction, weight)
     return _regression(L1, "l1_loss", input, target, reduction, weight)
 
 
@@ -101,6 +107,8 @@ def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta:
         >>> lamina.nn.functional.smooth_l1_loss(lamina.tensor([0.5, 3.0]), lamina.zeros(2), reduction="none")
         tensor([0.1250, 2.5000])
     """
+    if casting.on:
+        return in_autocast(smooth_l1_loss, input, target, reduction, beta)
     if not beta >= 0:
         raise ValueError(f"[smooth_l1_loss] expected beta of at least 0, got {beta}")
     return _regression(SMOOTH_L1 if beta else L1, "smooth_l1_loss", input, target, reduction, p=beta)
@@ -131,6 +139,8 @@ def huber_loss(
         >>> lamina.nn.functional.huber_loss(lamina.tensor([1.0, 4.0]), lamina.zeros(2), delta=2.0, reduction="none")
         tensor([0.5000, 6.0000])
     """
+    if casting.on:
+        return in_autocast(huber_loss, input, target, reduction, delta, weight)
     if not delta > 0:
         raise ValueError(f"[huber_loss] expected delta above 0, got {delta}")
     return _regression(HUBER, "huber_loss", input, target, reduction, weight, delta, weighted_mean=False)
@@ -158,6 +168,8 @@ def poisson_nll_loss(
         >>> lamina.nn.functional.poisson_nll_loss(lamina.zeros(1), lamina.tensor([3.0]))
         tensor(1.)
     """
+    if casting.on:
+        return in_autocast(poisson_nll_loss, input, target, log_input, full, eps, reduction)
     code = reduction_code(reduction, "poisson_nll_loss")
     return pointwise(POISSON_LOG if log_input else POISSON, input, target, code, p=float(full), q=eps)
 

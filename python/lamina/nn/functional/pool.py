@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional.conv import sizes
+from lamina.ops.cast_policy import in_autocast
 from lamina.tensor import Tensor
 
 __all__ = [
@@ -113,6 +115,10 @@ def max_pool1d(
     return_indices: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """The largest value of each window of (N, C, L) or (C, L); arguments as :func:`max_pool2d`."""
+    if casting.on:
+        return in_autocast(
+            max_pool1d, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
+        )
     geometry = _window("max_pool1d", input, 1, kernel_size, stride, padding, dilation, ceil_mode)
     return _max_pool(input, geometry, return_indices)
 
@@ -144,6 +150,10 @@ def max_pool2d(
         >>> lamina.nn.functional.max_pool2d(lamina.arange(4.0).reshape(1, 1, 2, 2), 2)
         tensor([[[[3.]]]])
     """
+    if casting.on:
+        return in_autocast(
+            max_pool2d, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
+        )
     geometry = _window("max_pool2d", input, 2, kernel_size, stride, padding, dilation, ceil_mode)
     return _max_pool(input, geometry, return_indices)
 
@@ -158,6 +168,10 @@ def max_pool3d(
     return_indices: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """The largest value of each window of (N, C, D, H, W) or (C, D, H, W); arguments as :func:`max_pool2d`."""
+    if casting.on:
+        return in_autocast(
+            max_pool3d, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
+        )
     geometry = _window("max_pool3d", input, 3, kernel_size, stride, padding, dilation, ceil_mode)
     return _max_pool(input, geometry, return_indices)
 
@@ -171,6 +185,8 @@ def avg_pool1d(
     count_include_pad: bool = True,
 ) -> Tensor:
     """The mean of each window of (N, C, L) or (C, L); arguments as :func:`avg_pool2d`."""
+    if casting.on:
+        return in_autocast(avg_pool1d, input, kernel_size, stride, padding, ceil_mode, count_include_pad)
     geometry = _window("avg_pool1d", input, 1, kernel_size, stride, padding, 1, ceil_mode)
     return _avg_pool(input, geometry, count_include_pad, 0)
 
@@ -202,6 +218,10 @@ def avg_pool2d(
         >>> lamina.nn.functional.avg_pool2d(lamina.arange(4.0).reshape(1, 1, 2, 2), 2)
         tensor([[[[1.5000]]]])
     """
+    if casting.on:
+        return in_autocast(
+            avg_pool2d, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+        )
     geometry = _window("avg_pool2d", input, 2, kernel_size, stride, padding, 1, ceil_mode)
     return _avg_pool(input, geometry, count_include_pad, _divisor("avg_pool2d", divisor_override))
 
@@ -216,6 +236,10 @@ def avg_pool3d(
     divisor_override: int | None = None,
 ) -> Tensor:
     """The mean of each window of (N, C, D, H, W) or (C, D, H, W); arguments as :func:`avg_pool2d`."""
+    if casting.on:
+        return in_autocast(
+            avg_pool3d, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+        )
     geometry = _window("avg_pool3d", input, 3, kernel_size, stride, padding, 1, ceil_mode)
     return _avg_pool(input, geometry, count_include_pad, _divisor("avg_pool3d", divisor_override))
 
@@ -224,6 +248,8 @@ def adaptive_max_pool1d(
     input: Tensor, output_size: Sizes, return_indices: bool = False
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Maxima over as many windows as ``output_size`` says; see :func:`adaptive_avg_pool2d`."""
+    if casting.on:
+        return in_autocast(adaptive_max_pool1d, input, output_size, return_indices)
     return _max_pool(input, _adaptive("adaptive_max_pool1d", input, 1, output_size), return_indices)
 
 
@@ -231,6 +257,8 @@ def adaptive_max_pool2d(
     input: Tensor, output_size: Sizes, return_indices: bool = False
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Maxima over as many windows as ``output_size`` says; see :func:`adaptive_avg_pool2d`."""
+    if casting.on:
+        return in_autocast(adaptive_max_pool2d, input, output_size, return_indices)
     return _max_pool(input, _adaptive("adaptive_max_pool2d", input, 2, output_size), return_indices)
 
 
@@ -238,11 +266,15 @@ def adaptive_max_pool3d(
     input: Tensor, output_size: Sizes, return_indices: bool = False
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Maxima over as many windows as ``output_size`` says; see :func:`adaptive_avg_pool2d`."""
+    if casting.on:
+        return in_autocast(adaptive_max_pool3d, input, output_size, return_indices)
     return _max_pool(input, _adaptive("adaptive_max_pool3d", input, 3, output_size), return_indices)
 
 
 def adaptive_avg_pool1d(input: Tensor, output_size: Sizes) -> Tensor:
     """Means over as many windows as ``output_size`` says; see :func:`adaptive_avg_pool2d`."""
+    if casting.on:
+        return in_autocast(adaptive_avg_pool1d, input, output_size)
     return _avg_pool(input, _adaptive("adaptive_avg_pool1d", input, 1, output_size), True, 0)
 
 
@@ -258,9 +290,13 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Sizes) -> Tensor:
         >>> lamina.nn.functional.adaptive_avg_pool2d(lamina.ones(1, 2, 5, 7), 1).shape
         lamina.Size([1, 2, 1, 1])
     """
+    if casting.on:
+        return in_autocast(adaptive_avg_pool2d, input, output_size)
     return _avg_pool(input, _adaptive("adaptive_avg_pool2d", input, 2, output_size), True, 0)
 
 
 def adaptive_avg_pool3d(input: Tensor, output_size: Sizes) -> Tensor:
     """Means over as many windows as ``output_size`` says; see :func:`adaptive_avg_pool2d`."""
+    if casting.on:
+        return in_autocast(adaptive_avg_pool3d, input, output_size)
     return _avg_pool(input, _adaptive("adaptive_avg_pool3d", input, 3, output_size), True, 0)

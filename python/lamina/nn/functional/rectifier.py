@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.ops import unary
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.creation import empty_like
 from lamina.ops.elementwise import not_a_tensor, overwrite
 from lamina.ops.select import where
@@ -302,6 +304,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         >>> lamina.nn.functional.prelu(lamina.tensor([[-1.0, 2.0]]), lamina.tensor([0.25]))
         tensor([[-0.2500,  2.0000]])
     """
+    if casting.on:
+        return in_autocast(prelu, input, weight)
     n, channels = weight.numel(), input.shape[1] if input.ndim > 1 else 1
     if weight.ndim > 1:
         raise ValueError(f"[prelu] expected slopes of at most 1 dimension, got shape {tuple(weight.shape)}")

@@ -1,7 +1,7 @@
 """Recurrent layers: one call a layer, over whole sequences, in one direction or both.
 
-On the CPU that is one op with its own backward pass.  Where there is none, the same in differentiable ops: the input's
-part of all gates is one matrix product over the sequence, and a loop over time adds the state's part.
+In float32 and float64 that is one op with its own backward pass.  Elsewhere, the same in differentiable ops: the
+input's part of all gates is one matrix product over the sequence, and a loop over time adds the state's part.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from itertools import pairwise
 from typing import Any
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.grad_mode import mode as grad_mode
 from lamina.autograd.graph import Node, record_many, tracks
 from lamina.dtypes import float32, float64
 from lamina.nn.functional._rederive import rederive
 from lamina.nn.functional.linear import linear
 from lamina.nn.functional.rnn_cell import GATES, STEPS, State, Weights
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.join import cat, stack
 from lamina.tensor import Tensor
 
@@ -49,6 +51,8 @@ def recurrent_layer(
         >>> y.shape, h.shape
         (lamina.Size([5, 4]), lamina.Size([1, 2, 4]))
     """
+    if casting.on:
+        return in_autocast(recurrent_layer, mode, input, state, weights, batch_sizes)
     sizes = list(batch_sizes)
     if mode not in CELLS:
         raise ValueError(f"[rnn] expected a mode of {', '.join(CELLS)}, got {mode!r}")
@@ -69,7 +73,7 @@ def recurrent_layer(
 
 def _has_kernel(input: Tensor, weights: Sequence[Weights]) -> bool:
     projected = any(w.hr is not None for w in weights)
-    return not projected and input.device.type == "cpu" and input.dtype in (float32, float64)
+    return not projected and input.dtype in (float32, float64)
 
 
 def _check_layer(

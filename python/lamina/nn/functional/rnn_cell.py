@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from lamina.autograd.cast_mode import casting
 from lamina.nn.functional.linear import linear
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.unary import relu, sigmoid, tanh
 from lamina.tensor import Tensor
 
@@ -72,6 +74,8 @@ def rnn_tanh_cell(
     Raises:
         ValueError: if the shapes don't fit.
     """
+    if casting.on:
+        return in_autocast(rnn_tanh_cell, input, hx, w_ih, w_hh, b_ih, b_hh)
     return _cell("RNN_TANH", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
 
 
@@ -84,6 +88,8 @@ def rnn_relu_cell(
     b_hh: Tensor | None = None,
 ) -> Tensor:
     """:func:`rnn_tanh_cell` with relu."""
+    if casting.on:
+        return in_autocast(rnn_relu_cell, input, hx, w_ih, w_hh, b_ih, b_hh)
     return _cell("RNN_RELU", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
 
 
@@ -111,6 +117,8 @@ def lstm_cell(
     Raises:
         ValueError: if the shapes don't fit.
     """
+    if casting.on:
+        return in_autocast(lstm_cell, input, hx, w_ih, w_hh, b_ih, b_hh)
     h, c = _cell("LSTM", input, tuple(hx), w_ih, w_hh, b_ih, b_hh)
     return h, c
 
@@ -128,6 +136,8 @@ def gru_cell(
     ``h' = (1 - z) n + z h`` with ``n = tanh(w_in x + b_in + r (w_hn h + b_hn))``; arguments as :func:`lstm_cell`'s,
     with 3 gates and one state.
     """
+    if casting.on:
+        return in_autocast(gru_cell, input, hx, w_ih, w_hh, b_ih, b_hh)
     return _cell("GRU", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lamina import _C
+from lamina.autograd.cast_mode import casting
 from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional.conv import sizes
+from lamina.ops.cast_policy import in_autocast
 from lamina.tensor import Tensor
 
 __all__ = ["fold", "unfold"]
@@ -45,6 +47,8 @@ def unfold(
                 [3., 4.],
                 [4., 5.]])
     """
+    if casting.on:
+        return in_autocast(unfold, input, kernel_size, dilation, padding, stride)
     grid = _grid("unfold", kernel_size, dilation, padding, stride)
     if input.ndim == 3:
         return _unfolded(input.reshape((1, *input.shape)), grid)[0]
@@ -79,6 +83,8 @@ def fold(
                 [2., 4., 2.],
                 [1., 2., 1.]])
     """
+    if casting.on:
+        return in_autocast(fold, input, output_size, kernel_size, dilation, padding, stride)
     grid = _grid("fold", kernel_size, dilation, padding, stride)
     size = sizes("fold", "output_size", output_size, 2)
     if input.ndim == 2:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+from lamina.autograd.cast_mode import casting
 from lamina.nn.functional.conv import sizes
+from lamina.ops.cast_policy import in_autocast
 from lamina.ops.creation import zeros
 from lamina.tensor import Tensor
 
@@ -59,6 +61,8 @@ def max_unpool2d(
                  [ 0.,  0.,  0.,  0.],
                  [ 0., 13.,  0., 15.]]])
     """
+    if casting.on:
+        return in_autocast(max_unpool2d, input, indices, kernel_size, stride, padding, output_size)
     return _max_unpool(2, input, indices, kernel_size, stride, padding, output_size)
 
 
@@ -71,6 +75,8 @@ def max_unpool3d(
     output_size: Sequence[int] | None = None,
 ) -> Tensor:
     """The partial inverse of :func:`max_pool3d`; arguments as :func:`max_unpool2d`."""
+    if casting.on:
+        return in_autocast(max_unpool3d, input, indices, kernel_size, stride, padding, output_size)
     return _max_unpool(3, input, indices, kernel_size, stride, padding, output_size)
 
 

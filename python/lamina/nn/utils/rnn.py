@@ -31,7 +31,7 @@ class PackedSequence(_Packed):
 
     Attributes:
         data: (sum of the lengths, ...): first every sequence's first element, then every second one, ...
-        batch_sizes: int64, how many sequences have an element at each step.
+        batch_sizes: int64 on the CPU, how many sequences have an element at each step.
         sorted_indices: where each sequence, the longest first, stood in the batch; None: there.
         unsorted_indices: the inverse of it.
     """
@@ -49,7 +49,9 @@ class PackedSequence(_Packed):
 
     def to(self, *args: Any, **kwargs: Any) -> PackedSequence:
         """The same with its data on another device or of another dtype; arguments as :meth:`Tensor.to`."""
-        return PackedSequence(self.data.to(*args, **kwargs), *self[1:])
+        data = self.data.to(*args, **kwargs)
+        orders = [None if i is None else i.to(data.device) for i in self[2:]]
+        return PackedSequence(data, self.batch_sizes, *orders)
 
     def cpu(self) -> PackedSequence:
         return self.to("cpu")
@@ -75,8 +77,8 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
     """The permutation that undoes one."""
     if permutation is None:
         return None
-    n = permutation.shape[0]
-    return scatter(full((n,), 0, dtype=dtypes.int64), 0, permutation, arange(n))
+    n, device = permutation.shape[0], permutation.device
+    return scatter(full((n,), 0, dtype=dtypes.int64, device=device), 0, permutation, arange(n, device=device))
 
 
 def pack_padded_sequence(
@@ -99,7 +101,7 @@ def pack_padded_sequence(
         >>> nn.utils.rnn.pack_padded_sequence(x, [3, 2]).data
         tensor([1, 4, 2, 5, 3])
     """
-    sizes = (lengths if isinstance(lengths, Tensor) else tensor(list(lengths))).to(dtypes.int64)
+    sizes = (lengths.cpu() if isinstance(lengths, Tensor) else tensor(list(lengths))).to(dtypes.int64)
     steps = input.transpose(0, 1) if batch_first else input
     longest, n = steps.shape[0], steps.shape[1]
     if tuple(sizes.shape) != (n,):
@@ -111,6 +113,7 @@ def pack_padded_sequence(
     order = None
     if not enforce_sorted:
         sizes, order = sort(sizes, descending=True, stable=True)
+        order = order.to(input.device)
         steps = steps[:, order]
     elif bool((sizes[1:] > sizes[:-1]).any()):
         raise ValueError(
@@ -118,7 +121,7 @@ def pack_padded_sequence(
             f"got {sizes.tolist()}"
         )
     runs = arange(int(sizes[0].item())).unsqueeze(1) < sizes.unsqueeze(0)  # (T, N)
-    return PackedSequence(steps[: runs.shape[0]][runs], runs.sum(1), order)
+    return PackedSequence(steps[: runs.shape[0]][runs.to(input.device)], runs.sum(1), order)
 
 
 def pad_packed_sequence(
@@ -155,13 +158,13 @@ def pad_packed_sequence(
             f"[pad_packed_sequence] expected total_length of at least {longest}, got {total_length}"
         )
     runs = arange(n).unsqueeze(0) < batch_sizes.unsqueeze(1)  # (T, N)
-    places = runs.flatten().nonzero().flatten()
+    places = runs.flatten().nonzero().flatten().to(data.device)
     rest = tuple(data.shape[1:])
-    padding = full((total * n, *rest), padding_value, dtype=data.dtype)
+    padding = full((total * n, *rest), padding_value, dtype=data.dtype, device=data.device)
     padded = index_copy(padding, 0, places, data).reshape(total, n, *rest)
     lengths = runs.sum(0)
     if back is not None:
-        padded, lengths = padded[:, back], lengths[back]
+        padded, lengths = padded[:, back], lengths[back.cpu()]
     return (padded.transpose(0, 1) if batch_first else padded), lengths
 
 
