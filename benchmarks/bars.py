@@ -2,9 +2,9 @@
 
     python benchmarks/bars.py [family ...] [--threads 2] [--random 20] [--json results.json]
 
-A row is a training pass, forward and both gradients, of one layer at the shape it has in a known network. Timing,
-layouts and the proof of equal results are benchmarks/run.py's. `--random` adds convolutions of shapes drawn at random,
-whose bar is 1.
+A row is a training pass, forward and both gradients, of one layer at the shape it has in a known network; or it moves
+bytes (memory_rows.py), and its rate stands beside that of a plain copy. Timing, layouts and the proof of equal results
+are benchmarks/run.py's. `--random` adds convolutions of shapes drawn at random, whose bar is 1.
 """
 
 from __future__ import annotations
@@ -15,28 +15,18 @@ import math
 import random
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "tests")]
 
-import run  # noqa: E402
+import memory_rows  # noqa: E402
 from case import Case, Input, Sample, sample  # noqa: E402
 from cases import rnn  # noqa: E402
+from memory_rows import Row, of_case  # noqa: E402
 from timing import machine, show, table  # noqa: E402
 
 import lamina.nn.functional as F  # noqa: E402
-
-
-@dataclass(frozen=True)
-class Row:
-    family: str
-    name: str
-    bar: float  # torch's time over lamina's, at least
-    case: Case
-    sample: Sample
-
 
 CONV = Case("conv2d", F.conv2d, [], None, "nn.functional.conv2d", rtol=1e-4, atol=1e-4)
 
@@ -51,7 +41,7 @@ def conv(n: int, c: int, size: int, k: int, kernel: Any, **options: Any) -> Samp
 def rows() -> Iterator[Row]:
     def convs(bar: float, family: str, **shapes: Sample) -> Iterator[Row]:
         for name, shape in shapes.items():
-            yield Row(family, name.replace("_", " "), bar, CONV, shape)
+            yield of_case(family, name.replace("_", " "), bar, CONV, shape)
 
     def same(*args: int) -> Sample:
         return conv(*args, 3, padding=1)
@@ -118,6 +108,7 @@ def rows() -> Iterator[Row]:
     )
     yield from others()
     yield from recurrent()
+    yield from memory_rows.rows()
 
 
 def others() -> Iterator[Row]:
@@ -137,11 +128,11 @@ def others() -> Iterator[Row]:
             Input((32, 256, 16, 16)), Input((256, 128, 4, 4)), stride=2, padding=1
         ),
     }.items():
-        yield Row("transposed", name, 1.8, transposed, shape)
+        yield of_case("transposed", name, 1.8, transposed, shape)
     pool = Case("max_pool2d", F.max_pool2d, [], None, "nn.functional.max_pool2d")
     image = Input((16, 64, 56, 56), "distinct")
-    yield Row("pool", "max 2x2 64@56", 8, pool, sample(image, 2))
-    yield Row("pool", "max 3x3 s2 64@56", 8, pool, sample(image, 3, 2, 1))
+    yield of_case("pool", "max 2x2 64@56", 8, pool, sample(image, 2))
+    yield of_case("pool", "max 3x3 s2 64@56", 8, pool, sample(image, 3, 2, 1))
     norm = Case(
         "batch_norm",
         lambda x, weight, bias: F.batch_norm_relu(x, None, None, weight, bias, True),
@@ -152,7 +143,7 @@ def others() -> Iterator[Row]:
         atol=1e-4,
     )
     for c, size in ((64, 56), (256, 14), (2048, 7)):
-        yield Row(
+        yield of_case(
             "norm",
             f"batch norm + relu {c}@{size}",
             3,
@@ -160,7 +151,7 @@ def others() -> Iterator[Row]:
             sample(Input((16, c, size, size)), Input((c,)), Input((c,))),
         )
     layer = Case("layer_norm", F.layer_norm, [], None, "nn.functional.layer_norm", rtol=1e-4, atol=1e-4)
-    yield Row(
+    yield of_case(
         "norm",
         "layer norm 8192x512",
         1.2,
@@ -176,7 +167,7 @@ def recurrent() -> Iterator[Row]:
         mode = case.name.partition(".")[2].upper()
         for name, shape in case.benchmarks.items():
             if mode in bars:
-                yield Row("recurrent", f"{mode} {name}", 3 if " N1 " in name else bars[mode], case, shape)
+                yield of_case("recurrent", f"{mode} {name}", 3 if " N1 " in name else bars[mode], case, shape)
 
 
 def torch_batch_norm_relu(torch: Any, x: Any, weight: Any, bias: Any) -> Any:
@@ -198,7 +189,7 @@ def drawn(count: int) -> Iterator[Row]:
         if kernel <= size and 0.1 <= gflop <= 2:
             count -= 1
             shape = conv(n, c, size, k, kernel, stride=stride, padding=kernel // 2)
-            yield Row("random", f"{kernel}x{kernel} s{stride} {c}>{k}@{size} b{n}", 1, CONV, shape)
+            yield of_case("random", f"{kernel}x{kernel} s{stride} {c}>{k}@{size} b{n}", 1, CONV, shape)
 
 
 def main() -> int:
@@ -222,31 +213,37 @@ def main() -> int:
         ):
             continue
         try:
-            measured = {r["pass"]: r for r in run.measure(row.case, row.sample, options.threads)}
+            passes = row.measure(options.threads)
         except AssertionError as error:
             missed += 1
             print(f"WRONG  {row.family} {row.name}: {error}", file=sys.stderr)
             continue
-        both = measured["forward+backward"]
-        missed += both["ratio"] < row.bar
-        records.append({"family": row.family, "row": row.name, "bar": row.bar, **measured})
+        measured, last = {r["pass"]: r for r in passes}, passes[-1]
+        missed += last["ratio"] < row.bar
+        records.append(
+            {"family": row.family, "row": row.name, "bar": row.bar, "ratio": last["ratio"], **measured}
+        )
         lines.append(
             [
                 row.family,
                 row.name,
-                show(both["lamina"]),
-                show(both["torch"]),
-                f"{measured['forward']['ratio']:.2f}",
+                show(last["lamina"]),
+                show(last["torch"]),
+                f"{row.megabytes / 1e3 / last['lamina']:.1f}" if row.megabytes else "",
+                f"{passes[0]['ratio']:.2f}" if len(passes) > 1 else "",
+                f"{last['ratio']:.2f}",
+                f"{row.bar:g}",
+                "" if last["ratio"] >= row.bar else "missed",
             ]
-            + [f"{both['ratio']:.2f}", f"{row.bar:g}", "" if both["ratio"] >= row.bar else "missed"]
         )
         print("  ".join(lines[-1]), file=sys.stderr, flush=True)
     where = machine()
     print(", ".join(f"{key} {value}" for key, value in where.items()) + f", threads {options.threads}")
-    heads = ["family", "row", "lamina", "torch", "forward", "training", "bar", ""]
+    print(f"a plain copy moves {memory_rows.copy_rate(options.threads) / 1e9:.1f} GB/s")
+    heads = ["family", "row", "lamina", "torch", "GB/s", "forward", "ratio", "bar", ""]
     print(table(heads, lines))
     if records:
-        mean = math.exp(sum(math.log(r["forward+backward"]["ratio"]) for r in records) / len(records))
+        mean = math.exp(sum(math.log(r["ratio"]) for r in records) / len(records))
         print(f"geometric mean over {len(records)} rows: {mean:.2f}")
     if options.json:
         options.json.write_text(json.dumps({"machine": where, "records": records}, indent=1))

@@ -358,4 +358,4 @@ def _running_backward(node: Node, grad: Tensor) -> Tensor:
     shape, dim, positions = node.saved
     if not shape:
         return grad
-    return Tensor(_C.new_zeros(grad._array, shape)).scatter_add(dim, positions, grad)
+    return Tensor(_C.new_zeros(grad._array, shape)).scatter_add_(dim, positions, grad)

@@ -88,7 +88,7 @@ def gather(
 
 def _gather_backward(node: Node, grad: Tensor) -> Tensor:
     dim, shape, index = node.saved
-    return scatter_add(_zeros(grad, shape), dim, index, grad)
+    return scatter_add_(_zeros(grad, shape), dim, index, grad)
 
 
 @method()
@@ -224,7 +224,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
 def _index_select_backward(node: Node, grad: Tensor) -> Tensor:
     dim, shape, index = node.saved
-    return index_add(_zeros(grad, shape), dim, index, grad)
+    return index_add_(_zeros(grad, shape), dim, index, grad)
 
 
 def _index_written(

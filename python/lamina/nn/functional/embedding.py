@@ -7,7 +7,7 @@ from lamina.autograd.grad_mode import no_grad
 from lamina.autograd.graph import Node, record, tracks
 from lamina.ops.count import bincount
 from lamina.ops.creation import tensor, zeros
-from lamina.ops.gather import index_add, index_select, scatter
+from lamina.ops.gather import index_add_, index_select, scatter
 from lamina.ops.shape import reshape, unsqueeze
 from lamina.ops.unique import unique
 from lamina.tensor import Tensor
@@ -75,7 +75,7 @@ def _embedding_backward(node: Node, grad: Tensor) -> Tensor:
     if scale_grad_by_freq:
         often = bincount(index, minlength=rows)
         flat = flat / unsqueeze(index_select(often, 0, index).to(flat.dtype), 1)
-    table = index_add(flat.new_zeros(rows, flat._array.shape[1]), 0, index, flat)
+    table = index_add_(flat.new_zeros(rows, flat._array.shape[1]), 0, index, flat)
     return table if padding is None else table.index_fill_(0, tensor([padding], device=table.device), 0)
 
 

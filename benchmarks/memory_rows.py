@@ -1,0 +1,226 @@
+"""The rows of benchmarks/bars.py that move bytes: optimizers, activations, losses, tables, copies, skinny products.
+
+A row counts the bytes that it can't do without, each input read and each output written once by each pass, so that the
+table can set its rate against that of a plain copy on the same machine in the same run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import optimizers
+import run
+import torch
+from case import Case, Input, Sample, sample
+from timing import race, set_threads
+
+import lamina
+import lamina.nn.functional as F
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table; the bar, torch's time over lamina's at least, is for the last pass that is measured."""
+
+    family: str
+    name: str
+    bar: float
+    measure: Callable[[int], list[Record]]  # (threads): a record a pass
+    megabytes: float = 0  # what the last pass has to move
+
+
+def of_case(family: str, name: str, bar: float, case: Case, shape: Sample, megabytes: float = 0) -> Row:
+    return Row(family, name, bar, partial(run.measure, case, shape), megabytes)
+
+
+def copy_rate(threads: int) -> float:
+    """Bytes a second, read and written, of copying 128 MB to memory that was written before."""
+    set_threads(threads)
+    a, b = torch.zeros(1 << 25), torch.ones(1 << 25)
+    return 8 * (1 << 25) / race({"copy": lambda: a.copy_(b)}, threads)["copy"]
+
+
+def rows() -> Iterator[Row]:
+    yield from optimizer_rows()
+    memory = partial(of_case, "memory")
+    n = 10_000_000
+    large = Input((n,))
+
+    def case(name: str, ours: Any, theirs: Any, **options: Any) -> Case:
+        return Case(name, ours, [], None, theirs, rtol=1e-4, atol=1e-5, **options)
+
+    yield Row("memory", "dropout 1e7", 8, measure_dropout, 4 * 4 * n / 1e6)
+    yield memory("relu 1e7", 5, case("relu", F.relu, "nn.functional.relu"), sample(large), 5 * 4 * n / 1e6)
+    yield memory("gelu 1e7", 3, case("gelu", F.gelu, "nn.functional.gelu"), sample(large), 5 * 4 * n / 1e6)
+    yield memory(
+        "cross-entropy 8192x1000",
+        2,
+        case("cross_entropy", F.cross_entropy, "nn.functional.cross_entropy"),
+        sample(Input((8192, 1000)), Input((8192,), "int", high=1000)),
+        3 * 4 * 8.192,
+    )
+    yield memory(
+        "embedding 30000x256, 8192 ids",
+        1.5,
+        case("embedding", F.embedding, "nn.functional.embedding"),
+        sample(Input((8192,), "int", high=30000), Input((30000, 256))),
+        4 * 0.256 * (3 * 8.192 + 30),
+    )
+    square, cells = Input((4096, 4096)), 4096 * 4096 * 4 / 1e6
+    yield memory(
+        "softmax 4096x4096",
+        1.5,
+        case("softmax", F.softmax, "nn.functional.softmax"),
+        sample(square, 1),
+        5 * cells,
+    )
+    linear = case("linear", F.linear, "nn.functional.linear", differentiable=False)
+    for count in (1, 8):
+        yield memory(
+            f"Linear {count}x4096x4096, inference",
+            1.5,
+            linear,
+            sample(Input((count, 4096)), square, Input((4096,))),
+            cells,
+        )
+    yield memory(
+        "log_softmax 4096x4096",
+        1,
+        case("log_softmax", F.log_softmax, "nn.functional.log_softmax"),
+        sample(square, 1),
+        5 * cells,
+    )
+    total = case("sum", lamina.sum, "sum", differentiable=False)
+    mean = case("mean", lamina.mean, "mean", differentiable=False)
+    yield memory("sum 1e7", 1, total, sample(large), 4 * n / 1e6)
+    yield memory("mean 1e7", 1, mean, sample(large), 4 * n / 1e6)
+    yield memory("sum of rows 4096x4096", 1, total, sample(square, 1), cells)
+    yield memory("sum of columns 4096x4096", 1, total, sample(square, 0), cells)
+    part, block = Input((8, 64, 56, 56)), 8 * 64 * 56 * 56 * 4 / 1e6
+    yield memory("cat 4 x 64@56 b8", 1, case("cat", lamina.cat, "cat"), sample([part] * 4, 1), 16 * block)
+    yield memory(
+        "stack 4 x 64@56 b8", 1, case("stack", lamina.stack, "stack"), sample([part] * 4), 16 * block
+    )
+    permute = case(
+        "permute",
+        lambda x: x.permute(0, 2, 1).contiguous(),
+        lambda torch, x: x.permute(0, 2, 1).contiguous(),
+    )
+    yield memory("permute copy 32x64x3136", 1, permute, sample(Input((32, 64, 3136))), 16 * block)
+    double = case("interpolate", F.interpolate, "nn.functional.interpolate")
+    yield memory("bilinear 2x 64@56 b8", 1, double, sample(part, scale_factor=2, mode="bilinear"), 10 * block)
+    residual = case("residual", lambda x, y: (x + y).relu(), lambda torch, x, y: torch.relu(x + y))
+    yield memory(
+        "residual add + relu 64@56 b32", 1, residual, sample(*[Input((32, 64, 56, 56))] * 2), 24 * block
+    )
+    yield Row("memory", "bias + gelu + dropout 8192x1024", 1, measure_chain, 6 * 4 * 8.192 * 1.024)
+
+
+def optimizer_rows() -> Iterator[Row]:
+    numbers = sum(math.prod(s) for s in optimizers.SHAPES) / 1e6
+    for form, bar in (("loop", 3.0), ("fused", 1.0)):
+        for name in ("Adam", "SGD", "AdamW", "Adagrad", "RMSprop"):
+            if form == "fused" and name == "RMSprop":
+                continue  # torch has no such form
+            told = name + (" momentum" if name == "SGD" else "")
+            kind = "default" if form == "loop" else form
+            measure = partial(measure_optimizer, name, form)
+            yield Row(
+                "memory", f"{told} / {kind}", bar, measure, 4 * optimizers.OPTIMIZERS[name][1] * numbers
+            )
+    for name, arrays in (("Adam", 10), ("SGD", 8)):
+        yield Row(
+            "memory",
+            f"clip_grad_norm_ + {name} / fused",
+            1,
+            partial(measure_optimizer, name, "fused", clip=True),
+            4 * arrays * numbers,
+        )
+
+
+def record(name: str, taken: dict[str, float], threads: int) -> Record:
+    ratio = taken["torch"] / taken["lamina"]
+    return {"pass": name, "threads": threads, "seconds": taken, **taken, "ratio": ratio}
+
+
+def measure_optimizer(name: str, form: str, threads: int, clip: bool = False) -> list[Record]:
+    """Steps over ResNet-18's parameters; `form` is torch's: ``"loop"``, its default here, or ``"fused"``."""
+    set_threads(threads)
+    made = optimizers.contenders(name, optimizers.OPTIMIZERS[name][0])
+    made = {"lamina": made["lamina"], "torch": made[form]}
+    norms = {"lamina": lamina.nn.utils.clip_grad_norm_, "torch": torch.nn.utils.clip_grad_norm_}
+
+    def step(library: str) -> None:
+        if clip:
+            norms[library](made[library].param_groups[0]["params"], 1.0)
+        made[library].step()
+
+    for library in made:
+        step(library)
+    if not optimizers.agree(made):
+        raise AssertionError(f"the parameters of {name} differ")
+    return [record("step", race({library: partial(step, library) for library in made}, threads), threads)]
+
+
+def measure_dropout(threads: int) -> list[Record]:
+    """Masks differ between the libraries, so each is held to what a mask must be."""
+    return measure_random(
+        lambda library, x: library.nn.functional.dropout(x, 0.5), (10_000_000,), threads, scaled=2
+    )
+
+
+def measure_chain(threads: int) -> list[Record]:
+    """What follows a linear layer of a transformer's block."""
+
+    def chain(library: Any, x: Any) -> Any:
+        bias = library.ones(1024) * 0.5
+        return library.nn.functional.dropout(library.nn.functional.gelu(x + bias), 0.1)
+
+    return measure_random(chain, (8192, 1024), threads)
+
+
+def measure_random(
+    function: Callable[[Any, Any], Any], shape: tuple[int, ...], threads: int, scaled: float | None = None
+) -> list[Record]:
+    """A function of (library, input) that drops elements, forward, and forward and backward."""
+    set_threads(threads)
+    values = np.random.default_rng(0).standard_normal(shape).astype("float32")
+    values[values == 0] = 1
+    runs: dict[str, dict[str, Callable[[], object]]] = {"forward": {}, "forward+backward": {}}
+    kept: dict[str, Any] = {}
+    for name, library in (("lamina", lamina), ("torch", torch)):
+        x = library.from_numpy(values.copy()).requires_grad_()
+        y = function(library, x)
+        seed = library.ones_like(y)
+        (grad,) = library.autograd.grad([y], [x], [seed])
+        y, grad = y.detach().numpy(), grad.numpy()
+        if not np.array_equal(y != 0, grad != 0):
+            raise AssertionError(f"{name} drops other elements backward than forward")
+        kept[name] = y
+        if scaled is not None and not (
+            np.all(grad[y != 0] == scaled) and np.all(y[y != 0] == scaled * values[y != 0])
+        ):
+            raise AssertionError(f"{name} does not scale what it keeps by {scaled}")
+
+        def forward(library: Any = library, x: Any = x) -> object:
+            with library.no_grad():
+                return function(library, x)
+
+        def both(library: Any = library, x: Any = x, seed: Any = seed) -> object:
+            return library.autograd.grad([function(library, x)], [x], [seed])
+
+        runs["forward"][name], runs["forward+backward"][name] = forward, both
+    a, b = kept["lamina"], kept["torch"]
+    if abs(np.mean(a != 0) - np.mean(b != 0)) > 2e-3:
+        raise AssertionError("the libraries drop different shares")
+    alive = (a != 0) & (b != 0)
+    if not np.allclose(a[alive], b[alive], rtol=1e-4, atol=1e-5):
+        raise AssertionError("elements that both libraries keep differ")
+    return [record(name, race(calls, threads), threads) for name, calls in runs.items()]
