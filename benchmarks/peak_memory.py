@@ -2,9 +2,9 @@
 
     python benchmarks/peak_memory.py [--works resnet18-128] [--threads 2] [--json results.json]
 
-Each contender of benchmarks/steps.py runs three steps in a process of its own. Counted is how far the process's resident
-memory rises above what it was before the first of them, when model and images were there: activations, gradients,
-momentum and workspaces. torch's better layout counts. Linux only.
+Each contender of benchmarks/steps.py runs three steps in a process of its own. Counted is how far the process's
+resident memory rises above what it was before the first of them, when model and images were there: activations,
+gradients, momentum and workspaces. torch's better layout counts. Linux only.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from steps import WORKS, steps_of  # noqa: E402
-from timing import machine, set_threads, table  # noqa: E402
+from steps import WORKS, steps_of
+from timing import machine, set_threads, table
 
 CONTENDERS = ("lamina", "torch contiguous", "torch channels last")
 BAR = 0.8  # lamina's memory over torch's, at most
