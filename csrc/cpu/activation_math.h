@@ -10,17 +10,43 @@ constexpr double kNormalDensity = 0.39894228040143267794;  // 1 / sqrt(2 pi)
 constexpr double kSqrtTwoOverPi = 0.79788456080286535588;
 constexpr double kGeluCubic = 0.044715;
 
+// Of the normal distribution with z = |x|: exp(-z^2 / 2), and the tail Phi(-z) as that times t P(t),
+// t = 1 / (1 + 0.34 z).  P is a minimax fit, 3e-8 of the value off: one exponential serves the
+// distribution and its density, and no 1 + erf loses the tail's digits.
+template <class V>
+struct NormalTail {
+  V exponential, tail;
+};
+
+LAMINA_INLINE NormalTail<Vec<float>> normal_tail(Vec<float> x) {
+  constexpr float kTail[] = {0.1356205046f,  0.1361121982f,  0.1151976585f,
+                             0.1153591648f,  -0.0447184667f, 0.2021826953f,
+                             -0.2731327713f, 0.1394995004f,  -0.0261204765f};
+  const Vec<float> t = 1 / (1 + 0.34f * math::abs(x)), e = exp(-0.5f * x * x);
+  return {e, e * (t * horner(t, kTail))};
+}
+
 // x Phi(x), Phi the normal distribution function (Hendrycks and Gimpel, arXiv:1606.08415).
 template <class V>
 LAMINA_INLINE V gelu(V x) {
   using T = Element<V>;
-  return T(0.5) * x * (1 + erf(x * T(kSqrtHalf)));
+  if constexpr (sizeof(T) == sizeof(float)) {
+    const V tail = normal_tail(x).tail;
+    return x * (x < 0 ? tail : 1 - tail);
+  } else {
+    return T(0.5) * x * (1 + erf(x * T(kSqrtHalf)));
+  }
 }
 
 template <class V>
 LAMINA_INLINE V gelu_slope(V x) {
   using T = Element<V>;
-  return T(0.5) * (1 + erf(x * T(kSqrtHalf))) + x * exp(T(-0.5) * x * x) * T(kNormalDensity);
+  if constexpr (sizeof(T) == sizeof(float)) {
+    const NormalTail<V> n = normal_tail(x);
+    return (x < 0 ? n.tail : 1 - n.tail) + x * n.exponential * T(kNormalDensity);
+  } else {
+    return T(0.5) * (1 + erf(x * T(kSqrtHalf))) + x * exp(T(-0.5) * x * x) * T(kNormalDensity);
+  }
 }
 
 // Its approximation by tanh.

@@ -1,5 +1,6 @@
 // Elementwise ops: out[i] = f(a[i], b[i], ...) in one pass over strided operands; bound by bytes.
 #include "cpu/convert.h"
+#include "cpu/copy.h"
 #include "cpu/loop.h"
 #include "cpu/rowops.h"
 #include "kernels/registry.h"
@@ -25,8 +26,15 @@ void ternary(kernels::Ternary op, DType compute, const DType (&dtypes)[4], const
 }
 
 void copy(const DType (&dtypes)[2], const Loop<2>& loop) {
-  const Converter function = converter(dtypes[1], dtypes[0]);
   const int64_t out_size = itemsize(dtypes[0]), in_size = itemsize(dtypes[1]);
+  if (writes_zeros(loop, in_size))
+    return for_each_row(loop, {out_size, in_size}, [&](const Row<2>& row) {
+      __builtin_memset(row.data[0], 0, static_cast<size_t>(row.n * out_size));
+    });
+  if (dtypes[0] == dtypes[1] &&
+      (copies_transposed<uint32_t>(loop, out_size) || copies_transposed<uint64_t>(loop, out_size)))
+    return;
+  const Converter function = converter(dtypes[1], dtypes[0]);
   for_each_row(loop, {out_size, in_size}, [&](const Row<2>& row) {
     function(row.data[0], row.stride[0], row.data[1], row.stride[1], row.n);
   });

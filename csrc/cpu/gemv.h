@@ -2,7 +2,7 @@
 // (lines, k):
 //   out[v][l] = init + sum_p X[v][p] * W[l][p].
 // Bound by reading W once, so W is read where it lies, in long runs: lines that are contiguous
-// along k as dot products (four lines at a time, vectors along k), lines that lie side by side as a
+// along k as dot products (a few lines at a time, vectors along k), lines that lie side by side as a
 // sum of scaled rows (vectors along the lines, four depths at a time).
 #pragma once
 
@@ -14,7 +14,7 @@
 
 namespace lamina::cpu::LAMINA_ISA {
 
-inline constexpr int kMostVectors = 4;
+inline constexpr int kMostVectors = 8;
 inline constexpr int64_t kGemvTaskBytes = 128 << 10;
 
 // Element (v, l) of the result and of its init.
@@ -47,14 +47,14 @@ LAMINA_INLINE void dot_lines(const T* x, const Strided<T>& w, int64_t l, int64_t
       Vec<T> column[Lines];
 #pragma GCC unroll 4
       for (int j = 0; j < Lines; ++j) column[j] = load(line[j] + p + s * L);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int v = 0; v < Vectors; ++v) {
         const Vec<T> row = load(x + v * k + p + s * L);
 #pragma GCC unroll 4
         for (int j = 0; j < Lines; ++j) sum[s][v][j] += row * column[j];
       }
     }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int v = 0; v < Vectors; ++v)
 #pragma GCC unroll 4
     for (int j = 0; j < Lines; ++j) {
@@ -81,7 +81,7 @@ LAMINA_INLINE void add_scaled_rows(const T* x, const Strided<T>& w, int64_t begi
       Vec<T> column[kDepths];
 #pragma GCC unroll 4
       for (int d = 0; d < kDepths; ++d) column[d] = load(row + d * w.depth_stride + l);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int v = 0; v < Vectors; ++v) {
         Vec<T> s = load(sum + v * lines + l);
 #pragma GCC unroll 4
@@ -114,9 +114,12 @@ void gemv(const T* x, int64_t lines, int64_t k, const Strided<T>& w, const GemvR
         add_scaled_rows<T, Vectors>(x, w, l, smaller(l + kColumns, end), k, sum, out);
     });
   } else {
-    parallel_for(lines, larger(4, kGemvTaskBytes / line_bytes), [&](int64_t begin, int64_t end) {
+    // As many lines as leave all sums in the registers: x is then read the least from L2.
+    constexpr int kLines = Vectors <= 4 ? 4 : kVectorBytes == 64 ? 3 : 1;
+    const int64_t grain = larger(1, kGemvTaskBytes / line_bytes / 12) * 12;
+    parallel_for(lines, grain, [&](int64_t begin, int64_t end) {
       int64_t l = begin;
-      for (; l + 4 <= end; l += 4) dot_lines<T, Vectors, 4>(x, w, l, k, out);
+      for (; l + kLines <= end; l += kLines) dot_lines<T, Vectors, kLines>(x, w, l, k, out);
       for (; l < end; ++l) dot_lines<T, Vectors, 1>(x, w, l, k, out);
     });
   }
@@ -148,8 +151,16 @@ void gemv(int64_t vectors, int64_t lines, int64_t k, const Strided<T>& x, const 
       return gemv<T, 2>(rows, lines, k, w, out);
     case 3:
       return gemv<T, 3>(rows, lines, k, w, out);
-    default:
+    case 4:
       return gemv<T, 4>(rows, lines, k, w, out);
+    case 5:
+      return gemv<T, 5>(rows, lines, k, w, out);
+    case 6:
+      return gemv<T, 6>(rows, lines, k, w, out);
+    case 7:
+      return gemv<T, 7>(rows, lines, k, w, out);
+    default:
+      return gemv<T, 8>(rows, lines, k, w, out);
   }
 }
 

@@ -1,6 +1,6 @@
 // Matrix products.  Bound by FLOPs from 128^3 on (gemm.h: on one AVX-512 core 86 to 91 % of the
 // multiply-add peak for squares of 128 to 2048), by reading the larger matrix once where m or n is
-// at most four (gemv.h), by the call itself below 16^3.
+// at most eight (gemv.h), by the call itself below 16^3.
 #include "kernels/matmul.h"
 
 #include <type_traits>

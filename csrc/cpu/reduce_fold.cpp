@@ -3,6 +3,7 @@
 // A block is folded in four vectors of the element type, then into the state: double for floats,
 // int64 for integers.
 #include "cpu/reducer.h"
+#include "cpu/shuffle.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
@@ -185,13 +186,14 @@ struct Fold {
     for (; i + 4 * L <= n; i += 4 * L)
       for (int k = 0; k < 4; ++k) acc[k] = op.take(acc[k], load(x + i + k * L));
     for (int k = 0; i + L <= n; i += L, ++k) acc[k] = op.take(acc[k], load(x + i));
-    acc[0] = op.merge(op.merge(acc[0], acc[1]), op.merge(acc[2], acc[3]));
-    T lanes[L];
-    store(lanes, acc[0]);
-    for (int64_t k = 0; i < n; ++i, ++k) lanes[k] = op.take(lanes[k], x[i]);
-    for (int64_t half = L / 2; half > 0; half /= 2)
-      for (int64_t k = 0; k < half; ++k) lanes[k] = op.merge(lanes[k], lanes[k + half]);
-    merge_into(*state, lanes[0], op);
+    V all = op.merge(op.merge(acc[0], acc[1]), op.merge(acc[2], acc[3]));
+    if (i < n) {
+      T lanes[L];
+      store(lanes, all);
+      for (int64_t k = 0; i < n; ++i, ++k) lanes[k] = op.take(lanes[k], x[i]);
+      all = load(lanes);
+    }
+    merge_into(*state, reduce_lanes<T>(all, [&](V a, V b) { return op.merge(a, b); }), op);
   }
 
   static void columns(Word* state, int64_t, const void* data, int64_t row_stride, int64_t rows,

@@ -38,6 +38,14 @@ def strided(x, y):
 # Sizes around the register tiles (14, 6 and 4 rows; 32, 16, 8 and 4 columns), skinny ones, long sums, empty ones.
 SIZES = [(1, 1, 1), (2, 3, 4), (13, 5, 31), (14, 64, 32), (15, 17, 33), (1, 40, 37), (3, 70, 50), (37, 64, 1)]
 SIZES += [(50, 33, 3), (29, 300, 65), (70, 8, 140), (3, 2100, 5), (0, 3, 4), (3, 0, 4), (3, 4, 0)]
+SIZES += [
+    (5, 33, 70),
+    (6, 70, 40),
+    (7, 40, 130),
+    (8, 66, 37),
+    (50, 33, 6),
+    (9, 66, 37),
+]  # to either side of eight
 
 MATMUL = [rows(*size) for size in SIZES] + [
     sample(Input((5,)), Input((5,))),
@@ -244,6 +252,9 @@ CASES = [
             sample(Input((3,)), Input((2, 3)), Input((2,))),
             sample(Input((33, 70)), Input((65, 70))),
             sample(Input((1, 64)), Input((40, 64)), Input((40,))),
+            sample(Input((5, 70)), Input((40, 70)), Input((40,))),
+            sample(Input((6, 33)), Input((41, 33)), Input((41,))),
+            sample(Input((8, 130)), Input((29, 130)), Input((29,))),
             sample(Input((0, 3)), Input((2, 3)), Input((2,))),
             sample(Input((4, 3)), Input((3,))),
         ],

@@ -50,6 +50,25 @@ CASES = [
         lambda x, *size: np.reshape(x.swapaxes(0, 1), size[0] if isinstance(size[0], tuple) else size),
         lambda torch, x, *size: x.transpose(0, 1).contiguous().view(*size),
     ),
+    Case(  # copies that change which dimension is contiguous: squares, their rests, dimensions around and between
+        "shape.transposed_copy",
+        lambda x, *dims: x.permute(dims).contiguous(),
+        [
+            sample(Input((16, 16)), 1, 0),
+            sample(Input((70, 37)), 1, 0),
+            sample(Input((300, 130)), 1, 0),
+            sample(Input((15, 40)), 1, 0),  # too few rows for a square on the widest vectors
+            sample(Input((3, 17, 33)), 0, 2, 1),
+            sample(Input((2, 18, 5, 21)), 0, 2, 3, 1),
+            sample(Input((20, 2, 19, 3)), 1, 2, 3, 0),
+            sample(Input((20, 3, 2, 19)), 3, 1, 2, 0),
+            sample(Input((0, 20, 20)), 0, 2, 1),
+        ],
+        lambda x, *dims: x.transpose(dims),
+        lambda torch, x, *dims: x.permute(dims).contiguous(),
+        dtypes=("float32", "float64", "float16", "int64"),
+        benchmarks={"32x64x3136": sample(Input((32, 64, 3136)), 0, 2, 1)},
+    ),
     Case(
         "shape.view_of_slice",
         lambda x: x[:, 1:].view(-1, 2, 1, 4),
