@@ -1,22 +1,22 @@
 """Convolution lab: four algorithms with one answer, and what smaller kernels save.
 
-    python examples/convolution_lab.py                 # both parts; training on 12,000 images of Fashion-MNIST
+    python examples/convolution_lab.py                 # both parts, on 12,000 images of Fashion-MNIST; some minutes
     python examples/convolution_lab.py --data digits --epochs 2   # a quick look
 
 First, one layer by every algorithm that can do it: reference (plain loops), implicit (matrix multiply over im2col that
-is never written down), winograd (3×3 with fewer multiplications) and fft (the convolution theorem). Expect all to agree to
-some 1e-6 of the largest value, winograd to lead at 3×3 and fft from 5×5 on. "automatic" is lamina's own pick.
+is never written down), winograd (3×3 with fewer multiplications) and fft (the convolution theorem). Expect all to agree
+to some 1e-6 of the largest value, winograd to lead at 3×3 and fft from 5×5 on. "automatic" is lamina's own pick.
 
 Second, blocks that see equally far: 5×5 against two 3×3, 1×5 and 5×1, and a 5×5 squeezed between 1×1; likewise 7×7.
 After 3 epochs, as the defaults are, expect these shares of the test images right:
 
-    5x5          83.28 %  20.1 M multiply-adds      7x7          84.66 %  39.3 M multiply-adds
-    3x3 3x3      85.74 %  14.5 M                    3x3 3x3 3x3  87.36 %  21.7 M
-    1x5 5x1      85.12 %   8.0 M                    1x7 7x1      85.78 %  11.2 M
-    1x1 5x5 1x1  80.14 %   1.7 M
+    5x5          83.1 %  20.1 M multiply-adds      7x7          84.5 %  39.3 M multiply-adds
+    3x3 3x3      86.1 %  14.5 M                    3x3 3x3 3x3  87.3 %  21.7 M
+    1x5 5x1      84.6 %   8.0 M                    1x7 7x1      85.9 %  11.2 M
+    1x1 5x5 1x1  79.9 %   1.7 M
 
-Stacks and factorisations are cheaper and better, for there are more nonlinearities; the bottleneck costs a twelfth and a
-little accuracy. All of it takes some minutes.
+Stacks and factorisations are cheaper and better, for there are more nonlinearities; the bottleneck costs a twelfth and
+a little accuracy.
 
 The run folder gets algorithms.png (time by kernel size) and blocks.png (accuracy against work).
 

@@ -5,7 +5,7 @@
 
 A small residual network learns the classes 0 to 4 from all their images. Then it meets the classes 5 to 9 with 10 images
 each, in three ways: from scratch, with its features frozen and a new last layer, and fine-tuned (a new last layer, and
-everything else at a tenth of its learning rate).
+everything else at a tenth of its rate).
 
 RESULT
 
@@ -28,7 +28,7 @@ import lamina.nn.functional as F
 from lamina import nn, training, viz
 from lamina.data import DataLoader, TensorDataset
 from lamina.models import SmallResNet
-from lamina.training import DATASETS, Run, accuracy, load_images, positive, predict
+from lamina.training import DATASETS, Run, accuracy, first, load_images, positive, predict
 
 WIDTHS = {"digits": (16, 32, 64), "fashion-mnist": (32, 64, 128)}
 KNOWN = 5  # classes of the first task; the others are the second's
@@ -40,7 +40,7 @@ def of_classes(data: TensorDataset, known: bool, shots: int | None = None) -> Te
     rows = []
     for label in range(0, KNOWN) if known else range(KNOWN, 10):
         rows.append((labels == label).nonzero()[:shots, 0])
-    chosen = lamina.cat(rows)
+    chosen = lamina.cat(rows).sort()[0]
     return TensorDataset(images[chosen], labels[chosen] - (0 if known else KNOWN))
 
 
@@ -56,13 +56,13 @@ def prepared(way: str, args: argparse.Namespace, old: dict[str, lamina.Tensor]) 
     model.load_state_dict(old)
     model.classifier = nn.Linear(model.classifier.in_features, KNOWN)
     model.to(args.device)
-    head = list(model.classifier.parameters())
+    head = {"params": list(model.classifier.parameters()), "lr": 10 * args.lr}  # it starts from nothing
     body = [parameter for name, parameter in model.named_parameters() if not name.startswith("classifier")]
     if way == "frozen":
         for parameter in body:
             parameter.requires_grad_(False)
-        return model, [{"params": head}]
-    return model, [{"params": head}, {"params": body, "lr": args.lr / 10}]
+        return model, [head]
+    return model, [head, {"params": body}]
 
 
 def train(
@@ -71,7 +71,8 @@ def train(
     lamina.manual_seed(args.seed)  # each training as if it were the only one
     model, groups = prepared(way, args, old)
     loader = DataLoader(parts[0], min(args.batch_size, len(parts[0]) // 2), shuffle=True, drop_last=True)
-    test_loader = DataLoader(parts[1], 500)
+    held_out = first(parts[1], 1000)
+    test_loader = DataLoader(held_out, 500)
     optimizer = lamina.optim.AdamW(groups, args.lr, weight_decay=1e-2)
     schedule = lamina.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * len(loader))
     run = Run(args, name=way, model=model, optimizer=optimizer, schedule=schedule, loader=loader)
@@ -87,7 +88,7 @@ def train(
             run.log(len(labels), loss=loss.item(), accuracy=accuracy(scores, labels))
         run.record(test_accuracy=accuracy(*predict(model, test_loader, args.device)))
     right = run.column("test_accuracy")[-1]
-    run.finish(f"{way}: {right:.2%} of {len(parts[1])} test images right")
+    run.finish(f"{way}: {right:.2%} of {len(held_out)} test images right")
     return model, right
 
 
@@ -116,8 +117,8 @@ def draw(model: SmallResNet, test: TensorDataset, classes: list[str], args: argp
     model.eval()
     viz.plot_filters(model.stem[0].weight, path=folder / "filters.png")
     draw_embedding(model, test, classes, device, folder / "embedding.png")
-    first = [int((test.tensors[1] == label).nonzero()[0, 0]) for label in range(KNOWN)]
-    images, labels = (part[lamina.tensor(first)].to(device) for part in test.tensors)
+    examples = [int((test.tensors[1] == label).nonzero()[0, 0]) for label in range(KNOWN)]
+    images, labels = (part[lamina.tensor(examples)].to(device) for part in test.tensors)
     side = images.shape[-1]
     size = max(2, side // 5)
     seen = viz.occlusion(model, images, labels, size, value=images.min().item())[:, None]
@@ -144,7 +145,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     parser = training.parser(__doc__, "runs/transfer")
     parser.add_argument("--data", choices=DATASETS, default="fashion-mnist")
     parser.add_argument("--shots", type=positive(int), default=10, help="images of each new class")
-    parser.add_argument("--new-epochs", type=positive(int), default=40, help="on the new classes")
+    parser.add_argument("--new-epochs", type=positive(int), default=60, help="on the new classes")
     parser.add_argument("--batch-size", type=positive(int), default=64)
     parser.add_argument("--lr", type=positive(float), default=3e-3)
     args = training.start(parser, argv)

@@ -18,8 +18,8 @@ def maximise_class(
 ) -> Tensor:
     """Climbs from images to ones that the network gives a high score for a class, kept small and smooth.
 
-    Each step adds ``lr`` times the normalised gradient of the score, takes ``decay`` of the image away and, every fourth
-    time, blurs it a little.
+    Each step adds ``lr`` times the normalised gradient of the score, takes ``decay`` of the image away and, every
+    fourth time, blurs it a little.
 
     Source: Simonyan, Vedaldi & Zisserman, 2013 (arXiv:1312.6034); blurring: Yosinski et al., 2015 (arXiv:1506.06579).
 
@@ -65,7 +65,8 @@ def invert_features(
 ) -> Tensor:
     """Finds images whose features are those of the given ones: what a layer still knows of them.
 
-    Minimises the squared distance of the features, relative to their size, and the total variation of the image, by Adam.
+    Minimises, by Adam, the squared distance of the features, relative to their size, and the total variation of the
+    image.
 
     Source: Mahendran & Vedaldi, 2014 (arXiv:1412.0035).
 

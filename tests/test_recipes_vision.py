@@ -1,0 +1,133 @@
+"""Recipes that find things in images: segmentation, spatial transformer, glimpses, captions, transfer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from recipe import is_png, load_recipe, run_recipe
+
+import lamina
+from lamina import nn
+
+pytest.importorskip("tqdm")
+pytest.importorskip("matplotlib")
+pytest.importorskip("sklearn")
+
+
+def test_scenes_are_the_same_every_time_and_their_parts_agree():
+    scenes = load_recipe("_scenes")
+    train, test = (scenes.Scenes(lamina.data.Digits(part), 30, part, side=48) for part in (True, False))
+    for i in range(30):
+        scene, again = train[i], train[i]
+        assert scene.image.shape == (3, 48, 48) and 0 <= scene.image.min() <= scene.image.max() <= 1
+        assert all(np.array_equal(one, other) for one, other in zip(scene, again, strict=True))
+        assert 1 <= len(scene.labels) == len(scene.boxes) == len(scene.masks) <= 3
+        assert scene.masks.sum(0).max() == 1  # a pixel belongs to one item
+        for mask, (x1, y1, x2, y2) in zip(scene.masks, scene.boxes, strict=True):
+            rows, columns = np.nonzero(mask)
+            assert (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) == (x1, y1, x2, y2)
+        pixels = scenes.class_map(scene)
+        assert set(np.unique(pixels)) == {0, *(scene.labels + 1)}
+    assert not np.array_equal(train[0].image, test[0].image)
+    with pytest.raises(IndexError, match="below 30, got 30"):
+        train[30]
+
+
+def test_segmentation_finds_the_digits(tmp_path):
+    result = run_recipe("segmentation", tmp_path, "--networks", "unet", "--limit", "320", "--epochs", "2")
+    assert result["unet"]["foreground_dice"] > 0.5  # 0.18 if everything were a digit
+    assert is_png(tmp_path / "unet" / "scenes.png") and is_png(tmp_path / "unet" / "curves.png")
+
+
+def test_overlaps_count_pixels():
+    overlaps = load_recipe("segmentation").overlaps
+    perfect = np.diag(np.arange(1, 12))
+    assert overlaps(perfect) == {"dice": 1.0, "iou": 1.0, "foreground_dice": 1.0}
+    counts = np.zeros((11, 11), int)
+    counts[0, 0], counts[1, 1], counts[1, 2], counts[0, 1] = (
+        50,
+        6,
+        2,
+        4,
+    )  # class 1: 6 right, 2 missed, 4 too many
+    result = overlaps(counts)
+    assert result["dice"] == pytest.approx(12 / 18 / 10) and result["iou"] == pytest.approx(6 / 12 / 10)
+    assert result["foreground_dice"] == pytest.approx(16 / 20)
+
+
+def test_bilinear_networks_learn_no_upsampling():
+    recipe = load_recipe("segmentation")
+    x = lamina.rand(2, 3, 64, 64)
+    learnt = {}
+    for name in ("unet", "unet-bilinear", "fcn8s", "fcn8s-bilinear"):
+        model = recipe.make_network(name)
+        assert model(x).shape == (2, 11, 64, 64)
+        up = [module for module in model.modules() if isinstance(module, nn.ConvTranspose2d)]
+        learnt[name] = any(parameter.requires_grad for module in up for parameter in module.parameters())
+    assert learnt == {"unet": True, "unet-bilinear": False, "fcn8s": True, "fcn8s-bilinear": False}
+
+
+def test_spatial_transformer_helps(tmp_path):
+    result = run_recipe("spatial_transformer", tmp_path, "--epochs", "8", "--lr", "5e-3")
+    assert result["with"]["accuracy"] > result["without"]["accuracy"] + 0.05
+    assert result["with"]["accuracy"] > 0.3 and result["with"]["upright"] > 0.1
+    assert is_png(tmp_path / "with" / "crops.png")
+
+
+def test_distortions_put_the_digit_where_they_say():
+    recipe = load_recipe("spatial_transformer")
+    images = lamina.zeros(200, 1, 8, 8)
+    images[:, :, 3:5, 3:5] = 1  # a dot in the middle
+    images[:, :, 3:5, 6] = 0.5  # and one to the right of it, fainter
+    turned, angles = recipe.distort(images, lamina.Generator().manual_seed(3))
+    assert turned.shape == (200, 1, 28, 28) and angles.abs().max().item() <= np.pi / 3
+    plain = turned.numpy()[:, 0]
+    assert (plain.max((1, 2)) > 0.9).all()  # nothing lies outside
+    rows, columns = np.mgrid[:28, :28]
+    found = []
+    for picture in plain:
+        bright, faint = picture > 0.8, (picture > 0.3) & (picture < 0.55)
+        found.append(rows[bright].mean() + 1j * 0 - rows[faint].mean())
+    assert (
+        np.corrcoef(found, -np.sin(angles.numpy()))[0, 1] > 0.5
+    )  # a positive angle turns clockwise, rows go down
+
+
+def test_hard_attention_learns_to_look(tmp_path):
+    arguments = ["--clutter", "0", "--limit", "2000", "--epochs", "8", "--hidden", "128", "--lr", "3e-3"]
+    result = run_recipe("hard_attention", tmp_path, *arguments)
+    assert result["accuracy"] > 0.2  # a guess has 10 %
+    assert result["wandering"] > 0.02  # it does not stare at one place
+    assert is_png(tmp_path / "glimpses.png")
+
+
+def test_soft_attention_writes_and_measures_where_it_looks(tmp_path):
+    arguments = ["--most", "1", "--limit", "1200", "--epochs", "4", "--batch-size", "8", "--hidden", "64"]
+    result = run_recipe("soft_attention", tmp_path, *arguments)
+    assert result["accuracy"] > 0.15  # a guess has 10 %
+    assert is_png(tmp_path / "attention.png")
+
+
+def test_share_of_attention_in_boxes():
+    recipe = load_recipe("soft_attention")
+    weights = lamina.zeros(1, 3, 49)
+    weights[0, 0, 7 * 2 + 3] = 1.0  # row 2, column 3: pixels 24 to 32 across, 16 to 24 down
+    weights[0, 1] = 1 / 49
+    whole, half, unnamed = [24, 16, 32, 24], [0, 0, 28, 56], [0, 0, 0, 0]
+    share = recipe.share_in_boxes(weights, lamina.tensor([[whole, half, unnamed]]).float())
+    assert share == pytest.approx((1 + 0.5) / 2)
+
+
+def test_transfer_trains_three_ways_and_draws(tmp_path):
+    result = run_recipe("transfer", tmp_path, "--data", "digits", "--epochs", "5", "--new-epochs", "15")
+    assert result["pretrained"] > 0.9
+    assert all(result[way] > 0.4 for way in ("scratch", "frozen", "fine-tuned"))  # a guess has 20 %
+    for name in ("filters", "embedding", "attribution", "classes", "inversion"):
+        assert is_png(tmp_path / f"{name}.png"), name
+    before, after = (
+        lamina.load_checkpoint(tmp_path / way / "checkpoint.safetensors")["model"]
+        for way in ("pretrained", "frozen")
+    )
+    for key, tensor in before.items():
+        same = tensor.numpy().tobytes() == after[key].numpy().tobytes()
+        assert same != key.startswith("classifier"), key
