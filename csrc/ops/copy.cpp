@@ -1,5 +1,6 @@
 #include "ops/copy.h"
 
+#include "core/tape.h"
 #include "kernels/elementwise.h"
 #include "kernels/registry.h"
 #include "ops/loop.h"
@@ -35,6 +36,7 @@ void begin_write(const Array& dst, const char* op) {
         empty || dst.size(d) < 2 || dst.strides()[d] != 0, "[", op,
         "] several elements share one place in memory (an expanded array); clone() it first");
   dst.storage()->version.fetch_add(1, std::memory_order_relaxed);
+  if (Tape* tape = recording()) tape->wrote(dst.storage());
 }
 
 bool clashes(const Array& dst, const Array& src) {

@@ -10,6 +10,7 @@ from typing import Any
 from lamina import _C
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import AccumulateGrad, Edge, Node, leaf_edge
+from lamina.autograd.watch import now
 from lamina.dtypes import BY_CODE
 from lamina.tensor import Tensor
 
@@ -214,6 +215,12 @@ def _run(
                 raise RuntimeError(
                     f"[backward] expected {len(edges)} gradients from {node.name()}, got {len(result)}"
                 )
+        watch = now.watch
+        if watch is not None:
+            watch.roots += [node for node, _ in roots]
+            for node in leaves:
+                if isinstance(node, AccumulateGrad) and (leaf := node.leaf()) is not None:
+                    watch.leaves[id(leaf)] = leaf
         for end, grad in leaves.items():
             if end.hooks is not None:
                 grad = _run_hooks(end, [grad])[0]
