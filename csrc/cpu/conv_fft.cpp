@@ -2,8 +2,8 @@
 // by group, for all others.
 //
 // Bound by the transforms' additions and, where a tile's spectra outgrow L2, by bytes.  On a Zen 5
-// core transforms take 1.3 cycles a point and doubling of the size; counted as a direct sum's, a
-// dense 11x11 kernel (32 to 32 channels) runs 1290 GFLOP/s forward and a depthwise 31x31 one 1090,
+// core transforms take 1.5 cycles a point and doubling of the size; counted as a direct sum's, a
+// dense 11x11 kernel (32 to 32 channels) runs 1180 GFLOP/s forward and a depthwise 31x31 one 760,
 // where the multiply-add peak is 243.
 //
 // A transform carries a NaN or an infinity to every output of its tile.  Where a result is not finite

@@ -58,7 +58,7 @@ struct FftWork {
 
 // Cycles a point and doubling of a transform; a vector's complex multiply-add; a vector moved past
 // the second cache.  Measured.
-inline constexpr double kPointCycles = 1.3, kProductCycles = 4.5, kMovedCycles = 8;
+inline constexpr double kPointCycles = 1.5, kProductCycles = 4.5, kMovedCycles = 8;
 inline constexpr int64_t kSpectrumBytes = 200 << 10;  // of a tile: three of them stay in L2
 
 LAMINA_INLINE double fft_cycles(const FftWork& a, const FftPlan& plan) {
