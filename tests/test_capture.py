@@ -104,7 +104,9 @@ OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
     "Adagrad": lambda p: lamina.optim.Adagrad(p, lr=1e-2, lr_decay=0.1),
     "Rprop": lambda p: lamina.optim.Rprop(p, lr=1e-2),
 }
-WORKS = [("mlp", name) for name in OPTIMIZERS] + [(m, o) for m in ("convnet", "tagger") for o in ("momentum", "Adam")]
+WORKS = [("mlp", name) for name in OPTIMIZERS] + [
+    (m, o) for m in ("convnet", "tagger") for o in ("momentum", "Adam")
+]
 
 
 def pair(model: str, optimizer: str) -> tuple[Work, Work]:
@@ -311,7 +313,10 @@ def double(x: lamina.Tensor, scale: float = 2.0) -> lamina.Tensor:
 @pytest.mark.parametrize(
     "args, message",
     [
-        ((lamina.ones(4),), r"tensor 0 of the arguments to have shape \(3,\), .*float32 as recorded, got shape \(4,\)"),
+        (
+            (lamina.ones(4),),
+            r"tensor 0 of the arguments to have shape \(3,\), .*float32 as recorded, got shape \(4,\)",
+        ),
         ((lamina.ones(3, dtype=lamina.float64),), r"float32 as recorded, got shape \(3,\), .*float64"),
         ((lamina.ones(6)[::2],), r"strides \(1,\), got \(2,\)"),
         ((lamina.ones(3, requires_grad=True),), "need no gradient"),
@@ -333,7 +338,9 @@ def test_other_values_are_refused() -> None:
     fast = lamina.capture(double)
     for _ in range(3):
         fast(lamina.ones(3), 3.0)
-    with pytest.raises(ValueError, match=r"\[capture\] expected the arguments \[3.0\] as recorded, got \[4.0\]"):
+    with pytest.raises(
+        ValueError, match=r"\[capture\] expected the arguments \[3.0\] as recorded, got \[4.0\]"
+    ):
         fast(lamina.ones(3), 4.0)
 
 

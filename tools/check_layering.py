@@ -27,7 +27,14 @@ ROOMS = {
 # From the bottom up; a name stands for the modules below it too, the longest match decides.
 LAYERS = (
     ("_C", "dtypes", "devices", "size"),
-    ("autograd", "autograd.grad_mode", "autograd.graph", "autograd.hooks", "autograd.inplace", "autograd.watch"),
+    (
+        "autograd",
+        "autograd.grad_mode",
+        "autograd.graph",
+        "autograd.hooks",
+        "autograd.inplace",
+        "autograd.watch",
+    ),
     ("tensor",),
     ("autograd.checks", "autograd.engine", "autograd.function", "autograd.functional", "autograd.numeric"),
     ("random", "config", "cuda"),
@@ -35,8 +42,8 @@ LAYERS = (
     ("",),  # the namespace itself; what follows is loaded when it is first used
     ("nn.functional", "distributions"),
     ("nn",),
-    ("optim", "captured", "data", "io", "models", "viz", "vision", "backends", "explanation", "_summary", "__main__"),
-    ("amp",),
+    ("optim", "data", "io", "models", "viz", "vision", "backends", "explanation", "_summary", "__main__"),
+    ("amp", "captured"),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 

@@ -21,6 +21,8 @@ __all__ = ["CapturedFunction", "capture"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_MOST_ATTEMPTS = 4
+
 
 def capture(step: Callable[P, R], *, copy: bool = True) -> CapturedFunction[P, R]:
     """Gives a function that does what ``step`` does, from its third call on without Python: the kernel calls of the
@@ -83,6 +85,7 @@ class CapturedFunction(Generic[P, R]):
         self._step, self._copy = step, copy
         self._seen: Watch | None = None  # the last run that was not a replay
         self._recorded: _Recorded | None = None
+        self._attempts = 0  # in a row to record it
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         recorded = self._recorded
@@ -113,7 +116,7 @@ class CapturedFunction(Generic[P, R]):
                 )
         inputs = [Tensor(_C.clone(t._array)) for t in tensors]
         versions = [t._version for t in inputs]
-        entry = {id(leaf): leaf._grad for leaf in before.leaves.values()}
+        entry = {id(leaf): leaf._grad for leaf in _alive(before)}
         watch = Watch(_C.CapturedStep())
         own_args, own_kwargs = _unflatten(structure, _replaced(given, inputs))
         with _watched(watch):
@@ -126,9 +129,15 @@ class CapturedFunction(Generic[P, R]):
         _check_results(results, watch.roots)
         self._seen = Watch(None)
         self._seen.leaves = watch.leaves
-        if set(entry) == set(watch.leaves) and _same_states(watch):  # else state was made: once more
+        self._attempts += 1
+        if entry.keys() == {id(leaf) for leaf in _alive(watch)} and _same_states(watch):
+            self._attempts = 0
             call = _Call(structure, [x for x in given if not isinstance(x, Tensor)], tensors)
             self._recorded = _Recorded(call, watch, inputs, entry, result_structure, outputs)
+        elif self._attempts == _MOST_ATTEMPTS:
+            raise RuntimeError(
+                "[capture] the step makes state in every call: an optimizer's, or a tensor that gets a gradient"
+            )
         copies = [Tensor(_C.clone(t._array)) for t in results] if self._copy else results
         return _unflatten(result_structure, _replaced(outputs, copies))  # type: ignore[no-any-return]
 
@@ -177,11 +186,11 @@ class _Recorded:
         self._flat = not call.values and call.structure == _flatten((tuple(call.tensors), {}), [])
         self._signatures = [(t._array.signature, t._array.strides) for t in call.tensors]
         self._kept, self._sources = watch.kept, watch.sources
-        self._gradients = [(leaf, leaf._grad) for leaf in watch.leaves.values()]
+        self._gradients = [(leaf, leaf._grad) for leaf in _alive(watch)]
         # A gradient that was there before, and still is, was added to; where there was none, none may be now.
         self._entry = [
             (leaf, before)
-            for leaf in watch.leaves.values()
+            for leaf, _ in self._gradients
             if (before := entry.pop(id(leaf))) is None or before is leaf._grad
         ]
         modules = {id(m): m for root in watch.modules.values() for m in root.modules()}
@@ -196,8 +205,8 @@ class _Recorded:
         gone = [g._array for updates in self._updates for p, g in updates.gradients if p._grad is not g]
         if self.tape.replaced_what_it_read(gone):
             raise RuntimeError(
-                "[capture] the step replaces a tensor that it reads by another one: write to it in place, with copy_(), "
-                "or make it an argument and a result"
+                "[capture] the step replaces a tensor that it reads by another one: write to it in place, "
+                "with copy_(), or make it an argument and a result"
             )
         self._result_structure, self._outputs = structure, outputs
         self._results = [t for t in outputs if isinstance(t, Tensor)]
@@ -211,7 +220,9 @@ class _Recorded:
         if self._flat and not kwargs:
             given = list(args)
         elif _flatten((args, kwargs), given) != self._structure:
-            raise ValueError("[capture] expected arguments in the structure that was recorded, got another one")
+            raise ValueError(
+                "[capture] expected arguments in the structure that was recorded, got another one"
+            )
         tensors = [t for t in given if isinstance(t, Tensor)]
         if len(tensors) != len(self._signatures):
             raise ValueError(f"[capture] expected {len(self._signatures)} tensors, got {len(tensors)}")
@@ -241,10 +252,7 @@ class _Recorded:
         for t, array, version in self._sources:
             if t._array is not array or array.version != version:
                 return False
-        for updates in self._updates:
-            if not updates.amendable and updates.changed():
-                return False
-        return True
+        return all([updates.amendable or not updates.changed() for updates in self._updates])
 
     def replay(self, arrays: list[_C.Array], copy: bool) -> Any:
         amends = any([updates.changed() for updates in self._updates])
@@ -261,7 +269,6 @@ class _Recorded:
         if self._single:
             return tensors[0]
         return _unflatten(self._result_structure, _replaced(self._outputs, tensors))
-
 
     def _amend(self) -> None:
         """Puts the optimizers' present options and counts on the tape."""
@@ -341,6 +348,12 @@ def _check_results(results: list[Tensor], roots: list[Node]) -> None:
                 f"[capture] the step returns a tensor of shape {tuple(t.shape)} that still needs backward: call "
                 "backward within the step, or return it detached"
             )
+
+
+def _alive(watch: Watch) -> list[Tensor]:
+    """Tensors that got gradients and outlived the run, each once."""
+    leaves = [leaf for ref in watch.leaves if (leaf := ref()) is not None]
+    return list({id(leaf): leaf for leaf in leaves}.values())
 
 
 def _same_states(watch: Watch) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import Any
@@ -50,6 +51,8 @@ def backward(
     if not wanted:
         raise RuntimeError("[backward] expected at least one tensor in inputs, got none")
     found = _run(roots, grads, retain, create_graph, [_edge(t, "backward") for t in wanted])
+    if now.watch is not None:
+        now.watch.leaves += [weakref.ref(t) for t in wanted]
     clock = _C.storage_clock()  # other edges may lead to the same memory: take copies
     for t, g in zip(wanted, found):
         if g is not None:
@@ -218,9 +221,8 @@ def _run(
         watch = now.watch
         if watch is not None:
             watch.roots += [node for node, _ in roots]
-            for node in leaves:
-                if isinstance(node, AccumulateGrad) and (leaf := node.leaf()) is not None:
-                    watch.leaves[id(leaf)] = leaf
+            if useful is None:
+                watch.leaves += [end.leaf for end in leaves if isinstance(end, AccumulateGrad)]
         for end, grad in leaves.items():
             if end.hooks is not None:
                 grad = _run_hooks(end, [grad])[0]

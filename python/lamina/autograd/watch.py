@@ -7,6 +7,7 @@ that run are Python's.
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Watch:
 
     Attributes:
         tape: what records the run; None where it is only watched.
-        leaves: tensors that got gradients, by id.
+        leaves: tensors that got gradients.
         roots: nodes that backward passes started from.
         modules: that were called, by id.
         steps: of optimizers, and the entries on the tape after each.
@@ -41,7 +42,7 @@ class Watch:
 
     def __init__(self, tape: _C.CapturedStep | None) -> None:
         self.tape = tape
-        self.leaves: dict[int, Tensor] = {}
+        self.leaves: list[weakref.ref[Tensor]] = []
         self.roots: list[Node] = []
         self.modules: dict[int, Any] = {}
         self.steps: list[tuple[OptimizerStep, tuple[int, int]]] = []
