@@ -14,7 +14,7 @@ from harness.draw import Call, Drawn, draw_call, leaves
 from harness.run import numpy_of, to_lamina
 
 import lamina
-from lamina import nn
+from lamina import _C, nn
 from lamina.nn import functional as F
 
 Step = Callable[..., Any]
@@ -146,8 +146,27 @@ def test_same_bits_as_eager(model: str, optimizer: str, threads: int) -> None:
 
 
 SAMPLES = [pytest.param(c, s, id=f"{c.name}-{i}") for c in all_cases() for i, s in enumerate(c.samples)]
-# What these give has a shape, or is a number, that follows from values.
-NEEDS_VALUES = "nonzero|unique|repeat_interleave|item|index|nms|extent|numpy|masked|bincount|one_hot"
+NEEDS_VALUES = {  # what some of their samples give has a shape, or comes by a branch, that follows from values
+    "compare.allclose",
+    "compare.equal",
+    "count.bincount",
+    "count.unique",
+    "count.unique_consecutive",
+    "embedding.max_norm",
+    "embedding.one_hot",
+    "indexing.index_put",
+    "indexing.masked_scatter",
+    "indexing.masked_select",
+    "indexing.nonzero",
+    "indexing.nonzero_tuple",
+    "loss.ctc_loss",
+    "loss.gaussian_nll_loss",
+    "rearrange.repeat_counts",
+    "rearrange.repeat_interleave",
+    "rearrange.tril_indices",
+    "rearrange.triu_indices",
+    "reduce.prod",
+}
 
 
 @pytest.mark.parametrize("case, sample", SAMPLES)
@@ -195,8 +214,9 @@ def test_every_case(case: Case, sample: Sample) -> None:
     except RuntimeError as error:
         if "[capture]" not in str(error):
             raise
-        assert any(name in str(error) for name in NEEDS_VALUES.split("|")), error
+        assert case.name in NEEDS_VALUES, error
         return
+    assert fast.kernels > 0 or all(x.values.size == 0 for x in call.inputs())
     for drawn in (other, call):
         run_both(step, fast, *tensors_of(drawn))
 
@@ -320,7 +340,7 @@ def double(x: lamina.Tensor, scale: float = 2.0) -> lamina.Tensor:
         ((lamina.ones(3, dtype=lamina.float64),), r"float32 as recorded, got shape \(3,\), .*float64"),
         ((lamina.ones(6)[::2],), r"strides \(1,\), got \(2,\)"),
         ((lamina.ones(3, requires_grad=True),), "need no gradient"),
-        ((lamina.ones(3), 3.0), "structure"),
+        ((lamina.ones(3), 3.0), r"arguments \[\] as recorded, got \[3.0\]"),
         ((lamina.ones(3), lamina.ones(3)), "structure|tensors"),
         ((), "structure|tensors"),
     ],
@@ -425,9 +445,9 @@ def test_an_exception_within_the_step() -> None:
     for i, (x, y) in enumerate(inputs("mlp", 6)):
         fails = i == 1
         if fails:  # while it is recorded: the step has run, as it would eagerly
+            before = lamina.get_rng_state()
             with pytest.raises(KeyError, match="mine"):
                 fast(x, y)
-            before = lamina.get_rng_state()
             lamina.set_rng_state(before)
             a.step(x, y)
             continue
@@ -474,18 +494,18 @@ def test_memory_comes_back() -> None:
         for _ in range(4):
             fast(x, y)
         assert fast.nbytes > 0
-        held_by_it = lamina.memory_stats()["allocated"]
+        held_by_it = _C.memory_stats()["allocated"]
         fast.reset()
         work.model.zero_grad()
-        assert lamina.memory_stats()["allocated"] < held_by_it
+        assert _C.memory_stats()["allocated"] < held_by_it
 
     run()
     gc.collect()
-    before = lamina.memory_stats()["allocated"]
+    before = _C.memory_stats()["allocated"]
     for _ in range(3):
         run()
     gc.collect()
-    assert lamina.memory_stats()["allocated"] == before
+    assert _C.memory_stats()["allocated"] == before
 
 
 def test_replays_allocate_nothing_but_results() -> None:
@@ -494,6 +514,6 @@ def test_replays_allocate_nothing_but_results() -> None:
     (x, y), *_ = inputs("convnet", 1)
     for _ in range(4):
         fast(x, y)
-    before = lamina.memory_stats()["allocations"]
+    before = _C.memory_stats()["allocations"]
     fast(x, y)
-    assert lamina.memory_stats()["allocations"] == before + 1
+    assert _C.memory_stats()["allocations"] == before + 1

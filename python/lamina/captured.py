@@ -92,7 +92,7 @@ class CapturedFunction(Generic[P, R]):
         if recorded is not None:
             arrays = recorded.arrays_of(args, kwargs)
             if recorded.is_current():
-                return recorded.replay(arrays, self._copy)  # type: ignore[no-any-return]
+                return recorded.replay(arrays, self._copy)
             self._recorded = None
         if self._seen is None:
             self._seen = Watch(None)
@@ -139,7 +139,7 @@ class CapturedFunction(Generic[P, R]):
                 "[capture] the step makes state in every call: an optimizer's, or a tensor that gets a gradient"
             )
         copies = [Tensor(_C.clone(t._array)) for t in results] if self._copy else results
-        return _unflatten(result_structure, _replaced(outputs, copies))  # type: ignore[no-any-return]
+        return _unflatten(result_structure, _replaced(outputs, copies))
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
@@ -233,7 +233,7 @@ class _Recorded:
         arrays = [t._array for t in tensors]
         for i, (array, (signature, strides)) in enumerate(zip(arrays, self._signatures)):
             if array.signature != signature or array.strides != strides or tensors[i]._requires_grad:
-                _refuse(i, tensors[i], signature, strides)
+                _compare(i, tensors[i], signature, strides)
         return arrays
 
     def is_current(self) -> bool:
@@ -290,12 +290,12 @@ class _Updates:
         self.optimizer, self.gradients = step.optimizer, step.gradients
         kernels, updates = (after - before for before, after in zip(step.entries, entries))
         self.amendable = kernels == updates > 0
-        states = [self.optimizer.state[p] for p, _ in self.gradients if p in self.optimizer.state]
-        self.counts = [state for state in states if "step" in state]
         self._always = self.optimizer._numbers != ("step",)  # numbers that kernels do not count themselves
         self.note()
 
     def note(self) -> None:
+        states = self.optimizer.state
+        self.counts = [states[p] for p, _ in self.gradients if "step" in states.get(p, ())]
         self._changes = self.optimizer._changes
         self._options = [dict(group) for group in self.optimizer.param_groups]
 
@@ -317,7 +317,8 @@ class _Updates:
                 p._grad = before
 
 
-def _refuse(index: int, given: Tensor, signature: tuple[int, ...], strides: tuple[int, ...]) -> None:
+def _compare(index: int, given: Tensor, signature: tuple[int, ...], strides: tuple[int, ...]) -> None:
+    """Raises where an argument differs from the recorded one in what kernels depend on."""
     array = given._array
     if array.signature != signature:
         expected = f"shape {signature[2:]}, {BY_CODE[signature[1]]}"
@@ -325,12 +326,13 @@ def _refuse(index: int, given: Tensor, signature: tuple[int, ...], strides: tupl
             f"[capture] expected tensor {index} of the arguments to have {expected} as recorded, got shape "
             f"{array.shape}, {given.dtype} on {given.device}; call the step itself, or capture it again"
         )
-    if array.strides != strides:
+    if any([size > 1 and a != b for size, a, b in zip(array.shape, array.strides, strides)]):
         raise ValueError(
             f"[capture] expected tensor {index} of the arguments to lie in memory with strides {strides}, got "
             f"{array.strides}"
         )
-    raise ValueError(f"[capture] expected tensor {index} of the arguments to need no gradient")
+    if given._requires_grad:
+        raise ValueError(f"[capture] expected tensor {index} of the arguments to need no gradient")
 
 
 def _check_results(results: list[Tensor], roots: list[Node]) -> None:
