@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -384,6 +385,8 @@ REFUSED: dict[str, tuple[Step, str]] = {
     "mask": (lambda x: x[x > 0], "index"),
     "unique": (lambda x: x.unique(), "unique"),
     "numpy": (lambda x: lamina.tensor(x.numpy() + 1), "numpy"),
+    "seed": (lambda x: (lamina.manual_seed(1), x + lamina.rand(3)), "the state of a generator"),
+    "extent": (lambda x: F.one_hot(x.long()), "extent: the range of an index"),
     "buffer": (lambda x: lamina.tensor(np.asarray(memoryview(x._array))), "buffer"),
     "carried state": (carry, "replaces a tensor that it reads"),
     "written argument": (lambda x: x.add_(1).clone(), "does not write to its arguments"),
@@ -414,6 +417,67 @@ def test_arguments_that_are_no_tensors() -> None:
         fast(np.ones(3))
     with pytest.raises(TypeError, match=r"\[capture\] expected a function, got int"):
         lamina.capture(3)  # type: ignore[arg-type]
+
+
+def test_state_as_an_argument_and_a_result() -> None:
+    def step(x: lamina.Tensor, h: lamina.Tensor) -> tuple[lamina.Tensor, lamina.Tensor]:
+        return x + h, (h * 2 + x).tanh()
+
+    for copy in (True, False):
+        fast = lamina.capture(step, copy=copy)
+        h = g = lamina.zeros(3)
+        for i in range(6):
+            want, h = step(lamina.full((3,), 0.1 * i), h)
+            got, g = fast(lamina.full((3,), 0.1 * i), g)
+            assert bits([got, g]) == bits([want, h])
+
+
+def test_other_threads_are_not_recorded() -> None:
+    def work() -> None:
+        assert (lamina.ones(3) + 1).sum().item() == 6
+
+    def step(x: lamina.Tensor) -> lamina.Tensor:
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        return x * 2
+
+    fast, alone = lamina.capture(step), lamina.capture(lambda x: x * 2)
+    for _ in range(3):
+        assert fast(lamina.ones(3)).tolist() == alone(lamina.ones(3)).tolist() == [2, 2, 2]
+    assert fast.kernels == alone.kernels == 1
+
+
+class ByHand(lamina.optim.Optimizer):
+    """Gradient descent in Python, with a rate that falls."""
+
+    def __init__(self, params: Any, counts: bool) -> None:
+        super().__init__(params, {"lr": 0.1})
+        self.counts = counts
+
+    def _update(self, group: dict[str, Any], params: list[lamina.Tensor]) -> None:
+        for p in params:
+            if self.counts:
+                self.state[p]["step"] = self.state[p].get("step", 0) + 1
+            assert p.grad is not None
+            p.add_(p.grad, alpha=-group["lr"] / self.state[p].get("step", 1))
+
+
+def test_optimizers_in_python() -> None:
+    works = [Work(mlp(), lambda p: ByHand(p, counts=True)), *pair("mlp", "SGD")]
+    for w in works[1:]:
+        w.optimizer = ByHand(w.model.parameters(), counts=False)
+    fast = lamina.capture(works[2].step)
+    for i, (x, y) in enumerate(inputs("mlp", 8)):
+        run_both(works[1].step, fast, x, y)
+        assert works[2].state() == works[1].state()
+        if i == 4:
+            for w in works[1:]:
+                w.optimizer.param_groups[0]["lr"] = 0.01
+    counting = lamina.capture(works[0].step)
+    counting(x, y)
+    with pytest.raises(RuntimeError, match=r"\[capture\] ByHand computes with numbers in Python"):
+        counting(x, y)
 
 
 def test_a_schedule_within_the_step() -> None:

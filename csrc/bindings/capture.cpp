@@ -1,4 +1,4 @@
-// The tape of a captured step.
+// A captured step as lamina/captured.py drives it: a tape, and the arrays that go in and come out.
 #include <optional>
 
 #include "bindings/bindings.h"

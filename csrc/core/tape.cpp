@@ -21,7 +21,7 @@ Tape* tape_of_thread() { return current; }
 
 void refuse_recording(const char* op, const char* what) {
   fail<RuntimeError>("[capture] ", op, ": ", what,
-                     ", which only a step that runs eagerly can know; do it outside the step");
+                     " is not known to replays; do it outside the captured step");
 }
 
 struct Tape::Draw final : Tape::Entry {

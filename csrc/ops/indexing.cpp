@@ -266,7 +266,7 @@ void index_write(const Array& a, int64_t dim, const Array& index, const Operand&
 }
 
 std::pair<int64_t, int64_t> extent(const Array& given) {
-  needs_values("extent", "the least and the greatest index");
+  needs_values("extent", "the range of an index");
   const Array index = as_index(given, "extent");
   check(index.numel() > 0, "[extent] expected at least one element");
   int64_t low, high;

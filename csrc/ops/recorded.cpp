@@ -72,7 +72,7 @@ R record(Args... args) {
   if constexpr (!std::is_void_v<R> && (is_shape<Args> && ...)) {
     return kernel(args...);  // the same in every replay
   } else if constexpr (std::is_same_v<R, int64_t>) {
-    refuse_recording(stem, "how many elements it gives depends on their values");
+    refuse_recording(stem, "how many elements it gives");
   } else {
     Tape& tape = *recording();
     auto entry = std::make_unique<KernelCall<R, Args...>>(kernel, stem, args...);

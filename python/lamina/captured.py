@@ -290,6 +290,13 @@ class _Updates:
         self.optimizer, self.gradients = step.optimizer, step.gradients
         kernels, updates = (after - before for before, after in zip(step.entries, entries))
         self.amendable = kernels == updates > 0
+        numbers = [
+            v for s in self.optimizer.state.values() for v in s.values() if isinstance(v, (int, float))
+        ]
+        if kernels > updates == 0 and numbers:
+            raise RuntimeError(
+                f"[capture] {type(self.optimizer).__name__} computes with numbers in Python, which replays do not do"
+            )
         self._always = self.optimizer._numbers != ("step",)  # numbers that kernels do not count themselves
         self.note()
 
