@@ -29,7 +29,7 @@ class Tape {
   };
 
   Tape() : reserve_(new Reserve) {}
-  ~Tape() { reserve_->unref(); }
+  ~Tape() { reserve_->retire(); }
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
