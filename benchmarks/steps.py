@@ -2,7 +2,8 @@
 
     python benchmarks/steps.py [--works lenet resnet18-32] [--threads 1 2] [--json results.json]
 
-Both libraries run the same source: a file of lamina/models, made of either's layers (tests/harness/torch_twin.py).
+Both libraries run the same source: a file of lamina/models, made of either's layers (tests/harness/torch_twin.py);
+works named "captured" run lamina's step through lamina.capture.
 torch gets row-major and channels-last inputs and weights; the better counts. Both start from the same parameters; their
 losses over three steps must agree, or nothing is timed and the exit status is 1: to rounding before the first update,
 and as closely as torch's layouts agree after it, since a deep network on few images magnifies rounding.
@@ -41,6 +42,7 @@ class Work:
     bar: float  # torch's time over lamina's, at least
     targets: Callable[[np.random.Generator], np.ndarray]  # class numbers, or noise for a generator
     adversarial: bool = False
+    captured: bool = False  # lamina's step
 
 
 def classes(*shape: int, count: int = 10) -> Callable[[np.random.Generator], np.ndarray]:
@@ -54,6 +56,11 @@ def small_vgg(models: Any) -> Any:
     return nn.Sequential(features, nn.Flatten(), nn.Linear(512, 10))
 
 
+def mlp(models: Any) -> Any:
+    nn = models.nn
+    return nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+
+
 def dcgan(models: Any) -> Any:
     return models.nn.ModuleList([models.Discriminator(), models.Generator()])
 
@@ -63,7 +70,10 @@ def noise(*shape: int) -> Callable[[np.random.Generator], np.ndarray]:
 
 
 WORKS = {
+    "mlp": Work("lenet", mlp, (32, 64), 3, classes(32)),
+    "mlp captured": Work("lenet", mlp, (32, 64), 8, classes(32), captured=True),
     "lenet": Work("lenet", lambda m: m.LeNet5(), (64, 1, 28, 28), 4, classes(64)),
+    "lenet captured": Work("lenet", lambda m: m.LeNet5(), (64, 1, 28, 28), 6, classes(64), captured=True),
     "resnet18-32": Work(
         "resnet", lambda m: m.resnet18(10, small_images=True), (32, 3, 32, 32), 2.3, classes(32)
     ),
@@ -77,21 +87,23 @@ WORKS = {
 }
 
 
-def supervised(lib: Any, model: Any, images: Any, targets: Any) -> Step:
+def supervised(lib: Any, model: Any, images: Any, targets: Any, captured: bool = False) -> Step:
     optimizer = lib.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4)
 
-    def step() -> float:
+    def train(images: Any, targets: Any) -> Any:
         optimizer.zero_grad()
         loss = lib.nn.functional.cross_entropy(model(images), targets)
         loss.backward()
         optimizer.step()
-        return float(loss.item())
+        return loss
 
-    return step
+    run = lib.capture(train) if captured else train
+    return lambda: float(run(images, targets).item())
 
 
-def adversarial(lib: Any, models: Any, images: Any, z: Any) -> Step:
+def adversarial(lib: Any, models: Any, images: Any, z: Any, captured: bool = False) -> Step:
     """A step of the discriminator on real images and drawn ones, then one of the generator."""
+    assert not captured
     discriminator, generator = models
     score = lib.nn.functional.binary_cross_entropy_with_logits
     optimizers = [lib.optim.SGD(m.parameters(), lr=1e-4, momentum=0.9) for m in models]
@@ -112,6 +124,11 @@ def adversarial(lib: Any, models: Any, images: Any, z: Any) -> Step:
     return step
 
 
+def layouts_of(work: Work) -> dict[str, Any]:
+    """Those that differ for the work's inputs."""
+    return LAYOUTS if len(work.images) == 4 else {"torch contiguous": torch.contiguous_format}
+
+
 def steps_of(work: Work) -> dict[str, Step]:
     """The same step by both libraries, torch's in both layouts."""
     step = adversarial if work.adversarial else supervised
@@ -120,8 +137,8 @@ def steps_of(work: Work) -> dict[str, Step]:
     lamina.manual_seed(0)
     model = work.build(importlib.import_module(f"lamina.models.{work.file}"))
     state = {key: value.numpy().copy() for key, value in model.state_dict().items()}
-    steps = {"lamina": step(lamina, model, lamina.tensor(images), lamina.tensor(targets))}
-    for name, layout in LAYOUTS.items():
+    steps = {"lamina": step(lamina, model, lamina.tensor(images), lamina.tensor(targets), work.captured)}
+    for name, layout in layouts_of(work).items():
         theirs = work.build(twin(work.file))
         theirs.load_state_dict({key: torch.tensor(value) for key, value in state.items()})
         theirs = theirs.to(memory_format=layout)
@@ -140,7 +157,7 @@ def measure(name: str, threads: int) -> dict[str, Any]:
         np.testing.assert_allclose(first, expected[0], rtol=1e-4, err_msg=f"{name}: first loss of {key}")
         np.testing.assert_allclose(later, expected[1:], rtol=5e-2, err_msg=f"{name}: losses of {key}")
     taken = race(steps, threads, rounds=5, budget=0.2)
-    best = min(taken[layout] for layout in LAYOUTS)
+    best = min(taken[layout] for layout in layouts_of(work))
     return {
         "work": name,
         "threads": threads,
@@ -158,7 +175,7 @@ def main() -> None:
         [
             r["work"],
             str(r["threads"]),
-            *(show(r["seconds"][c]) for c in columns),
+            *(show(r["seconds"][c]) if c in r["seconds"] else "" for c in columns),
             f"{r['ratio']:.2f}",
             f"{r['bar']:g}",
         ]

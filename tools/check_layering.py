@@ -27,7 +27,14 @@ ROOMS = {
 # From the bottom up; a name stands for the modules below it too, the longest match decides.
 LAYERS = (
     ("_C", "dtypes", "devices", "size"),
-    ("autograd", "autograd.grad_mode", "autograd.graph", "autograd.hooks", "autograd.inplace"),
+    (
+        "autograd",
+        "autograd.grad_mode",
+        "autograd.graph",
+        "autograd.hooks",
+        "autograd.inplace",
+        "autograd.watch",
+    ),
     ("tensor",),
     ("autograd.checks", "autograd.engine", "autograd.function", "autograd.functional", "autograd.numeric"),
     ("random", "config", "cuda"),
@@ -48,7 +55,7 @@ LAYERS = (
         "_summary",
         "__main__",
     ),
-    ("amp",),
+    ("amp", "captured"),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 

@@ -15,7 +15,7 @@ py::object item(const Array& a) {
                       a.shape());
   return visit(a.dtype(), [&](auto tag) -> py::object {
     using T = decltype(tag);
-    const T value = ops::element<T>(a);
+    const T value = ops::element<T>(a, "item");
     if constexpr (std::is_same_v<T, bool>) {
       return py::bool_(value);
     } else if constexpr (std::is_integral_v<T>) {
@@ -88,6 +88,7 @@ Array from_pointer(uintptr_t data, int device, DType dtype, const Dims& shape, c
 }
 
 py::array to_numpy(const Array& a) {
+  needs_values("numpy", "what the memory of a tensor holds");
   check<TypeError>(a.device().type == DeviceType::cpu,
                    "[numpy] expected an array on the CPU, got one on ", name(a.device()));
   const py::dtype dtype = dtype_to_numpy(a.dtype());

@@ -6,6 +6,7 @@
 #include <pybind11/pybind11.h>
 
 #include "core/array.h"
+#include "core/tape.h"
 
 namespace lamina::bindings {
 
@@ -18,6 +19,14 @@ extern PyTypeObject* array_type;  // final: an object is an array if its type is
 
 inline Array* array_in(PyObject* object) {
   return Py_TYPE(object) == array_type ? &reinterpret_cast<ArrayObject*>(object)->array : nullptr;
+}
+
+// As array_in, of an argument of an op.
+inline Array* array_argument(PyObject* object) {
+  Array* array = array_in(object);
+  if (array)
+    if (Tape* tape = recording()) tape->use(array->storage());
+  return array;
 }
 
 // A new reference to a new object; throws where there is no memory for it.
@@ -41,7 +50,7 @@ struct type_caster<lamina::Array> {
   using cast_op_type = detail::cast_op_type<T>;
 
   bool load(handle source, bool convert) {
-    array = lamina::bindings::array_in(source.ptr());
+    array = lamina::bindings::array_argument(source.ptr());
     return array || (convert && source.is_none());
   }
   operator lamina::Array*() { return array; }

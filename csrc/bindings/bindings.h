@@ -119,7 +119,7 @@ struct type_caster<lamina::ops::Operand> {
   PYBIND11_TYPE_CASTER(lamina::ops::Operand, const_name("Array | Tensor | float"));
 
   bool load(handle source, bool convert) {
-    value.array = lamina::bindings::array_in(source.ptr());
+    value.array = lamina::bindings::array_argument(source.ptr());
     if (value.array) return true;
     make_caster<lamina::ops::Scalar> number;
     if (number.load(source, convert)) {
@@ -132,7 +132,7 @@ struct type_caster<lamina::ops::Operand> {
       PyErr_Clear();
       return false;
     }
-    value.array = lamina::bindings::array_in(held.ptr());
+    value.array = lamina::bindings::array_argument(held.ptr());
     return value.array != nullptr;
   }
 

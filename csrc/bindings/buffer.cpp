@@ -67,6 +67,13 @@ const char* refusal(const Array& a, int flags) {
 int get_buffer(PyObject* object, Py_buffer* view, int flags) {
   const Array& a = *array_in(object);
   view->obj = nullptr;
+  if (recording()) {
+    PyErr_SetString(
+        PyExc_BufferError,
+        "[capture] buffer: what the memory of a tensor holds is not known to replays; do it "
+        "outside the captured step");
+    return -1;
+  }
   if (const char* why = refusal(a, flags)) {
     PyErr_SetString(PyExc_BufferError, why);
     return -1;

@@ -111,6 +111,7 @@ py::object capsule_of(std::unique_ptr<Export<M>> owned) {
 }
 
 py::object to_dlpack(const Array& a, bool versioned, bool copied) {
+  needs_values("to_dlpack", "what the memory of a tensor holds");
   if (!versioned) {
     if (a.storage()->read_only)
       throw py::buffer_error(

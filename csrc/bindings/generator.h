@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/generator.h"
+#include "core/tape.h"
 
 namespace lamina::bindings {
 
@@ -16,6 +17,9 @@ struct GeneratorHandle {
 using RandomKey = std::pair<uint64_t, uint64_t>;  // (seed, stream) in Python
 
 inline PhiloxKey next_key(const GeneratorHandle* handle) {
+  if (Tape* tape = recording())
+    return tape->draw(handle ? handle->generator
+                             : std::shared_ptr<Generator>(&default_generator(), [](Generator*) {}));
   return (handle ? *handle->generator : default_generator()).next();
 }
 

@@ -11,8 +11,14 @@ namespace {
 
 using Handle = const GeneratorHandle*;
 
+// For what changes or reads the state of a generator as a whole.
+Generator& unrecorded(const GeneratorHandle& handle) {
+  needs_values("generator", "the state of a generator");
+  return *handle.generator;
+}
+
 py::bytes state(const GeneratorHandle& handle) {
-  const Generator::State state = handle.generator->state();
+  const Generator::State state = unrecorded(handle).state();
   return py::bytes(reinterpret_cast<const char*>(state.data()), state.size());
 }
 
@@ -22,7 +28,7 @@ void set_state(const GeneratorHandle& handle, const py::bytes& bytes) {
   check(text.size() == state.size(), "[set_state] expected ", state.size(), " bytes, got ",
         text.size());
   std::copy(text.begin(), text.end(), state.begin());
-  handle.generator->set_state(state);
+  unrecorded(handle).set_state(state);
 }
 
 }  // namespace
@@ -34,8 +40,8 @@ void bind_random(py::module_& m) {
         return GeneratorHandle{{&default_generator(), [](Generator*) {}}};
       }))
       .def("manual_seed",
-           [](const GeneratorHandle& h, uint64_t seed) { h.generator->manual_seed(seed); })
-      .def("seed", [](const GeneratorHandle& h) { return h.generator->seed(); })
+           [](const GeneratorHandle& h, uint64_t seed) { unrecorded(h).manual_seed(seed); })
+      .def("seed", [](const GeneratorHandle& h) { return unrecorded(h).seed(); })
       .def("initial_seed", [](const GeneratorHandle& h) { return h.generator->initial_seed(); })
       .def("get_state", &state)
       .def("set_state", &set_state);

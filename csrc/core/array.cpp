@@ -5,6 +5,7 @@
 
 #include "core/cuda.h"
 #include "core/memory.h"
+#include "core/tape.h"
 
 namespace lamina {
 namespace {
@@ -20,12 +21,18 @@ void release_cuda(void* device, void* data, size_t) {
   cuda::deallocate(data, static_cast<int>(reinterpret_cast<intptr_t>(device)));
 }
 
+StoragePtr new_storage(size_t bytes, Device device) {
+  if (device.type != DeviceType::cpu) {
+    const auto index = static_cast<intptr_t>(device.index);
+    return StoragePtr(new Storage(cuda::allocate(bytes, device.index), bytes, device, &release_cuda,
+                                  reinterpret_cast<void*>(index)));
+  }
+  if (Tape* tape = recording()) return tape->allocate(bytes);
+  return StoragePtr(new Storage(allocate(bytes), bytes, device, &release_host, nullptr));
+}
+
 StoragePtr make_storage(size_t bytes, Device device) {
-  const auto index = static_cast<intptr_t>(device.index);
-  StoragePtr storage(device.type == DeviceType::cpu
-                         ? new Storage(allocate(bytes), bytes, device, &release_host, nullptr)
-                         : new Storage(cuda::allocate(bytes, device.index), bytes, device,
-                                       &release_cuda, reinterpret_cast<void*>(index)));
+  StoragePtr storage = new_storage(bytes, device);
   storage->birth = births.fetch_add(1, std::memory_order_relaxed) + 1;
   return storage;
 }

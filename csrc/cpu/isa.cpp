@@ -4,7 +4,9 @@
 #include <initializer_list>
 
 #include "core/check.h"
+#include "core/recording.h"
 #include "kernels/all.h"
+#include "kernels/recorded.h"
 #include "kernels/registry.h"
 
 #define LAMINA_BINDINGS(stem)
@@ -61,10 +63,14 @@ namespace lamina::kernels {
 
 #define LAMINA_KERNELS(Contract, stem)                                                          \
   template <>                                                                                   \
-  const Contract& cpu_table<Contract>() {                                                       \
+  const Contract& selected_table<Contract>() {                                                  \
     static const Contract& table =                                                              \
         cpu::select<Contract>({LAMINA_BASELINE(stem), LAMINA_AVX2(stem), LAMINA_AVX512(stem)}); \
     return table;                                                                               \
+  }                                                                                             \
+  template <>                                                                                   \
+  const Contract& cpu_table<Contract>() {                                                       \
+    return recording() ? recorded_table<Contract>() : selected_table<Contract>();               \
   }
 #include "kernels/list.inc"
 

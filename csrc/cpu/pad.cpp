@@ -152,16 +152,16 @@ void start_forward(const PadPlan& p, const void* x, const void* value, void* y) 
   forward_rows(p, static_cast<const T*>(x), *static_cast<const T*>(value), static_cast<T*>(y));
 }
 
-void forward(const PadPlan& p, int itemsize, const void* x, const void* value, void* y) {
+void forward(const PadPlan& p, int itemsize, const void* x, const uint64_t& value, void* y) {
   switch (itemsize) {
     case 1:
-      return start_forward<uint8_t>(p, x, value, y);
+      return start_forward<uint8_t>(p, x, &value, y);
     case 2:
-      return start_forward<uint16_t>(p, x, value, y);
+      return start_forward<uint16_t>(p, x, &value, y);
     case 4:
-      return start_forward<uint32_t>(p, x, value, y);
+      return start_forward<uint32_t>(p, x, &value, y);
     default:
-      return start_forward<uint64_t>(p, x, value, y);
+      return start_forward<uint64_t>(p, x, &value, y);
   }
 }
 

@@ -173,16 +173,16 @@ void forward_of(const PadPlan& plan, const void* x, const void* value, void* y) 
   run(plan, static_cast<const T*>(x), *static_cast<const T*>(value), static_cast<T*>(y));
 }
 
-void forward(const PadPlan& plan, int itemsize, const void* x, const void* value, void* y) {
+void forward(const PadPlan& plan, int itemsize, const void* x, const uint64_t& value, void* y) {
   switch (itemsize) {
     case 1:
-      return forward_of<uint8_t>(plan, x, value, y);
+      return forward_of<uint8_t>(plan, x, &value, y);
     case 2:
-      return forward_of<uint16_t>(plan, x, value, y);
+      return forward_of<uint16_t>(plan, x, &value, y);
     case 4:
-      return forward_of<uint32_t>(plan, x, value, y);
+      return forward_of<uint32_t>(plan, x, &value, y);
     default:
-      return forward_of<uint64_t>(plan, x, value, y);
+      return forward_of<uint64_t>(plan, x, &value, y);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include "core/cuda.h"
 #include "kernels/all.h"
+#include "kernels/recorded.h"
 
 #define LAMINA_BINDINGS(stem)
 
@@ -19,6 +20,7 @@ namespace lamina::kernels {
 #define LAMINA_KERNELS(Contract, stem)                                                     \
   template <>                                                                              \
   const Contract& cuda_table<Contract>(Device device) {                                    \
+    refuse_device(device);                                                                 \
     cuda::activate(device.index);                                                          \
     check<NotImplementedError>(&cuda::stem, "[" #stem "] has no kernel on ", name(device), \
                                " yet; move the tensors with .cpu()");                      \

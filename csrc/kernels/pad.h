@@ -28,8 +28,8 @@ struct PadPlan {
 };
 
 struct Pad {
-  // value: one element, of the constant.
-  void (*forward)(const PadPlan& plan, int itemsize, const void* x, const void* value, void* y);
+  // value: begins with one element, the constant.
+  void (*forward)(const PadPlan& plan, int itemsize, const void* x, const uint64_t& value, void* y);
   // dx[i] = the sum of dy over the images of i.  dtype: float32 or float64.
   void (*backward)(const PadPlan& plan, DType dtype, const void* dy, void* dx);
 };

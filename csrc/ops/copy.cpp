@@ -1,6 +1,8 @@
 #include "ops/copy.h"
 
+#include "core/tape.h"
 #include "kernels/elementwise.h"
+#include "kernels/recorded.h"
 #include "kernels/registry.h"
 #include "ops/loop.h"
 
@@ -35,6 +37,7 @@ void begin_write(const Array& dst, const char* op) {
         empty || dst.size(d) < 2 || dst.strides()[d] != 0, "[", op,
         "] several elements share one place in memory (an expanded array); clone() it first");
   dst.storage()->version.fetch_add(1, std::memory_order_relaxed);
+  if (Tape* tape = recording()) tape->wrote(dst.storage());
 }
 
 bool clashes(const Array& dst, const Array& src) {
@@ -59,6 +62,7 @@ void copy_to(const Array& dst, const Array& src) {
 
 Array to_device(const Array& a, Device device, bool wait) {
   if (a.device() == device) return a;
+  kernels::refuse_device(device);
   if (!a.is_dense()) return to_device(contiguous(a), device);
   const Array out = Array::empty_like(a, device);
   cuda::transfer(out.raw(), device, a.raw(), a.device(),
@@ -70,6 +74,7 @@ Array pinned(const Array& a) {
   check(a.device().type == DeviceType::cpu,
         "[pin_memory] expected a tensor on the CPU, got one on ", name(a.device()));
   if (cuda::is_pinned(a.raw())) return a;
+  needs_values("pin_memory", "pinned memory");
   if (!a.is_dense()) return pinned(contiguous(a));
   const size_t bytes = static_cast<size_t>(a.numel()) * itemsize(a.dtype());
   const auto release = [](void*, void* data, size_t) { cuda::deallocate_pinned(data); };

@@ -3,6 +3,7 @@
 
 #include "core/array.h"
 #include "core/cuda.h"
+#include "core/recording.h"
 #include "ops/promote.h"
 
 namespace lamina::ops {
@@ -21,9 +22,10 @@ void fill(const Array& dst, const Scalar& value);
 Array to_device(const Array& a, Device device, bool wait = true);
 Array pinned(const Array& a);  // `a` itself if its memory is pinned; keeps memory order
 
-// The first element, wherever it is.
+// The first element, wherever it is, for `op`.
 template <class T>
-T element(const Array& a) {
+T element(const Array& a, const char* op) {
+  needs_values(op, "the value of an element");
   T value;
   if (a.device().type == DeviceType::cpu) return *a.data<T>();
   cuda::transfer(&value, Device{}, a.raw(), a.device(), sizeof value);

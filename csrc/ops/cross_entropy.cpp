@@ -1,5 +1,6 @@
 #include "ops/cross_entropy.h"
 
+#include "core/tape.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/registry.h"
 #include "ops/elementwise.h"
@@ -63,7 +64,9 @@ Prepared prepare(const Array& scores, const Array& targets, const std::optional<
     p.params.inner = scores.size(0) ? n / scores.size(0) : 1;
   }
   if (p.targets.device().type == DeviceType::cpu)
-    check_targets(op, p.targets, classes, o.ignore_index);
+    check_values([op, targets = p.targets, classes, ignored = o.ignore_index] {
+      check_targets(op, targets, classes, ignored);
+    });
   return p;
 }
 

@@ -1,5 +1,6 @@
 #include "ops/ctc.h"
 
+#include "core/tape.h"
 #include "kernels/ctc.h"
 #include "kernels/registry.h"
 #include "ops/copy.h"
@@ -85,7 +86,8 @@ Prepared prepare(const CtcArguments& a) {
               p.offsets.data(),
               a.input_lengths.data(),
               a.target_lengths.data()};
-  if (x.device().type == DeviceType::cpu) check_labels(p, a.target_lengths);
+  if (x.device().type == DeviceType::cpu)
+    check_values([p, lengths = a.target_lengths] { check_labels(p, lengths); });
   return p;
 }
 

@@ -1,5 +1,6 @@
 #include "ops/elementwise.h"
 
+#include "core/tape.h"
 #include "kernels/registry.h"
 #include "ops/loop.h"
 #include "ops/reduce.h"
@@ -198,10 +199,14 @@ Array run(Op op, const Operand* const (&operands)[N], const Types& types,
 
 // Integer division by zero has no result; torch raises too.
 void check_divisor(Binary op, const Operand& b) {
-  const bool zero =
-      b.array ? b.array->numel() > 0 && !element<bool>(reduce(kernels::Reduce::all, *b.array, {}))
-              : b.scalar.as_double() == 0;
-  check<RuntimeError>(!zero, "[", name(op), "] integer division by zero");
+  const auto demand = [op](bool ok) {
+    check<RuntimeError>(ok, "[", name(op), "] integer division by zero");
+  };
+  if (!b.array) return demand(b.scalar.as_double() != 0);
+  if (b.array->numel() == 0) return;
+  check_values([demand, divisor = *b.array] {
+    demand(element<bool>(reduce(kernels::Reduce::all, divisor, {}), "div"));
+  });
 }
 
 // Bounds as elements of the dtype, so that an element that equals one does so in any arithmetic.

@@ -1,6 +1,7 @@
 #include "ops/embedding_bag.h"
 
 #include "core/check.h"
+#include "core/tape.h"
 #include "kernels/registry.h"
 #include "ops/elementwise.h"
 #include "ops/lookup.h"
@@ -45,12 +46,12 @@ struct Ready {
             offsets.data<int64_t>(),
             a.padding,
             a.factors ? factors.raw() : nullptr};
-    check_offsets();
+    if (offsets.device().type == DeviceType::cpu)  // kernels follow them
+      check_values([held = offsets, bags = bags] { check_offsets(bags); });
   }
 
  private:
-  void check_offsets() const {  // kernels follow them
-    if (offsets.device().type != DeviceType::cpu) return;
+  static void check_offsets(const Bags& bags) {
     const int64_t* at = bags.offsets;
     bool rising = at[0] == 0 && at[bags.bags] == bags.entries;
     for (int64_t b = 0; b < bags.bags; ++b) rising &= at[b] <= at[b + 1];

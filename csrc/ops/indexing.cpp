@@ -21,7 +21,8 @@ struct Counted {
   int64_t total;
 };
 
-Counted counted(const Array& a) {
+Counted counted(const Array& a, const char* op) {
+  needs_values(op, "how many elements are set");
   Array mask = contiguous(cast(a, DType::boolean));
   const int64_t n = mask.numel(), chunks = (n + kernels::kMaskChunk - 1) / kernels::kMaskChunk;
   const Array counts = Array::empty({chunks}, DType::int64, a.device(), "nonzero");
@@ -69,7 +70,7 @@ Part prepare(const Array& a, const Index& index, const char* op) {
                       a.shape());
     weight.push_back(a.strides()[index.dim + d]);
   }
-  const Counted c = counted(given);
+  const Counted c = counted(given, op);
   Array places = Array::empty({c.total}, DType::int64, a.device(), op);
   coordinates(c, weight, places.data<int64_t>(), 1);
   return {index.dim, covers, std::move(places), true};
@@ -265,6 +266,7 @@ void index_write(const Array& a, int64_t dim, const Array& index, const Operand&
 }
 
 std::pair<int64_t, int64_t> extent(const Array& given) {
+  needs_values("extent", "the range of an index");
   const Array index = as_index(given, "extent");
   check(index.numel() > 0, "[extent] expected at least one element");
   int64_t low, high;
@@ -274,7 +276,7 @@ std::pair<int64_t, int64_t> extent(const Array& given) {
 }
 
 Array nonzero(const Array& a) {
-  const Counted c = counted(a);
+  const Counted c = counted(a, "nonzero");
   Array out = Array::empty({c.total, a.rank()}, DType::int64, a.device(), "nonzero");
   for (int d = 0; d < a.rank(); ++d)
     coordinates(c, unit(a.rank(), d), out.data<int64_t>() + d, a.rank());
@@ -283,7 +285,7 @@ Array nonzero(const Array& a) {
 
 std::vector<Array> nonzero_tuple(const Array& a) {
   const Array seen = a.rank() ? a : unsqueeze(a, 0);
-  const Counted c = counted(seen);
+  const Counted c = counted(seen, "nonzero");
   std::vector<Array> result;
   for (int d = 0; d < seen.rank(); ++d) {
     result.push_back(Array::empty({c.total}, DType::int64, a.device(), "nonzero"));
@@ -293,6 +295,7 @@ std::vector<Array> nonzero_tuple(const Array& a) {
 }
 
 Array repeat_positions(const Array& given) {
+  needs_values("repeat_interleave", "the sum of the counts");
   check(given.rank() == 1, "[repeat_interleave] expected counts of 1 dimension, got shape ",
         given.shape());
   const Array counts = contiguous(as_index(given, "repeat_interleave"));

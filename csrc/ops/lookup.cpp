@@ -2,7 +2,9 @@
 
 #include <cstdlib>
 #include <optional>
+#include <string>
 
+#include "core/tape.h"
 #include "kernels/registry.h"
 #include "ops/elementwise.h"
 #include "ops/loop.h"
@@ -92,13 +94,18 @@ Array as_index(const Array& index, const char* op) {
 int64_t check_positions(const Array& index, int64_t size, int dim, bool negative, const char* op) {
   if (index.numel() == 0) return 0;
   if (index.device().type != DeviceType::cpu && size > 0) return 0;
-  const auto loop = make_loop<1>(index.shape(), {{{index.raw(), index.strides()}}});
-  int64_t low, high;
-  kernels::on<kernels::Indexing>(index.device()).extent(loop, &low, &high);
-  const bool too_low = low < (negative ? -size : 0);
-  check<IndexError>(!too_low && high < size, "[", op, "] index ", too_low ? low : high,
-                    " is out of range for dimension ", dim, " of size ", size);
-  return low;
+  int64_t low = 0;
+  check_values([index, size, dim, op = std::string(op), lowest = negative ? -size : 0,
+                found = recording() ? nullptr : &low] {
+    int64_t least, most;
+    const auto loop = make_loop<1>(index.shape(), {{{index.raw(), index.strides()}}});
+    kernels::on<kernels::Indexing>(index.device()).extent(loop, &least, &most);
+    const bool too_low = least < lowest;
+    check<IndexError>(!too_low && most < size, "[", op, "] index ", too_low ? least : most,
+                      " is out of range for dimension ", dim, " of size ", size);
+    if (found) *found = least;
+  });
+  return recording() && negative ? -size : low;  // a replay may find any
 }
 
 void gather_into(const Array& out, const Array& a, const Lookup& lookup) {

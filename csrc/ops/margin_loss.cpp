@@ -1,5 +1,6 @@
 #include "ops/margin_loss.h"
 
+#include "core/tape.h"
 #include "kernels/margin_loss.h"
 #include "kernels/registry.h"
 #include "ops/copy.h"
@@ -37,10 +38,12 @@ Prepared prepare(const char* op, const Array& input, const Array& targets, int64
              std::nullopt,
              {input.size(0), input.size(1), margin, squared}};
   if (p.targets.device().type != DeviceType::cpu) return p;
-  const int64_t* t = p.targets.data<int64_t>();
-  for (int64_t i = 0, n = p.targets.numel(); i < n; ++i)
-    check<IndexError>(t[i] >= lowest && t[i] < input.size(1), "[", op, "] expected targets from ",
-                      lowest, " to ", input.size(1) - 1, ", got ", t[i], " at position ", i);
+  check_values([op, lowest, classes = input.size(1), targets = p.targets] {
+    const int64_t* t = targets.data<int64_t>();
+    for (int64_t i = 0, n = targets.numel(); i < n; ++i)
+      check<IndexError>(t[i] >= lowest && t[i] < classes, "[", op, "] expected targets from ",
+                        lowest, " to ", classes - 1, ", got ", t[i], " at position ", i);
+  });
   return p;
 }
 

@@ -1,5 +1,7 @@
 #include "ops/optimizer.h"
 
+#include "core/tape.h"
+#include "kernels/recorded.h"
 #include "kernels/registry.h"
 #include "ops/elementwise.h"
 
@@ -74,15 +76,68 @@ template <class Params>
 using Rule = void (*Optimizer::*)(DType, const OptimizerTensor*, int64_t, const kernels::Penalty&,
                                   const Params&);
 
+const Optimizer& table(Device device) {
+  return device.type == DeviceType::cpu ? kernels::selected_table<Optimizer>()
+                                        : kernels::on<Optimizer>(device);
+}
+
+// One call of a rule's kernel.  On a tape, each replay is the next step.
+template <class Params>
+struct Update final : Tape::Entry {
+  Update(Rule<Params> rule, const Array& like, const kernels::Penalty& penalty,
+         const Params& options, std::vector<OptimizerTensor> tensors)
+      : rule(rule),
+        device(like.device()),
+        dtype(like.dtype()),
+        penalty(penalty),
+        options(options),
+        tensors(std::move(tensors)) {}
+
+  void call() const {
+    (table(device).*rule)(dtype, tensors.data(), static_cast<int64_t>(tensors.size()), penalty,
+                          options);
+  }
+  void run() override {
+    for (OptimizerTensor& t : tensors) ++t.step;
+    call();
+  }
+
+  Rule<Params> rule;
+  Device device;
+  DType dtype;
+  kernels::Penalty penalty;
+  Params options;
+  std::vector<OptimizerTensor> tensors;
+  Arrays kept;  // what `tensors` points into, where the tape does not keep it already
+};
+
+// Puts an update in the place of the one that the tape has.
+template <class Params>
+void amend(const char* op, Tape::Entry* entry, Update<Params> update, const OptimizerStep& step) {
+  auto* recorded = dynamic_cast<Update<Params>*>(entry);
+  check<RuntimeError>(recorded && recorded->rule == update.rule &&
+                          recorded->tensors.size() == update.tensors.size(),
+                      "[capture] ", op, ": expected the updates that were recorded");
+  for (OptimizerTensor& t : update.tensors) --t.step;  // run() counts it
+  update.kept = step.params;
+  update.kept.insert(update.kept.end(), step.grads.begin(), step.grads.end());
+  for (const Arrays& states : step.states)
+    update.kept.insert(update.kept.end(), states.begin(), states.end());
+  *recorded = std::move(update);
+}
+
 template <class Params>
 void run(const char* op, Rule<Params> rule, const OptimizerStep& step, const Params& options,
          unsigned needed, bool factors = false) {
   if (step.params.empty()) return;
   Arrays held;
-  const auto tensors = gather(op, step, needed, factors, held);
-  (kernels::on<Optimizer>(step.params[0].device()).*rule)(step.params[0].dtype(), tensors.data(),
-                                                          static_cast<int64_t>(tensors.size()),
-                                                          step.penalty, options);
+  auto tensors = gather(op, step, needed, factors, held);
+  Update<Params> update(rule, step.params[0], step.penalty, options, std::move(tensors));
+  if (Amendment* amendment = Amendment::of_thread())
+    return amend(op, amendment->next(), std::move(update), step);
+  update.call();
+  if (Tape* tape = recording())
+    tape->add_update(std::make_unique<Update<Params>>(std::move(update)));
 }
 
 }  // namespace

@@ -169,7 +169,7 @@ Array pad(const Array& a, const Dims& before, const Dims& after, PadMode mode,
     p = make_plan(b, x, y, mode);
   }
   kernels::on<kernels::Pad>(a.device())
-      .forward(p.plan, static_cast<int>(itemsize(a.dtype())), x.raw(), &element, y.raw());
+      .forward(p.plan, static_cast<int>(itemsize(a.dtype())), x.raw(), element, y.raw());
   return y;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "core/tape.h"
 #include "kernels/registry.h"
 #include "kernels/roi.h"
 #include "ops/copy.h"
@@ -66,10 +67,12 @@ RoiShape shape_of(const Array& like, const Dims& x, const Array& rois, const Roi
                    options.scale,
                    ratio,
                    options.aligned};
-  if (s.dtype == DType::float64)
-    check_rois<double>(rois, s, op);
-  else
-    check_rois<float>(rois, s, op);
+  check_values([rois, s, op] {
+    if (s.dtype == DType::float64)
+      check_rois<double>(rois, s, op);
+    else
+      check_rois<float>(rois, s, op);
+  });
   return s;
 }
 
@@ -141,6 +144,7 @@ Array roi_pool_backward(const Array& dy, const Array& rois, const Array& winner,
 }
 
 Array nms(const Array& boxes, const Array& order, double threshold) {
+  needs_values("nms", "how many boxes are kept");
   check_one_device("nms", {&boxes, &order});
   check(boxes.rank() == 2 && boxes.size(1) == 4,
         "[nms] expected boxes of shape (n, 4): x1, y1, x2, y2; got shape ", boxes.shape());

@@ -1,5 +1,6 @@
 #include "ops/sort.h"
 
+#include "core/recording.h"
 #include "kernels/registry.h"
 #include "kernels/sort.h"
 #include "ops/elementwise.h"
@@ -72,6 +73,7 @@ Array searchsorted(const Array& sorted, const Array& values, bool right, const c
 }
 
 std::pair<Array, int64_t> runs(const Array& given) {
+  needs_values("unique", "how many elements differ");
   check(given.rank() == 1, "[unique] expected a vector, got shape ", given.shape());
   const Array a = contiguous(given);
   Array run = Array::empty(a.shape(), DType::int64, a.device(), "unique");

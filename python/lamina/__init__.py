@@ -138,6 +138,8 @@ def __getattr__(name: str) -> object:
         return getattr(_importlib.import_module("lamina.amp.autocast_mode"), name)
     if name in _FILES:
         return getattr(_importlib.import_module("lamina.io"), name)
+    if name == "capture":
+        return _importlib.import_module("lamina.captured").capture
     if name == "summary":
         return getattr(_importlib.import_module("lamina._summary"), name)
     raise AttributeError(f"module 'lamina' has no attribute {name!r}")

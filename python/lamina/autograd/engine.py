@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import Any
@@ -11,6 +12,7 @@ from lamina import _C
 from lamina.autograd.cast_mode import casting
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import AccumulateGrad, Edge, Node, leaf_edge
+from lamina.autograd.watch import now
 from lamina.dtypes import BY_CODE
 from lamina.tensor import Tensor
 
@@ -50,6 +52,8 @@ def backward(
     if not wanted:
         raise RuntimeError("[backward] expected at least one tensor in inputs, got none")
     found = _run(roots, grads, retain, create_graph, [_edge(t, "backward") for t in wanted])
+    if now.watch is not None:
+        now.watch.leaves += [weakref.ref(t) for t in wanted]
     clock = _C.storage_clock()  # other edges may lead to the same memory: take copies
     for t, g in zip(wanted, found):
         if g is not None:
@@ -216,6 +220,11 @@ def _run(
                 raise RuntimeError(
                     f"[backward] expected {len(edges)} gradients from {node.name()}, got {len(result)}"
                 )
+        watch = now.watch
+        if watch is not None:
+            watch.roots += [node for node, _ in roots]
+            if useful is None:
+                watch.leaves += [end.leaf for end in leaves if isinstance(end, AccumulateGrad)]
         for end, grad in leaves.items():
             if end.hooks is not None:
                 grad = _run_hooks(end, [grad])[0]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lamina import _C
 from lamina.autograd.grad_mode import no_grad
+from lamina.autograd.watch import now
 from lamina.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -51,10 +52,14 @@ def folded(layer: Any, norm: Any = None) -> Folded:
     marks = tuple([None if t is None else (t._array, t._array.version) for t in sources])
     kept = _kept.get(layer)
     if kept is not None and kept[0][-1] == eps and _same(kept[0][:-1], marks):
-        return kept[1]
-    weight, bias = (layer.weight, layer.bias) if norm is None else _fold(layer, norm)
-    made = Folded(weight, bias, _C.Kept())
-    _kept[layer] = ((*marks, eps), made)
+        made = kept[1]
+    else:
+        weight, bias = (layer.weight, layer.bias) if norm is None else _fold(layer, norm)
+        made = Folded(weight, bias, _C.Kept())
+        _kept[layer] = ((*marks, eps), made)
+    if now.watch is not None:
+        now.watch.kept.append(made)
+        now.watch.sources += [(t, t._array, t._array.version) for t in sources if t is not None]
     return made
 
 

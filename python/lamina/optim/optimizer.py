@@ -8,6 +8,7 @@ from copy import deepcopy
 from typing import Any, ClassVar
 
 from lamina.autograd.grad_mode import enable_grad, no_grad
+from lamina.autograd.watch import now
 from lamina.tensor import Tensor
 
 Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
@@ -54,6 +55,7 @@ class Optimizer:
         self._check_options(defaults)
         self.defaults = defaults
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        self._changes = 0  # of the state; a captured step sees by it that others have been made
         self.param_groups: list[dict[str, Any]] = []
         if isinstance(params, (set, frozenset)):
             raise TypeError(f"[{type(self).__name__}] expected parameters in an order, got a set")
@@ -134,10 +136,15 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        watch = now.watch
+        watched = None if watch is None else watch.begin_step(self)
+        self._changes += 1
         with no_grad():
             for group in self.param_groups:
                 for params in _of_one_kind([p for p in group["params"] if p._grad is not None]):
                     self._update(group, params)
+        if watch is not None and watched is not None:
+            watch.end_step(watched)
         return loss
 
     def _update(self, group: dict[str, Any], params: list[Tensor]) -> None:
@@ -194,6 +201,7 @@ class Optimizer:
         for group, saved in zip(self.param_groups, state_dict["param_groups"]):
             group.update({k: deepcopy(v) for k, v in saved.items() if k != "params"})
         self.state.clear()
+        self._changes += 1
         for number, state in state_dict["state"].items():
             p = by_number[int(number)]
             self.state[p] = {k: _number(v) if k in self._numbers else _like(v, p) for k, v in state.items()}

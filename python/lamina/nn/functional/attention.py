@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from lamina import dtypes
+from lamina.autograd.watch import now
 from lamina.nn.functional.dropout import dropout
 from lamina.ops.creation import ones
 from lamina.ops.matmul import matmul, product
@@ -78,7 +79,7 @@ def _masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
         scores = scores + mask
     else:
         raise TypeError(f"[scaled_dot_product_attention] expected a bool or floating mask, got {mask.dtype}")
-    if not bool(nothing.any()):
+    if now.watch is None and not bool(nothing.any()):  # a captured step may find such rows later
         return softmax(scores, -1)
     return where(nothing, 0.0, softmax(where(nothing, 0.0, scores), -1))
 

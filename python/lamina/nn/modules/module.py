@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from lamina.autograd.grad_mode import no_grad
+from lamina.autograd.watch import now
 from lamina.nn.modules._backward_hooks import call_with_backward_hooks
 from lamina.nn.parameter import Buffer, Parameter
 from lamina.tensor import Tensor
@@ -400,6 +401,8 @@ class Module:
 
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         own = self.__dict__
+        if now.watch is not None:
+            now.watch.modules[id(self)] = self
         for hook in list(own.get("_forward_pre_hooks", {}).values()):
             args, kwargs = hook(self, args, kwargs)
         backward_hooks = list(own.get("_backward_hooks", {}).values())
