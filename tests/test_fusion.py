@@ -379,3 +379,84 @@ def test_threads_may_infer_at_once() -> None:
         results = list(pool.map(lambda _: infer(net, x), range(64)))
     for got in results:
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+
+
+REPLANS: dict[str, Callable[[nn.Sequential], Any]] = {
+    "train": lambda net: net.train(),
+    "norm trains": lambda net: net[1].train(),
+    "forward": lambda net: setattr(net[2], "forward", lambda x: x + 1),
+    "hook": lambda net: net[0].register_forward_hook(lambda m, args, y: y * 2),
+    "pre-hook": lambda net: net[2].register_forward_pre_hook(lambda m, args: (args[0] - 1,)),
+    "stride": lambda net: setattr(net[0], "stride", (2, 2)),
+    "activation": lambda net: setattr(net, "2", nn.GELU()),
+    "bounds": lambda net: setattr(net, "2", nn.Hardtanh(-3.0, 0.1)),
+    "statistics": lambda net: net[1].register_buffer("running_mean", lamina.ones(16)),
+    "deleted": lambda net: net.__delitem__(1),
+    "appended": lambda net: net.append(nn.Hardtanh(0.0, 0.1)),
+    "dtype": lambda net: net.double(),
+    "class": lambda net: setattr(net[1], "__class__", Twice),
+}
+
+
+class Twice(nn.BatchNorm2d):
+    def forward(self, input: lamina.Tensor) -> lamina.Tensor:
+        return super().forward(input) * 2
+
+
+@pytest.mark.parametrize("change", REPLANS)
+def test_a_change_of_modules_is_seen(change: str) -> None:
+    """What a row's plan was made of is looked at again after any change, and again when it is undone."""
+    net, x = small_net(), lamina.randn(2, 3, 6, 6)
+    before = infer(net, x)
+    REPLANS[change](net)
+    if change == "dtype":
+        x = x.double()
+    with lamina.inference_mode(), no_fusion():
+        want = net(x).numpy()
+    for _ in range(2):
+        got = infer(net, x)
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+    assert got.shape != before.shape or got.dtype != before.dtype or np.abs(got - before).max() > 1e-3
+
+
+def test_a_removed_hook_lets_modules_join_again() -> None:
+    net, x, calls = small_net(), lamina.randn(2, 3, 6, 6), []
+    before = infer(net, x)
+    with net[1].register_forward_hook(lambda m, args, y: calls.append(m)):
+        infer(net, x)
+    np.testing.assert_array_equal(infer(net, x), before)
+    assert calls == [net[1]]
+
+
+def test_planned_rows_go_with_their_modules() -> None:
+    import gc
+    import weakref
+
+    net = small_net()
+    infer(net, lamina.randn(2, 3, 6, 6))
+    alive = [weakref.ref(m) for m in net.modules()]
+    del net
+    gc.collect()
+    assert [r() for r in alive] == [None] * 4
+
+
+def test_rows_of_the_same_first_module_have_their_own_plans() -> None:
+    conv, norm, x = nn.Conv2d(3, 16, 1), nn.BatchNorm2d(16), lamina.randn(2, 3, 6, 6)
+    randomise(nn.Sequential(conv, norm))
+    rows = [(conv, norm, nn.ReLU()), (conv, nn.ReLU6()), (conv, norm)]
+    with lamina.inference_mode():
+        want = [row[-1](norm(conv(x)) if row[1] is norm else conv(x)) for row in rows[:2]] + [norm(conv(x))]
+        for _ in range(2):
+            for row, y in zip(rows, want):
+                np.testing.assert_allclose(run(row, x).numpy(), y.numpy(), rtol=1e-4, atol=1e-4)
+
+
+def test_a_chosen_algorithm_counts_in_planned_rows() -> None:
+    net = nn.Sequential(nn.Conv2d(32, 32, 3, padding=1), nn.ReLU()).eval()
+    x = lamina.randn(1, 32, 16, 16)
+    infer(net, x)
+    with F.conv_algorithm("implicit"):
+        direct = infer(net, x)
+    with F.conv_algorithm("depthwise"), pytest.raises(ValueError, match="algorithm asked for"):
+        infer(net, x)
+    assert not np.array_equal(direct, infer(net, x))

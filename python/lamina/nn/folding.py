@@ -12,12 +12,15 @@ and buffers that they come from stay what they are: the same arrays at the same 
 
 from __future__ import annotations
 
+import math
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lamina import _C
 from lamina.autograd.grad_mode import no_grad
 from lamina.autograd.watch import now
+from lamina.nn.functional.conv import chosen_algorithm, split_padding
+from lamina.nn.functional.pad import pad
 from lamina.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -86,3 +89,54 @@ def _fold(layer: Any, norm: Any) -> tuple[Tensor, Tensor]:
         shift = (-mean if layer.bias is None else layer.bias.double() - mean) * scale
         shift = shift if norm.bias is None else shift + norm.bias.double()
         return weight, shift.to(layer.weight.dtype)
+
+
+class FoldedConv:
+    """A convolution with the batch normalisation, the sum and the activation after it, as one call of the bindings.
+
+    Its arguments are put together once, and hold while :meth:`fresh` and the modules keep their attributes.
+
+    Args:
+        layer: a convolution.
+        norm: the batch normalisation after it, or None.
+        bounds: between which an activation holds the results; None where there is none.
+    """
+
+    def __init__(self, layer: Any, norm: Any, bounds: tuple[float, float] | None) -> None:
+        sources = [layer.weight, layer.bias]
+        if norm is not None:
+            sources += (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+        self._sources = [(t, t._array, t._array.version) for t in sources if t is not None]
+        weight, bias, kept = folded(layer, norm)
+        low, high = bounds or (-math.inf, math.inf)
+        self._weight, self._bias = weight._array, None if bias is None else bias._array
+        self._ndim, self._bounded = weight.ndim, bounds is not None
+        self._pad, padding = None, layer.padding
+        if layer.padding_mode != "zeros":
+            self._pad, padding = (layer._pad, layer.padding_mode), (0,) * len(layer.stride)
+        before, after = split_padding(
+            "conv", padding, weight.shape[2:], layer.stride, layer.dilation, len(layer.stride)
+        )
+        self._arguments = (low, high, kept, layer.stride, before, after, layer.dilation, layer.groups)
+
+    def fresh(self) -> bool:
+        """Whether parameters and statistics are what they were."""
+        for tensor, array, version in self._sources:
+            if tensor._array is not array or array.version != version:
+                return False
+        return True
+
+    def takes(self, input: Tensor, residual: Tensor | None) -> bool:
+        """Whether the input has a batch, so that the channels after it are the layer's, and a sum an activation."""
+        return input._array.ndim == self._ndim and (residual is None or self._bounded)
+
+    def __call__(self, input: Tensor, residual: Tensor | None) -> Tensor:
+        if self._pad is not None:
+            input = pad(input, self._pad[0], mode=self._pad[1])
+        added = None if residual is None else residual._array
+        low, high, kept, stride, before, after, dilation, groups = self._arguments
+        y = _C.conv_fused(
+            input._array, self._weight, self._bias, added,
+            low, high, kept, stride, before, after, dilation, groups, chosen_algorithm(),
+        )  # fmt: skip
+        return Tensor(y)

@@ -14,21 +14,22 @@ from __future__ import annotations
 
 import math
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from lamina.autograd.cast_mode import casting
 from lamina.autograd.grad_mode import mode
+from lamina.autograd.watch import now
 from lamina.nn import functional as F
-from lamina.nn.folding import folded
-from lamina.nn.functional.conv import conv_fused
+from lamina.nn.folding import FoldedConv, folded
 from lamina.nn.modules.activation import Hardtanh, ReLU, ReLU6
 from lamina.nn.modules.batch_norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from lamina.nn.modules.conv import Conv1d, Conv2d, Conv3d
 from lamina.nn.modules.linear import Linear
-from lamina.nn.modules.module import Module
+from lamina.nn.modules.module import Module, structure
 from lamina.tensor import Tensor
 
 __all__ = ["groups", "no_fusion", "observed", "run"]
@@ -49,7 +50,6 @@ BOUNDS: dict[
     ReLU6: lambda module: (0.0, 6.0),
     Hardtanh: lambda module: (module.min_val, module.max_val),
 }
-UNBOUNDED = (-math.inf, math.inf)
 INFERENCE_STARTS = frozenset((*NORMS, *FOLDS))
 
 
@@ -151,8 +151,12 @@ def run(modules: Sequence[Module], input: Any, residual: Tensor | None = None) -
     """
     # Folded weights are float32: autocast, which would cast them, runs the layers one by one.
     inference = mode.inference and not mode.enabled and not casting.on
-    if not _setting.enabled or (INFERENCE_STARTS if inference else STARTS).isdisjoint(map(type, modules)):
+    if not _setting.enabled or not modules:
         row: Sequence[Any] = modules
+    elif inference and _setting.observer is None and now.watch is None:
+        return _run_planned(modules, input, residual)
+    elif (INFERENCE_STARTS if inference else STARTS).isdisjoint(map(type, modules)):
+        row = modules
     else:
         row = [group if len(group) > 1 else group[0] for group in groups(modules, inference)]
     if _setting.observer is not None:
@@ -166,6 +170,57 @@ def run(modules: Sequence[Module], input: Any, residual: Tensor | None = None) -
         else:
             input = step(input if joins is None else input + joins)
     return input
+
+
+class _Plan(NamedTuple):
+    """A row's groups under ``inference_mode``: finding them costs Python as long as a small network's kernels run.
+
+    Modules are named by their places, so that a plan keeps none alive."""
+
+    mark: object  # of the structure
+    modules: list[weakref.ref[Module]]
+    steps: list[tuple[int, int, FoldedConv | None]]  # modules [begin, end), and what may run them as one
+
+    def holds(self, modules: Sequence[Module]) -> bool:
+        """Whether it is the plan of these modules as they are."""
+        if self.mark is not structure.mark or [r() for r in self.modules] != list(modules):
+            return False
+        return all([conv is None or conv.fresh() for _, _, conv in self.steps])
+
+
+_plans: weakref.WeakKeyDictionary[Module, _Plan] = weakref.WeakKeyDictionary()  # by a row's first module
+
+
+def _run_planned(modules: Sequence[Module], input: Any, residual: Tensor | None) -> Any:
+    plan = _plans.get(modules[0])
+    if plan is None or not plan.holds(modules):
+        plan = _plans[modules[0]] = _planned(modules)
+    last = len(modules)
+    for begin, end, conv in plan.steps:
+        joins = residual if end == last else None
+        if conv is not None and conv.takes(input, joins):
+            input = modules[begin]._located(conv, input, joins)
+        elif end - begin > 1:
+            input = _run_group(tuple(modules[begin:end]), input, joins)
+        else:
+            input = modules[begin](input if joins is None else input + joins)
+    return input
+
+
+def _planned(modules: Sequence[Module]) -> _Plan:
+    steps: list[tuple[int, int, FoldedConv | None]] = []
+    mark, end = structure.mark, 0
+    for group in groups(modules, inference=True):
+        begin, end = end, end + len(group)
+        plannable = len(group) > 1 and type(group[0]) in CONVOLUTIONS
+        steps.append((begin, end, group[0]._located(_folded_conv, group) if plannable else None))
+    return _Plan(mark, [weakref.ref(module) for module in modules], steps)
+
+
+def _folded_conv(group: tuple[Any, ...]) -> FoldedConv:
+    last = group[-1]
+    bounds = BOUNDS[type(last)](last) if type(last) in BOUNDS else None
+    return FoldedConv(group[0], group[1] if type(group[1]) in NORMS else None, bounds)
 
 
 def _run_group(group: tuple[Any, ...], input: Any, residual: Tensor | None) -> Any:
@@ -193,15 +248,9 @@ def _same_kind(a: Tensor, b: Tensor) -> bool:
 def _run_layer(group: tuple[Any, ...], input: Tensor, residual: Tensor | None) -> Tensor:
     """A convolution or linear layer with the batch normalisation, the residual and the activation after it."""
     layer, last = group[0], group[-1]
-    bounds = BOUNDS[type(last)](last) if type(last) in BOUNDS else UNBOUNDED
-    weight, bias, kept = folded(layer, group[1] if type(group[1]) in NORMS else None)
-    if type(layer) is Linear:
-        y = F.linear(input, weight, bias)
-        y = y if residual is None else y + residual
-        return y if bounds is UNBOUNDED else y.clamp_(*bounds)
-    padding = layer.padding
-    if layer.padding_mode != "zeros":
-        input, padding = F.pad(input, layer._pad, mode=layer.padding_mode), (0,) * len(layer.stride)
-    return conv_fused(
-        input, weight, bias, layer.stride, padding, layer.dilation, layer.groups, residual, bounds, kept
-    )
+    if type(layer) is not Linear:
+        return _folded_conv(group)(input, residual)
+    weight, bias, _ = folded(layer, group[1] if type(group[1]) in NORMS else None)
+    y = F.linear(input, weight, bias)
+    y = y if residual is None else y + residual
+    return y.clamp_(*BOUNDS[type(last)](last)) if type(last) in BOUNDS else y

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import operator
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from lamina.nn import fusion
-from lamina.nn.modules.module import Module
+from lamina.nn.modules.module import Module, structure
 from lamina.nn.parameter import Parameter
 from lamina.tensor import Tensor
 
@@ -117,7 +118,14 @@ class Sequential(_Indexed[Module]):
             self.add_module(names.get(id(module), str(i)), module)
 
     def forward(self, input: Any) -> Any:
-        return fusion.run(list(self._modules.values()), input)
+        row = _rows.get(self)
+        if row is None or row[0] is not structure.mark:
+            row = _rows[self] = structure.mark, tuple(self._modules.values())
+        return fusion.run(row[1], input)
+
+
+# The members of a Sequential, which would be looked for among its attributes at every call.
+_rows: weakref.WeakKeyDictionary[Sequential, tuple[object, tuple[Module, ...]]] = weakref.WeakKeyDictionary()
 
 
 class ModuleList(_Indexed[Module]):

@@ -19,6 +19,20 @@ M = TypeVar("M", bound="Module")
 _HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
+class Structure:
+    """``mark`` is another object after any attribute or hook of any module has changed.
+
+    What was found out about modules holds while the mark is the same; what their tensors hold is no part of it."""
+
+    mark = object()
+
+    def changed(self) -> None:
+        self.mark = object()
+
+
+structure = Structure()
+
+
 class IncompatibleKeys(NamedTuple):
     """What :meth:`Module.load_state_dict` missed in the state dict, and what it found there and has no place for."""
 
@@ -44,6 +58,7 @@ class HookHandle:
 
     def remove(self) -> None:
         self._module.__dict__[self._kind].pop(self._id, None)
+        structure.changed()
 
     def __enter__(self) -> HookHandle:
         return self
@@ -118,10 +133,12 @@ class Module:
                 f"[{type(self).__name__}] attribute {name!r} is a parameter; expected a Parameter or None, got a Tensor"
             )
         object.__setattr__(self, name, value)
+        structure.changed()
 
     def __delattr__(self, name: str) -> None:
         self.__dict__.get("_buffer_names", {}).pop(name, None)
         object.__delattr__(self, name)
+        structure.changed()
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Adds a parameter under a name; None says that there is none."""
@@ -137,6 +154,7 @@ class Module:
             raise TypeError(f"[register_buffer] expected a tensor or None, got {type(tensor).__name__}")
         self._buffer_names[name] = persistent
         object.__setattr__(self, name, tensor)
+        structure.changed()
 
     def register_module(self, name: str, module: Module | None) -> None:
         """Adds a submodule under a name."""
