@@ -87,7 +87,7 @@ def tagger(models: Any) -> Any:
     """A class for each word: embedding, a GRU in both directions over packed sentences, linear scores."""
     nn = models.nn
 
-    class Tagger(nn.Module):  # type: ignore[misc, name-defined]
+    class Tagger(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.embedding = nn.Embedding(1000, 128)

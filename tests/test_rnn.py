@@ -262,7 +262,7 @@ def test_packing_has_gradients():
         (lambda: nn.RNN(3, 4.0), TypeError, r"\[RNN\] expected an integer hidden_size, got 4.0"),
         (lambda: nn.LSTM(3, 4, proj_size=True), TypeError, r"\[LSTM\] expected an integer proj_size, got True"),
         (lambda: nn.LSTM(3, 4, dtype=lamina.int64), RuntimeError, "only floating tensors have gradients"),
-        (lambda: nn.LSTM(3, 4)(lamina.ones(5, 2, 3, dtype=lamina.int64)), ValueError, "input of .*float32.*got .*int64"),
+        (lambda: nn.LSTM(3, 4)(lamina.ones(5, 2, 3).long()), ValueError, "input of .*float32.*got .*int64"),
         (lambda: nn.LSTM(3, 4)(lamina.ones(5, 2, 3).double()), ValueError, "input of .*float32.*got .*float64"),
         (lambda: nn.GRU(3, 4)(lamina.ones(5, 2, 3), lamina.ones(1, 2, 4).double()), ValueError,
          "a state of shape .*float32, got .*float64"),

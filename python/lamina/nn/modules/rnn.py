@@ -29,10 +29,16 @@ def _check_sizes(name: str, least: int, **sizes: int) -> None:
             raise ValueError(f"[{name}] expected {size} of at least {least}, got {value}")
 
 
+def _check_dropout(name: str, dropout: Any) -> None:
+    if isinstance(dropout, bool) or not isinstance(dropout, Real) or not 0 <= float(dropout) <= 1:
+        raise ValueError(f"[{name}] expected dropout from 0 to 1, got {dropout!r}")
+
+
 class RNNBase(Module):
     """Layers and directions of the recurrence that a subclass names in ``mode``; documented at :class:`LSTM`."""
 
     mode: str  # a key of GATES
+    weight_ih_l0: Parameter
 
     def __init__(
         self,
@@ -54,8 +60,7 @@ class RNNBase(Module):
         for option, value in {"bias": bias, "batch_first": batch_first}.items():
             if not isinstance(value, bool):
                 raise TypeError(f"[{name}] expected {option} to be True or False, got {value!r}")
-        if isinstance(dropout, bool) or not isinstance(dropout, Real) or not 0 <= dropout <= 1:
-            raise ValueError(f"[{name}] expected dropout from 0 to 1, got {dropout!r}")
+        _check_dropout(name, dropout)
         if proj_size >= hidden_size:
             raise ValueError(f"[{name}] expected proj_size from 0 to below hidden_size, got {proj_size}")
         if proj_size and self.mode != "LSTM":
