@@ -35,7 +35,7 @@ def resident(field: str) -> int:
 def rise(work: str, contender: str, threads: int) -> int:
     """Bytes by which three steps raise this process's memory."""
     set_threads(threads)
-    step = steps_of(WORKS[work])[contender]
+    step = steps_of(WORKS[work])[0][contender]
     before = resident("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
     for _ in range(3):

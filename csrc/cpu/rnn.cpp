@@ -11,19 +11,17 @@ namespace {
 using kernels::RnnCell;
 using kernels::RnnShape;
 
-// f(T{}, Cell{})
+// f(T{}, cell)
 template <class F>
 auto visit_cell(const RnnShape& shape, const F& f) {
   return visit_real(shape.dtype, [&](auto tag) {
     switch (shape.cell) {
-      case RnnCell::tanh:
-        return f(tag, ElmanCell<false>{});
-      case RnnCell::relu:
-        return f(tag, ElmanCell<true>{});
       case RnnCell::lstm:
         return f(tag, LstmCell{});
-      default:
+      case RnnCell::gru:
         return f(tag, GruCell{});
+      default:
+        return f(tag, ElmanCell{shape.cell == RnnCell::relu});
     }
   });
 }
@@ -36,13 +34,13 @@ int64_t saved_size(const RnnShape& shape) {
 
 void forward(const kernels::RnnForward& args) {
   visit_cell(args.shape, [&](auto tag, auto cell) {
-    RnnForwardPass<decltype(tag), decltype(cell)>(args).run();
+    RnnForwardPass<decltype(tag), decltype(cell)>(args, cell).run();
   });
 }
 
 void backward(const kernels::RnnBackward& args) {
   visit_cell(args.shape, [&](auto tag, auto cell) {
-    RnnBackwardPass<decltype(tag), decltype(cell)>(args).run();
+    RnnBackwardPass<decltype(tag), decltype(cell)>(args, cell).run();
   });
 }
 

@@ -39,8 +39,8 @@ class RnnBackwardPass {
   };
 
  public:
-  explicit RnnBackwardPass(const kernels::RnnBackward& args)
-      : args_(args), shape_(args.shape), layout_(args.shape.hidden) {}
+  RnnBackwardPass(const kernels::RnnBackward& args, Cell cell)
+      : args_(args), shape_(args.shape), cell_(cell), layout_(args.shape.hidden) {}
 
   void run() {
     Carver<T> counted;
@@ -156,8 +156,8 @@ class RnnBackwardPass {
     return a.blocks[step >= a.blocks[a.turn].begin ? a.turn : 1 - a.turn];
   }
 
-  void take_step(const Direction& a, int d, int64_t step, int64_t first, int64_t last,
-                 int64_t first_panel, int64_t last_panel) const {
+  [[gnu::noinline]] void take_step(const Direction& a, int d, int64_t step, int64_t first,
+                                   int64_t last, int64_t first_panel, int64_t last_panel) const {
     const int64_t sent = smaller(last, a.steps.rows(step - 1));  // rows that the later step reached
     const int64_t runs = smaller(last, a.steps.rows(step));
     last = larger(sent, runs);
@@ -265,7 +265,7 @@ class RnnBackwardPass {
           s.c = cell_before(a, d, step, row, unit, lanes);
           g.dc = load(dc);
         }
-        Cell::backward(s, g);
+        cell_.backward(s, g);
         if constexpr (Cell::kCandidate) store(dh, g.dh);
         if constexpr (Cell::kCellState) store(dc, g.dc);
         if (lanes < L) clear_padding(g, lanes);
@@ -309,6 +309,7 @@ class RnnBackwardPass {
 
   const kernels::RnnBackward& args_;
   const kernels::RnnShape& shape_;
+  const Cell cell_;
   const Layout layout_;
   Direction directions_[2] = {};
 };

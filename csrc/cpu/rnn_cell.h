@@ -25,21 +25,22 @@ struct CellGradient {
 };
 
 // h' = tanh(a) or relu(a)  (Elman, 1990)
-template <bool kRelu>
 struct ElmanCell {
+  bool relu;
+
   static constexpr int kGates = 1;
   static constexpr bool kCellState = false, kCandidate = false, kSavesGates = false;
 
   template <class T>
-  LAMINA_INLINE static void forward(CellStep<T>& s) {
+  LAMINA_INLINE void forward(CellStep<T>& s) const {
     const Vec<T> a = load(s.gates);
-    s.h_new = kRelu ? maximum(a, Vec<T>{}) : math::tanh(a);
+    s.h_new = relu ? maximum(a, Vec<T>{}) : math::tanh(a);
   }
 
   template <class T>
-  LAMINA_INLINE static void backward(const CellStep<T>& s, CellGradient<T>& g) {
+  LAMINA_INLINE void backward(const CellStep<T>& s, CellGradient<T>& g) const {
     const Vec<T> h = s.h_new;
-    store(g.from_input, kRelu ? (h > 0 ? g.dh : Vec<T>{}) : g.dh * (1 - h * h));
+    store(g.from_input, relu ? (h > 0 ? g.dh : Vec<T>{}) : g.dh * (1 - h * h));
     g.dh = Vec<T>{};
   }
 };

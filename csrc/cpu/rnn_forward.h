@@ -37,8 +37,8 @@ class RnnForwardPass {
   };
 
  public:
-  explicit RnnForwardPass(const kernels::RnnForward& args)
-      : args_(args), shape_(args.shape), layout_(args.shape.hidden) {}
+  RnnForwardPass(const kernels::RnnForward& args, Cell cell)
+      : args_(args), shape_(args.shape), cell_(cell), layout_(args.shape.hidden) {}
 
   void run() {
     Carver<T> counted;
@@ -132,8 +132,8 @@ class RnnForwardPass {
             Result<T>{a.gates + first * layout_.gates, layout_.gates, a.bias, 0, 1});
   }
 
-  void take_step(const Direction& a, int d, int64_t step, int64_t first, int64_t last,
-                 int64_t first_panel, int64_t last_panel) const {
+  [[gnu::noinline]] void take_step(const Direction& a, int d, int64_t step, int64_t first,
+                                   int64_t last, int64_t first_panel, int64_t last_panel) const {
     last = smaller(last, a.steps.rows(step));
     if (first >= last) return;
     if (last - first == 1) {
@@ -213,7 +213,7 @@ class RnnForwardPass {
           s.h = load(a.state[step % 2] + row * layout_.state_row + unit);
         }
         if constexpr (Cell::kCellState) s.c = load(a.cell + row * layout_.units + unit);
-        Cell::forward(s);
+        cell_.forward(s);
         if constexpr (Cell::kCellState) {
           store(a.cell + row * layout_.units + unit, s.c_new);
           if (saves) store(a.extra + at * layout_.units + unit, s.c_new);
@@ -242,6 +242,7 @@ class RnnForwardPass {
 
   const kernels::RnnForward& args_;
   const kernels::RnnShape& shape_;
+  const Cell cell_;
   const Layout layout_;
   Direction directions_[2] = {};
 };

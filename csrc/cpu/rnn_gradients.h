@@ -17,6 +17,20 @@ struct RnnBlockGradients {
   bool more;                         // there were blocks before
 };
 
+// Gates' gradients as the left side of a product over rows.  A panel takes whole vectors of each row, also beyond its
+// lines: the rows are a vector longer than the gates.
+template <class T>
+struct GateColumns : Strided<T> {
+  template <int Width>
+  void pack(T* panel, int64_t line, int /*lines*/, int64_t depth, int64_t depths) const {
+    constexpr int L = kLanes<T>;
+    const T* source = this->at(line, depth);
+    for (int64_t p = 0; p < depths; ++p, source += this->depth_stride, panel += Width)
+#pragma GCC unroll 4
+      for (int v = 0; v < Width; v += L) store(panel + v, load(source + v));
+  }
+};
+
 // Of one direction.
 template <class T, class Cell>
 class RnnGradientSums {
@@ -50,10 +64,11 @@ class RnnGradientSums {
     const int64_t stride = layout_->gradient_row;
     const T* x = static_cast<const T*>(args_->x) + b.first * inputs;
     if (wanted().w_ih)
-      gemm<T>(gates, inputs, b.rows, Strided<T>{b.from_input, 1, stride}, Strided<T>{x, 1, inputs},
+      gemm<T>(gates, inputs, b.rows, GateColumns<T>{{b.from_input, 1, stride}},
+              Strided<T>{x, 1, inputs},
               Result<T>{dw_ih_, inputs, b.more ? dw_ih_ : nullptr, inputs, 1});
     if (wanted().w_hh)
-      gemm<T>(gates, hidden, b.rows, Strided<T>{b.from_state, 1, stride},
+      gemm<T>(gates, hidden, b.rows, GateColumns<T>{{b.from_state, 1, stride}},
               Strided<T>{b.before, 1, layout_->units},
               Result<T>{dw_hh_, hidden, b.more ? dw_hh_ : nullptr, hidden, 1});
     if (wanted().b_ih) {

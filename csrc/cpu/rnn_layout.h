@@ -114,20 +114,42 @@ void pack_gates(const RnnLayout<T, Cell>& layout, const T* w, int64_t depths, T*
                });
 }
 
+// One vector of depths of a panel of kTileCols columns, `width` of them there and `count` of the depths: zero else.
+template <class T>
+LAMINA_INLINE void pack_lines(T* panel, const T* lines, int64_t line_stride, int count,
+                              int64_t width) {
+  constexpr int L = kLanes<T>, kWidth = kTileCols<T>;
+  for (int i = 0; i < count; ++i, panel += kWidth, lines += line_stride) {
+    if (width == kWidth) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kWidth; v += L) store(panel + v, load(lines + v));
+    } else {
+      copy_row(panel, lines, width);
+      clear_row(panel + width, kWidth - width);
+    }
+  }
+  clear_row(panel, (L - count) * kWidth);
+}
+
 // Weights (G H, columns) as panels (panel, depth gates, kTileCols) of columns: what the gates' gradients are multiplied
 // with.
 template <class T, class Cell>
 void pack_columns_of_gates(const RnnLayout<T, Cell>& layout, const T* w, int64_t columns,
                            T* panels) {
-  constexpr int kWidth = kTileCols<T>;
-  for_each_gate_row(layout, columns * int64_t{sizeof(T)}, [&](int64_t to, int64_t from) {
-    T* out = panels + to * kWidth;
-    for (int64_t column = 0; column < columns; column += kWidth, out += layout.gates * kWidth) {
-      const int64_t count = from < 0 ? 0 : smaller(kWidth, columns - column);
-      copy_row(out, w + from * columns + column, count);
-      clear_row(out + count, kWidth - count);
-    }
-  });
+  constexpr int L = kLanes<T>, G = Cell::kGates, kWidth = kTileCols<T>;
+  const int64_t count = ceil_div(columns, kWidth);
+  parallel_for(count, task_items(count, layout.gates * kWidth * int64_t{sizeof(T)}, kPackTaskBytes),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t p = begin; p < end; ++p) {
+                   const int64_t width = smaller(kWidth, columns - p * kWidth);
+                   T* out = panels + p * kWidth * layout.gates;
+                   for (int64_t line = 0; line < layout.gates; line += L, out += L * kWidth) {
+                     const int64_t group = line / L / G, gate = line / L % G;
+                     const T* from = w + (gate * layout.hidden + group * L) * columns + p * kWidth;
+                     pack_lines(out, from, columns, layout.lanes(group), width);
+                   }
+                 }
+               });
 }
 
 }  // namespace lamina::cpu::LAMINA_ISA

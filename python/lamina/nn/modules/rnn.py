@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from numbers import Real
 from typing import Any, ClassVar
 
 from lamina.nn import functional as F
@@ -20,10 +21,24 @@ from lamina.tensor import Tensor
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNBase", "RNNCell"]
 
 
+def _check_sizes(name: str, least: int, **sizes: int) -> None:
+    for size, value in sizes.items():
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"[{name}] expected an integer {size}, got {value!r}")
+        if value < least:
+            raise ValueError(f"[{name}] expected {size} of at least {least}, got {value}")
+
+
+def _check_dropout(name: str, dropout: Any) -> None:
+    if isinstance(dropout, bool) or not isinstance(dropout, Real) or not 0 <= float(dropout) <= 1:
+        raise ValueError(f"[{name}] expected dropout from 0 to 1, got {dropout!r}")
+
+
 class RNNBase(Module):
     """Layers and directions of the recurrence that a subclass names in ``mode``; documented at :class:`LSTM`."""
 
     mode: str  # a key of GATES
+    weight_ih_l0: Parameter
 
     def __init__(
         self,
@@ -40,13 +55,13 @@ class RNNBase(Module):
     ) -> None:
         super().__init__()
         name = type(self).__name__
-        if hidden_size < 1 or num_layers < 1 or input_size < 0:
-            raise ValueError(
-                f"[{name}] expected hidden_size and num_layers of at least 1, got {hidden_size} and {num_layers}"
-            )
-        if isinstance(dropout, bool) or not 0 <= dropout <= 1:
-            raise ValueError(f"[{name}] expected dropout from 0 to 1, got {dropout}")
-        if proj_size < 0 or proj_size >= hidden_size:
+        _check_sizes(name, 1, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        _check_sizes(name, 0, proj_size=proj_size)
+        for option, value in {"bias": bias, "batch_first": batch_first}.items():
+            if not isinstance(value, bool):
+                raise TypeError(f"[{name}] expected {option} to be True or False, got {value!r}")
+        _check_dropout(name, dropout)
+        if proj_size >= hidden_size:
             raise ValueError(f"[{name}] expected proj_size from 0 to below hidden_size, got {proj_size}")
         if proj_size and self.mode != "LSTM":
             raise ValueError(f"[{name}] proj_size belongs to LSTM, got {proj_size} for {self.mode}")
@@ -177,6 +192,11 @@ class RNNBase(Module):
 
     def _run(self, data: Tensor, given: State | None, sizes: list[int]) -> tuple[Tensor, State]:
         """All layers over packed data; the states at the ends, (layers x directions, N, size) each."""
+        dtype = self.weight_ih_l0.dtype
+        if data.dtype != dtype:
+            raise ValueError(
+                f"[{type(self).__name__}] expected an input of {dtype}, the dtype of the weights, got {data.dtype}"
+            )
         first = self._first(given, data, sizes[0])
         if self.num_layers == 1:
             return recurrent_layer(self.mode, data, first, self._layer_weights(0), sizes)
@@ -200,9 +220,10 @@ class RNNBase(Module):
         if given is None:
             return tuple(data.new_zeros(shape) for shape in shapes)
         for part, shape in zip(given, shapes, strict=True):
-            if tuple(part.shape) != shape:
+            if tuple(part.shape) != shape or part.dtype != data.dtype:
                 raise ValueError(
-                    f"[{type(self).__name__}] expected a state of shape {shape}, got {tuple(part.shape)}"
+                    f"[{type(self).__name__}] expected a state of shape {shape} and {data.dtype}, "
+                    f"got {tuple(part.shape)} and {part.dtype}"
                 )
         return given
 
@@ -330,8 +351,8 @@ class _Cell(Module):
         self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
     ) -> None:
         super().__init__()
-        if hidden_size < 1 or input_size < 0:
-            raise ValueError(f"[{type(self).__name__}] expected hidden_size of at least 1, got {hidden_size}")
+        _check_sizes(type(self).__name__, 0, input_size=input_size)
+        _check_sizes(type(self).__name__, 1, hidden_size=hidden_size)
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         rows = GATES[self._mode] * hidden_size
         self.weight_ih = Parameter(empty(rows, input_size, device=device, dtype=dtype))
