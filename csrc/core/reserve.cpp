@@ -12,54 +12,39 @@ bool wasteful(size_t block, size_t bytes) { return block > 2 * bytes + 4096; }
 
 void* Reserve::take(size_t bytes) {
   const std::lock_guard guard(lock_);
+  void* block;
   if (const auto fits = free_.lower_bound(bytes);
       fits != free_.end() && !wasteful(fits->first, bytes)) {
-    void* block = fits->second;
+    block = fits->second;
     free_.erase(fits);
-    blocks_.at(block).used = true;
-    return block;
+  } else {
+    block = allocate(bytes);
+    blocks_.emplace(block, bytes);
   }
-  void* block = allocate(bytes);
-  blocks_.emplace(block, Block{bytes, true});
+  references_.fetch_add(1, std::memory_order_relaxed);
   return block;
 }
 
 void Reserve::give(void* block) noexcept {
-  bool last = false;
   {
     const std::lock_guard guard(lock_);
-    const auto found = blocks_.find(block);
-    found->second.used = false;
-    if (open_) free_.emplace(found->second.bytes, block);
-    if (retired_) {
-      deallocate(block, found->second.bytes);
-      blocks_.erase(found);
-      last = blocks_.empty();
-    }
+    if (open_) free_.emplace(blocks_.at(block), block);
   }
-  if (last) delete this;
+  unref();
+}
+
+void Reserve::unref() noexcept {
+  if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+}
+
+Reserve::~Reserve() {
+  for (const auto& [block, bytes] : blocks_) deallocate(block, bytes);
 }
 
 void Reserve::close() {
   const std::lock_guard guard(lock_);
   open_ = false;
   free_.clear();
-}
-
-void Reserve::retire() noexcept {
-  bool last = false;
-  {
-    const std::lock_guard guard(lock_);
-    open_ = false;
-    retired_ = true;
-    std::erase_if(blocks_, [](const auto& entry) {
-      const auto& [address, block] = entry;
-      if (!block.used) deallocate(address, block.bytes);
-      return !block.used;
-    });
-    last = blocks_.empty();
-  }
-  if (last) delete this;
 }
 
 bool Reserve::owns(void* block) {
@@ -70,7 +55,7 @@ bool Reserve::owns(void* block) {
 size_t Reserve::bytes() {
   const std::lock_guard guard(lock_);
   size_t sum = 0;
-  for (const auto& [address, block] : blocks_) sum += block.bytes;
+  for (const auto& [block, bytes] : blocks_) sum += bytes;
   return sum;
 }
 

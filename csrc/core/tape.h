@@ -29,7 +29,7 @@ class Tape {
   };
 
   Tape() : reserve_(new Reserve) {}
-  ~Tape() { reserve_->retire(); }
+  ~Tape() { reserve_->unref(); }
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 

@@ -154,7 +154,10 @@ class CapturedFunction(Generic[P, R]):
         return 0 if self._recorded is None else self._recorded.tape.bytes
 
     def reset(self) -> None:
-        """Forgets the recorded step and gives its memory back; the next call runs the step as the first did."""
+        """Forgets the recorded step; the next call runs the step as the first did.
+
+        Its memory goes back when no gradient and no tensor that the step made lies there any more.
+        """
         self._recorded = self._seen = None
 
 
