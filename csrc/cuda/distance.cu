@@ -96,9 +96,10 @@ struct Place {
 };
 
 // blockIdx.x: batch, tile of rows, tile of columns.  Features beyond the last differ by 0, which adds
-// nothing to any norm.
+// nothing to any norm.  Two blocks a multiprocessor are enough for sixteen independent sums a thread;
+// left to choose, the compiler takes four, and spills.
 template <class T, class Norm>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 2)
     forward_kernel(const DistanceShape s, const Place place, const Norm norm, const T* x,
                    const T* y, T* out) {
   LAMINA_SHARED(T, left, [kDepth][kTile + 1]);

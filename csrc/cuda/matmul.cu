@@ -43,8 +43,9 @@ struct Arguments {
   unsigned first;     // matrix of this launch
 };
 
+// Two blocks a multiprocessor: left to choose, the compiler takes more, and spills.
 template <class T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 2)
     multiply_kernel(const Arguments p, T* c, const T* a, const T* b, const T* init) {
   using S = typename Sum<T>::Type;
   LAMINA_SHARED(S, a_tile, [kDepth][kTile + 1]);  // transposed: a column of A lies together
