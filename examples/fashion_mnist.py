@@ -60,7 +60,7 @@ class Mixing:
     """mixup for a quarter of the batches, CutMix for another; the rest as they are."""
 
     def __init__(self, classes: int) -> None:
-        self.mixup, self.cutmix = MixUp(0.4, classes), CutMix(1.0, classes)
+        self.mixup, self.cutmix = MixUp(alpha=0.4, num_classes=classes), CutMix(num_classes=classes)
 
     def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         draw = lamina.rand(()).item()
