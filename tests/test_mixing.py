@@ -48,7 +48,7 @@ def test_labels_are_mixed_as_images_are(kind):
     images = labels.float().reshape(4, 1, 1, 1).expand(4, 2, 16, 12)
     shares = set()
     for _ in range(20):
-        mixed, targets = kind(1.0, 10)(images, labels)
+        mixed, targets = kind(num_classes=10)(images, labels)
         assert mixed.shape == images.shape and targets.shape == (4, 10)
         values = targets.numpy() @ np.arange(10.0)
         np.testing.assert_allclose(mixed.numpy().mean((1, 2, 3)), values, rtol=1e-5)
@@ -65,7 +65,7 @@ def test_mixing_is_the_same_for_the_same_seed():
     results = []
     for _ in range(2):
         lamina.manual_seed(7)
-        results.append(data.CutMix(1.0, 4)(images, labels)[0].numpy().tobytes())
+        results.append(data.CutMix(alpha=1.0, num_classes=4)(images, labels)[0].numpy().tobytes())
     assert results[0] == results[1]
 
 
@@ -76,14 +76,14 @@ def test_mixing_is_the_same_for_the_same_seed():
         (lambda: data.RandomErasing(scale=(0.5, 0.1)), "expected a scale"),
         (lambda: data.RandomErasing(scale=(0.5, 1.1)), "expected a scale"),
         (lambda: data.RandomErasing(ratio=(0, 1)), "expected positive ratios"),
-        (lambda: data.MixUp(0, 10), r"\[MixUp\] expected alpha above 0"),
-        (lambda: data.CutMix(-1.0, 10), r"\[CutMix\] expected alpha above 0"),
+        (lambda: data.MixUp(alpha=0, num_classes=10), r"\[MixUp\] expected alpha above 0"),
+        (lambda: data.CutMix(alpha=-1.0, num_classes=10), r"\[CutMix\] expected alpha above 0"),
         (
-            lambda: data.MixUp(1.0, 10)(lamina.zeros(2, 1, 4, 4), lamina.arange(3)),
+            lambda: data.MixUp(alpha=1.0, num_classes=10)(lamina.zeros(2, 1, 4, 4), lamina.arange(3)),
             r"expected images .* got \(2, 1, 4, 4\) and \(3,\)",
         ),
         (
-            lambda: data.CutMix(1.0, 10)(lamina.zeros(2, 4, 4), lamina.arange(2)),
+            lambda: data.CutMix(alpha=1.0, num_classes=10)(lamina.zeros(2, 4, 4), lamina.arange(2)),
             r"\[CutMix\] expected images",
         ),
     ],

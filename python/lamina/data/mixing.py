@@ -73,6 +73,8 @@ class MixUp:
     Image i becomes λ·x_i + (1 - λ)·x_(i-1), its label the same mixture; λ is one draw of Beta(alpha, alpha) a batch.
     Draws are from lamina's generator.
 
+    Names and meaning are those of torchvision.transforms.v2.
+
     Args:
         alpha: of the beta distribution: towards 0, hardly any mixing; 1, any λ alike.
         num_classes: C.
@@ -87,7 +89,7 @@ class MixUp:
         (lamina.Size([8, 1, 28, 28]), lamina.Size([8, 10]), 8.0)
     """
 
-    def __init__(self, alpha: float, num_classes: int) -> None:
+    def __init__(self, *, alpha: float = 1.0, num_classes: int) -> None:
         if not alpha > 0:
             raise ValueError(f"[{type(self).__name__}] expected alpha above 0, got {alpha}")
         self.alpha, self.num_classes = float(alpha), num_classes
