@@ -4,9 +4,9 @@
     python examples/segmentation.py --networks unet --epochs 20
 
 Scenes are composed of real digits on cuttings of real photographs (_scenes.py); pixels are of eleven classes:
-background and the ten digits. U-Net joins the maps of each level across, FCN-8s adds the scores of three levels. Each comes with
-learnt upsampling (transposed convolutions) and with bilinear interpolation in their place. Test scenes hold digits and
-parts of the photographs that training never showed.
+background and the ten digits. U-Net joins the maps of each level across, FCN-8s adds the scores of three levels. Each
+comes with learnt upsampling (transposed convolutions) and with bilinear interpolation in their place. Test scenes hold
+digits and parts of the photographs that training never showed.
 
 Expect after the default 8 epochs over 3,000 scenes (Dice and IoU are means over the ten digits; the last column asks
 only: a digit or not?):

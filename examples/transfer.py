@@ -8,7 +8,8 @@ images each, in three ways: from scratch, with its features frozen and a new las
 layer, and everything else at a tenth of its rate).
 
 Expect of 1,000 test images of Fashion-MNIST 95.2 % right on the old classes; on the new ones 82.6 % from scratch,
-73.1 % with frozen features, 84.7 % fine-tuned. What tells shirts from coats does not tell shoes from bags, but is a good start.
+73.1 % with frozen features, 84.7 % fine-tuned. What tells pullovers from coats does not tell sandals from bags, but is
+a good start.
 
 The run folder gets a folder for each training, and pictures of the first network: filters.png, embedding.png (features
 of all ten classes by t-SNE), attribution.png (images, saliency, guided backpropagation, occlusion), classes.png (images
