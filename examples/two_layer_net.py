@@ -57,7 +57,7 @@ class TwoLayerNet:
         """Mean of -log of the right class's probability, and the penalty."""
         s = self.scores(x)
         s = s - s.max(1, keepdim=True)[0]  # changes no probability, and e^s can't overflow
-        data = (s.exp().sum(1).log() - s[lamina.arange(len(y)), y]).mean()
+        data = (s.exp().sum(1).log() - s[lamina.arange(len(y), device=y.device), y]).mean()
         return data + L2 / 2 * (self.params["W1"].square().sum() + self.params["W2"].square().sum())
 
     def gradients(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
@@ -65,7 +65,7 @@ class TwoLayerNet:
         p = self.params
         h = (x @ p["W1"] + p["b1"]).clamp(min=0)
         ds = (h @ p["W2"] + p["b2"]).softmax(1)  # d(-log p_y) / ds = p - [1 at y]
-        ds[lamina.arange(len(y)), y] -= 1
+        ds[lamina.arange(len(y), device=y.device), y] -= 1
         ds /= len(y)
         dh = (ds @ p["W2"].T) * (h > 0)  # max(0, .) passes what was positive
         return {

@@ -54,7 +54,7 @@ def test_the_gradient_check_finds_a_wrong_backward():
 def test_optimizers(tmp_path):
     found = run_recipe("optimizers", tmp_path, "--epochs", "4")
     race = {name: losses[-1] for name, losses in found["race"].items()}
-    assert len(race) == 12 and max(race.values()) < 0.3
+    assert len(race) == 12 and max(race.values()) < 0.4
     assert race["Nesterov"] < race["SGD"] and race["Adam"] < race["SGD"]
     decay = {name: losses[-1] for name, losses in found["decay"].items()}
     assert decay["cosine"] < decay["constant"] / 2
@@ -72,10 +72,32 @@ def test_initialization(tmp_path):
     assert last["ReLU, batch norm"] > 0.5
     losses = {name: losses[-1] for name, losses in found["losses"].items()}
     assert losses["tanh, σ 0.01"] == pytest.approx(math.log(10), abs=0.01)
-    assert max(losses["ReLU, He"], losses["tanh, Xavier"], losses["ReLU, batch norm"]) < 0.5
-    assert found["dead"]["ReLU, He"][-1] > 0.2  # at the highest rate
+    assert max(losses["ReLU, He"], losses["tanh, Xavier"], losses["ReLU, batch norm"]) < 0.8
+    assert found["dead"]["ReLU, He"][-1] > max(0.05, 2 * found["dead"]["ReLU, He"][-2])  # at the highest rate
     assert max(found["dead"]["leaky ReLU, He"] + found["dead"]["ReLU, batch norm"]) < 0.05
     ranges = found["ranges"]["tanh, Xavier"]
     assert len(ranges) == 100 and min(ranges) < 1.5 and math.isnan(ranges[-1])
     for name in ("histograms", "spread", "dead", "lr_range", "loss"):
         assert is_png(tmp_path / f"{name}.png")
+
+
+def test_fashion_mnist_on_digits(tmp_path):
+    found = run_recipe(
+        "fashion_mnist", tmp_path, "--data", "digits", "--epochs", "4", "--batch-size", "64", "--threads", "1"
+    )
+    assert found["accuracy"] > 0.95
+    for name in ("augmented", "confusion", "curves", "filters", "mistakes"):
+        assert is_png(tmp_path / f"{name}.png")
+
+
+def test_hyperparameter_search(tmp_path):
+    arguments = ["--trials", "12", "--epochs", "2", "--limit", "800"]
+    found = run_recipe("hyperparameter_search", tmp_path, *arguments)
+    mean = {stage: sum(right for _, right in done) / 12 for stage, done in found["stages"].items()}
+    assert mean["fine"] > mean["coarse"] + 0.1
+    assert found["validation"] > 0.93 and found["test"] > 0.9
+    for values, _ in found["stages"]["fine"]:
+        assert all(low <= values[name] <= high for name, (low, high) in found["ranges"].items())
+    assert is_png(tmp_path / "search.png")
+    assert len((tmp_path / "trials.csv").read_text().splitlines()) == 1 + 2 * 12
+    assert run_recipe("hyperparameter_search", tmp_path, *arguments, "--resume") == found

@@ -42,6 +42,19 @@ def test_histograms(tmp_path):
     assert (tmp_path / "histograms.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_search(tmp_path):
+    trials = {
+        "coarse": [({"rate": 0.1, "width": 8.0}, 0.5), ({"rate": 0.01, "width": 9.0}, 0.7)],
+        "fine": [({"rate": 0.02, "width": 9.0}, 0.8)],
+    }
+    figure = viz.plot_search(trials, log=["rate"], score="accuracy", path=tmp_path / "search.png")
+    assert [axes.get_xlabel() for axes in figure.axes] == ["rate", "width"]
+    assert [axes.get_xscale() for axes in figure.axes] == ["log", "linear"]
+    offsets = [points.get_offsets().tolist() for points in figure.axes[0].collections]
+    assert offsets == [[[0.1, 0.5], [0.01, 0.7]], [[0.02, 0.8]]]
+    assert (tmp_path / "search.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_image_grid():
     figure = viz.image_grid(np.arange(4 * 9).reshape(4, 3, 3), titles=list("abcd"))
     assert [axes.get_title() for axes in figure.axes] == list("abcd")
@@ -63,6 +76,9 @@ def test_confusion(tmp_path):
         lambda: viz.plot_curves({"loss": {"train": [1, 2]}}, x=[1]),
         lambda: viz.plot_curves({"loss": {"train": [1, 2]}}, log=["accuracy"]),
         lambda: viz.plot_histograms({}),
+        lambda: viz.plot_search({"coarse": []}),
+        lambda: viz.plot_search({"coarse": [({"a": 1}, 0.5), ({"b": 1}, 0.5)]}),
+        lambda: viz.plot_search({"coarse": [({"a": 1}, 0.5)]}, log=["b"]),
         lambda: viz.plot_histograms({"a": [[]]}),
         lambda: viz.plot_histograms({"a": [[1.0, float("nan")]]}),
         lambda: viz.plot_filters(lamina.zeros(3, 3)),

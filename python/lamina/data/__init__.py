@@ -7,6 +7,7 @@ from .digits import Digits
 from .folder import ImageFolder, pil_loader
 from .idx import read_idx
 from .loader import DataLoader
+from .mixing import CutMix, MixUp, RandomErasing
 from .mnist import MNIST, FashionMNIST
 from .random import sample_generator
 from .sampler import (
@@ -38,14 +39,17 @@ __all__ = [
     "CenterCrop",
     "Compose",
     "ConcatDataset",
+    "CutMix",
     "DataLoader",
     "Dataset",
     "Digits",
     "FashionMNIST",
     "ImageFolder",
     "Lambda",
+    "MixUp",
     "Normalize",
     "RandomCrop",
+    "RandomErasing",
     "RandomHorizontalFlip",
     "RandomSampler",
     "RandomVerticalFlip",

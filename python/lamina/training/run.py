@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
-import json
 import signal
 import threading
 import time
@@ -14,14 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from lamina.data import DataLoader
-from lamina.io import load_checkpoint, save_checkpoint
 from lamina.nn import Module
-from lamina.random import get_rng_state, set_rng_state
 from lamina.viz import plot_curves
 
-CHECKPOINT = "checkpoint.safetensors"
+from .folder import RunFolder
+
 _NOT_OF_THE_RUN = ("run_dir", "resume", "device", "threads")  # arguments that may change when a run goes on
-_RESERVED = ("config", "rows", "running", "random")
 
 
 class Run:
@@ -63,29 +59,21 @@ class Run:
         name: str = "",
         **stateful: Any,
     ) -> None:
-        if wrong := [key for key in _RESERVED if key in stateful]:
-            raise ValueError(f"[Run] expected another name than {wrong[0]}, which the checkpoint has already")
         self.folder = Path(args.run_dir) / name
         self.name = name
         self.unit = unit
         self.stateful = stateful
         chosen = {key: value for key, value in vars(args).items() if key not in _NOT_OF_THE_RUN}
         models = {key: type(value).__name__ for key, value in stateful.items() if isinstance(value, Module)}
-        self.config = json.loads(json.dumps({**chosen, **models, **(config or {})}, default=str))
+        self._disk = RunFolder(self.folder, {**chosen, **models, **(config or {})}, stateful)
         self.rows: list[dict[str, Any]] = []  # of metrics.csv, one per finished epoch
-        self.running = self._nothing()  # of the epoch so far
+        self._running = self._nothing()  # of the epoch so far
         self._recorded: dict[str, float] = {}
         self._epochs = 0
         self._bar: Any = None
         self._stop = False
-        if (self.folder / CHECKPOINT).exists():
-            if not args.resume:
-                raise SystemExit(
-                    f"{self.folder} holds a run: give --resume to go on with it, or choose another --run-dir"
-                )
-            self._load()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "config.json").write_text(json.dumps(self.config, indent=2) + "\n")
+        if found := self._disk.open(args.resume):
+            self.rows, self._running = found
 
     def epochs(self, count: int) -> Iterator[int]:
         """The numbers of the epochs still to do, up to ``count``; writes metrics and a checkpoint after each.
@@ -94,9 +82,8 @@ class Run:
             SystemExit: Ctrl-C was pressed; the checkpoint is written, and the program ends with 130.
         """
         self._epochs = count
-        in_main = (
-            threading.current_thread() is threading.main_thread()
-        )  # the only one that Python lets handle signals
+        # Python lets no other thread handle signals
+        in_main = threading.current_thread() is threading.main_thread()
         before = signal.signal(signal.SIGINT, self._request_stop) if in_main else None
         try:
             while len(self.rows) < count:
@@ -129,11 +116,11 @@ class Run:
         elif hasattr(batches, "state_dict"):
             raise ValueError("[Run.steps] expected a loader that the run was given: Run(..., loader=loader)")
         else:
-            left = itertools.islice(batches, self.running["done"], None)
+            left = itertools.islice(batches, self._running["done"], None)
         bar = _tqdm()(
             desc=title or f"{self.name} epoch {len(self.rows) + 1}/{self._epochs}".lstrip(),
             total=self._size(batches) if total is None else total,
-            initial=self.running[self.unit],
+            initial=self._running[self.unit],
             unit=f" {self.unit}",
             leave=not self.name,
         )
@@ -141,8 +128,8 @@ class Run:
             for batch in left:
                 start = time.perf_counter()
                 yield batch
-                self.running["seconds"] += time.perf_counter() - start
-                self.running["done"] += 1
+                self._running["seconds"] += time.perf_counter() - start
+                self._running["done"] += 1
                 if self._stop:
                     break
         self._bar = None
@@ -152,7 +139,7 @@ class Run:
 
     def log(self, count: int = 1, /, **means: float) -> None:
         """Adds a batch of ``count`` units to the epoch's means, shown by the bar and, as train_NAME, in metrics.csv."""
-        running, sums = self.running, self.running["sums"]
+        running, sums = self._running, self._running["sums"]
         running[self.unit] += count
         for name, mean in means.items():
             sums[name] = sums.get(name, 0.0) + mean * count
@@ -189,33 +176,7 @@ class Run:
 
     def save(self) -> None:
         """Writes the checkpoint; ``epochs`` and ``steps`` do so by themselves."""
-        state = {name: _state(value) for name, value in self.stateful.items()}
-        state |= {"config": self.config, "rows": self.rows, "running": self.running}
-        state["random"] = get_rng_state()
-        save_checkpoint(state, self.folder / CHECKPOINT)
-
-    def _load(self) -> None:
-        try:
-            state = load_checkpoint(self.folder / CHECKPOINT)
-        except ValueError as error:
-            raise SystemExit(str(error)) from error
-        old = state.get("config", {})
-        changed = [
-            f"{key} {old.get(key)}, not {value}"
-            for key, value in self.config.items()
-            if old.get(key) != value
-        ]
-        if changed:
-            raise SystemExit(f"{self.folder} holds a run with {'; '.join(changed)}: choose another --run-dir")
-        try:
-            for name, value in self.stateful.items():
-                _set_state(value, state[name])
-        except (KeyError, RuntimeError, ValueError) as error:
-            raise SystemExit(
-                f"{self.folder} holds a run of another model: choose another --run-dir\n{error}"
-            ) from error
-        set_rng_state(state["random"])
-        self.rows, self.running = state["rows"], state["running"]
+        self._disk.save(self.rows, self._running)
 
     def _nothing(self) -> dict[str, Any]:
         return {self.unit: 0, "seconds": 0.0, "done": 0, "sums": {}}
@@ -228,7 +189,7 @@ class Run:
         return len(batches) * batches.batch_size if batches.drop_last else len(batches.dataset)
 
     def _end_epoch(self) -> None:
-        running, self.running = self.running, self._nothing()
+        running, self._running = self._running, self._nothing()
         count, seconds = running[self.unit], running["seconds"]
         means = {f"train_{name}": total / count for name, total in running["sums"].items()}
         row = {"epoch": len(self.rows) + 1, **means, **self._recorded}
@@ -236,10 +197,7 @@ class Run:
         if seconds:
             row |= {"seconds": seconds, f"{self.unit}_per_second": count / seconds}
         self.rows.append(row)
-        with (self.folder / "metrics.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, row)
-            writer.writeheader()
-            writer.writerows(self.rows)
+        self._disk.write_metrics(self.rows)
 
     def _request_stop(self, *_: object) -> None:
         self._stop = True
@@ -262,14 +220,3 @@ def _tqdm() -> Any:
 
 def _show(name: str, value: float) -> str:
     return f"{name.replace('_', ' ')} {value:{'.2%' if name.endswith('accuracy') else '.3f'}}"
-
-
-def _state(value: Any) -> Any:
-    return value.state_dict() if hasattr(value, "state_dict") else value.get_state()
-
-
-def _set_state(value: Any, state: Any) -> None:
-    if hasattr(value, "load_state_dict"):
-        value.load_state_dict(state)
-    else:
-        value.set_state(state)
