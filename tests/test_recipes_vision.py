@@ -130,3 +130,30 @@ def test_transfer_trains_three_ways_and_draws(tmp_path):
     for key, tensor in before.items():
         same = tensor.numpy().tobytes() == after[key].numpy().tobytes()
         assert same != key.startswith("classifier"), key
+
+
+def test_average_precision_by_hand():
+    """One class, three digits: 0.9 right, 0.8 wrong, 0.7 right, 0.6 the first digit once more, one never found."""
+    recipe = load_recipe("instance_segmentation")
+    boxes = np.array([[0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]], float)
+    guesses = np.array([[0, 0, 10, 9], [60, 60, 70, 70], [20, 0, 30, 10], [0, 0, 10, 10]], float)
+
+    def masks(corners):
+        filled = np.zeros((len(corners), recipe.SIDE, recipe.SIDE), bool)
+        for mask, (x1, y1, x2, y2) in zip(filled, corners.astype(int), strict=True):
+            mask[y1:y2, x1:x2] = True
+        return filled
+
+    truth = {"boxes": boxes, "labels": np.ones(3, int), "masks": masks(boxes)}
+    found = {"boxes": guesses, "labels": np.ones(4, int), "masks": masks(guesses)}
+    found["scores"] = np.array([0.9, 0.8, 0.7, 0.6])
+    assert recipe.box_iou(boxes[:1], guesses[:2]).tolist() == [[pytest.approx(0.9), 0]]
+    for kind in ("boxes", "masks"):
+        precision = recipe.average_precision([found], [truth], kind, [0.5])
+        assert precision == pytest.approx((1 + 2 / 3) / 3)
+        perfect = {**truth, "scores": np.ones(3)}
+        assert recipe.average_precision([perfect], [truth], kind, [0.5, 0.95]) == pytest.approx(1)
+    # At 0.95 the first guess is wrong; the last finds its digit, as the third of the two right ones' precision says.
+    assert recipe.average_precision([found], [truth], "boxes", [0.95]) == pytest.approx((2 / 4 + 2 / 4) / 3)
+    none = {key: part[:0] for key, part in found.items()}
+    assert recipe.average_precision([none], [truth], "masks", [0.5]) == 0
