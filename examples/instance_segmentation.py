@@ -38,8 +38,11 @@ Found = dict[str, np.ndarray]  # boxes [k, 4], labels [k], masks [k, H, W]; of d
 class Instances(Dataset):
     """(image float32 [3, 96, 96], {"boxes", "labels" from 1 on, "masks"})"""
 
-    def __init__(self, train: bool, count: int) -> None:
-        self.scenes = Scenes(Digits(train), count, train, SIDE, objects=(1, 3), sizes=(24, 44))
+    def __init__(self, train: bool, count: int, kinds: int) -> None:
+        items = Digits(train)
+        known = items.targets < kinds
+        items.images, items.targets = items.images[known], items.targets[known]
+        self.scenes = Scenes(items, count, train, SIDE, objects=(1, 3), sizes=(24, 44))
 
     def __len__(self) -> int:
         return len(self.scenes)
@@ -174,13 +177,14 @@ def draw(model: MaskRCNN, data: Instances, device: str, path: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     parser = training.parser(__doc__, "runs/instance_segmentation", epochs=8)
+    parser.add_argument("--kinds", type=int, choices=range(1, 11), default=10, help="digits, from 0 on")
     parser.add_argument("--batch-size", type=positive(int), default=4)
     parser.add_argument("--lr", type=positive(float), default=1e-3)
     args = training.start(parser, argv)
     count = args.limit or 1000
-    data = Instances(True, count)
+    data = Instances(True, count, args.kinds)
     loader = DataLoader(data, args.batch_size, shuffle=True, drop_last=True, collate_fn=as_lists)
-    test_data = Instances(False, max(count // 10, 10))
+    test_data = Instances(False, max(count // 10, 20), args.kinds)
     test_loader = DataLoader(test_data, 10, collate_fn=as_lists)
     model = make_model().to(args.device)
     optimizer = lamina.optim.AdamW(model.parameters(), args.lr, weight_decay=1e-2)

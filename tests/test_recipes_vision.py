@@ -157,3 +157,11 @@ def test_average_precision_by_hand():
     assert recipe.average_precision([found], [truth], "boxes", [0.95]) == pytest.approx((2 / 4 + 2 / 4) / 3)
     none = {key: part[:0] for key, part in found.items()}
     assert recipe.average_precision([none], [truth], "masks", [0.5]) == 0
+
+
+def test_instance_segmentation_finds_digits_of_one_kind(tmp_path):
+    short = ["--kinds", "1", "--limit", "80", "--epochs", "3", "--batch-size", "2", "--lr", "2e-3"]
+    result = run_recipe("instance_segmentation", tmp_path, *short)
+    assert result["box_ap50"] > 0.4 and result["mask_ap50"] > 0.2
+    assert result["box_ap"] <= result["box_ap50"] and result["mask_ap"] <= result["mask_ap50"]
+    assert is_png(tmp_path / "detections.png")
