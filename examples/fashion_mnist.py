@@ -1,7 +1,7 @@
 """The convnet: a small ResNet on Fashion-MNIST with augmentation, schedule and mixed regularisation.
 
     python examples/fashion_mnist.py
-    python examples/fashion_mnist.py --data digits --epochs 8      # a trial of a minute
+    python examples/fashion_mnist.py --data digits --epochs 8      # a trial of seconds
 
 Each training image is cropped at random, perhaps mirrored, and a rectangle of it perhaps erased. In the first four
 fifths of the epochs a batch is also blended with itself (mixup) or has parts pasted into one another (CutMix), each for
