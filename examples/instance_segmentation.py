@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from _average_precision import average_precision
 from _scenes import Scenes
 
 import lamina
@@ -32,7 +33,6 @@ from lamina.training import Run, positive
 from lamina.viz.figure import finish, new_figure
 
 SIDE, CLASSES = 96, 11  # with the background, class 0
-Found = dict[str, np.ndarray]  # boxes [k, 4], labels [k], masks [k, H, W]; of detections also scores [k]
 
 
 class Instances(Dataset):
@@ -70,67 +70,6 @@ def make_model() -> MaskRCNN:
         rpn_options={"pre_nms_top_n": (200, 100), "post_nms_top_n": (100, 50), "batch_size_per_image": 64},
         box_options={"batch_size_per_image": 64},
     )
-
-
-# --- Average precision -----------------------------------------------------------------------------------------------
-
-
-def box_iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """[a, 4], [b, 4] -> [a, b]"""
-    low = np.maximum(one[:, None, :2], other[None, :, :2])
-    high = np.minimum(one[:, None, 2:], other[None, :, 2:])
-    both = (high - low).clip(min=0).prod(2)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(1) for boxes in (one, other)]
-    return both / np.maximum(areas[0][:, None] + areas[1] - both, 1e-9)
-
-
-def mask_iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """bool [a, SIDE, SIDE], [b, SIDE, SIDE] -> [a, b]"""
-    first, second = (masks.reshape(len(masks), SIDE * SIDE).astype(np.float64) for masks in (one, other))
-    both = first @ second.T
-    return both / np.maximum(first.sum(1)[:, None] + second.sum(1) - both, 1e-9)
-
-
-def matches(
-    found: list[Found], truths: list[Found], kind: str, label: int, threshold: float
-) -> tuple[np.ndarray, int]:
-    """Of all detections of a class, the surest first, which are right; and how many there are to find.
-
-    The surest detection of an image takes the object that it overlaps most; an object is found once.
-    """
-    iou = box_iou if kind == "boxes" else mask_iou
-    scores, right, count = [], [], 0
-    for detection, truth in zip(found, truths, strict=True):
-        mine, there = detection["labels"] == label, truth["labels"] == label
-        count += int(there.sum())
-        free = np.ones(int(there.sum()), bool)
-        order = np.argsort(-detection["scores"][mine], kind="stable")
-        overlap = iou(detection[kind][mine][order], truth[kind][there])
-        for row, score in zip(overlap, detection["scores"][mine][order], strict=True):
-            row = np.where(free, row, -1.0)
-            hit = bool(len(row)) and row.max() >= threshold
-            if hit:
-                free[row.argmax()] = False
-            scores.append(score)
-            right.append(hit)
-    return np.array(right, bool)[np.argsort(-np.array(scores), kind="stable")], count
-
-
-def average_precision(
-    found: list[Found], truths: list[Found], kind: str, thresholds: Sequence[float]
-) -> float:
-    """The area under precision over recall, a mean over classes that occur and over thresholds of IoU."""
-    areas = []
-    for label in range(1, CLASSES):
-        for threshold in thresholds:
-            right, count = matches(found, truths, kind, label, threshold)
-            if not count:
-                continue
-            hits = np.cumsum(right)
-            precision = hits / np.arange(1, len(right) + 1)
-            best = np.maximum.accumulate(precision[::-1])[::-1]  # the best at this recall or a higher one
-            areas.append((best * right).sum() / count)
-    return float(np.mean(areas))
 
 
 def evaluate(model: MaskRCNN, loader: DataLoader, device: str) -> dict[str, float]:

@@ -134,12 +134,12 @@ def test_transfer_trains_three_ways_and_draws(tmp_path):
 
 def test_average_precision_by_hand():
     """One class, three digits: 0.9 right, 0.8 wrong, 0.7 right, 0.6 the first digit once more, one never found."""
-    recipe = load_recipe("instance_segmentation")
+    recipe = load_recipe("_average_precision")
     boxes = np.array([[0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]], float)
     guesses = np.array([[0, 0, 10, 9], [60, 60, 70, 70], [20, 0, 30, 10], [0, 0, 10, 10]], float)
 
     def masks(corners):
-        filled = np.zeros((len(corners), recipe.SIDE, recipe.SIDE), bool)
+        filled = np.zeros((len(corners), 96, 96), bool)
         for mask, (x1, y1, x2, y2) in zip(filled, corners.astype(int), strict=True):
             mask[y1:y2, x1:x2] = True
         return filled
