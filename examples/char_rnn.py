@@ -72,6 +72,8 @@ class Corpus:
 def windows(tokens: np.ndarray, streams: int, length: int) -> lamina.Tensor:
     """[windows, streams, length + 1]: row s of window w goes on where row s of window w - 1 ended."""
     count = (len(tokens) - 1) // (streams * length)
+    if not count:
+        raise SystemExit(f"expected a text of more than {streams * length} characters, got {len(tokens)}")
     starts = np.arange(streams)[:, None] * (count * length) + np.arange(count * length + 1)
     rows = tokens[starts]  # [streams, count * length + 1]
     parts = [rows[:, first : first + length + 1] for first in range(0, count * length, length)]

@@ -1,14 +1,24 @@
 """Semantic segmentation: the class of every pixel, by networks that bring detail back from their early layers.
 
-    python examples/segmentation.py                    # four networks in turn; some minutes
+    python examples/segmentation.py                    # four networks in turn; some minutes each
     python examples/segmentation.py --networks unet --epochs 20
 
-Scenes are composed of real digits on cuttings of real photographs (_scenes.py); pixels are of eleven classes: background
-and the ten digits. U-Net joins the maps of each level across, FCN-8s adds the scores of three levels. Each comes with
-learnt upsampling (transposed convolutions) and with bilinear interpolation in their place. Test scenes hold digits and
-parts of the photographs that training never showed.
+Scenes are composed of real digits on cuttings of real photographs (_scenes.py); pixels are of eleven classes:
+background and the ten digits. U-Net joins the maps of each level across, FCN-8s adds the scores of three levels. Each
+comes with learnt upsampling (transposed convolutions) and with bilinear interpolation in their place. Test scenes hold
+digits and parts of the photographs that training never showed.
 
-RESULT
+Expect after the default 8 epochs over 3,000 scenes (Dice and IoU are means over the ten digits; the last column asks
+only: a digit or not?):
+
+                     Dice    IoU    Dice of any digit
+    unet             0.873   0.776  0.931
+    unet-bilinear    0.898   0.815  0.938
+    fcn8s            0.707   0.550  0.819
+    fcn8s-bilinear   0.651   0.486  0.782
+
+Where the way up has convolutions after each enlargement, as in U-Net, interpolation does as well as learnt weights, or
+better; where it has none, as in FCN, learning the enlargement pays.
 
 For each network the run folder gets checkpoint, metrics.csv, curves.png and scenes.png: picture, truth, what it says.
 

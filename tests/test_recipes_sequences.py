@@ -75,6 +75,12 @@ def test_windows_continue_each_other():
     assert (parts[1:, :, 0] == parts[:-1, :, -1]).all()  # the last target is the next window's first input
 
 
+def test_short_texts_are_refused(tmp_path):
+    (tmp_path / "short.txt").write_text("abc" * 100)
+    with pytest.raises(SystemExit, match="expected a text of more than 2048 characters, got 270"):
+        run_recipe("char_rnn", tmp_path / "run", "--text", str(tmp_path / "short.txt"))
+
+
 def test_units_are_found_by_what_they_follow():
     recipe = load_recipe("char_rnn")
     wanted = recipe.features('f(a)\n  "B c"')

@@ -1,4 +1,5 @@
-"""Plots of training, and what a network looks at: curves, filters, confusion, images, text, embeddings, saliency.
+"""Plots of training, and what a network looks at: curves, filters, histograms, searches, images, text,
+embeddings, saliency.
 
 Each plot returns a Matplotlib ``Figure`` and, given a path, saves it. Figures are drawn without a display and
 without pyplot's global state; Matplotlib is imported at the first plot.
