@@ -47,80 +47,77 @@ def copy_rate(threads: int) -> float:
     return 8 * (1 << 25) / race({"copy": lambda: a.copy_(b)}, threads)["copy"]
 
 
+def case(name: str, ours: Any, theirs: Any, **options: Any) -> Case:
+    return Case(name, ours, [], None, theirs, rtol=1e-4, atol=1e-5, **options)
+
+
+memory = partial(of_case, "memory")
+SQUARE, CELLS = Input((4096, 4096)), 4 * 4096 * 4096 / 1e6  # megabytes
+IMAGES, BLOCK = Input((8, 64, 56, 56)), 4 * 8 * 64 * 56 * 56 / 1e6
+
+
 def rows() -> Iterator[Row]:
     yield from optimizer_rows()
-    memory = partial(of_case, "memory")
+    yield from layer_rows()
+    yield from reduction_rows()
+    yield from copy_rows()
+    yield from chain_rows()
+
+
+def layer_rows() -> Iterator[Row]:
+    """Activations, losses, tables and skinny products."""
     n = 10_000_000
-    large = Input((n,))
-
-    def case(name: str, ours: Any, theirs: Any, **options: Any) -> Case:
-        return Case(name, ours, [], None, theirs, rtol=1e-4, atol=1e-5, **options)
-
-    yield Row("memory", "dropout 1e7", 8, measure_dropout, 4 * 4 * n / 1e6)
-    yield memory("relu 1e7", 5, case("relu", F.relu, "nn.functional.relu"), sample(large), 5 * 4 * n / 1e6)
-    yield memory("gelu 1e7", 3, case("gelu", F.gelu, "nn.functional.gelu"), sample(large), 5 * 4 * n / 1e6)
-    yield memory(
-        "cross-entropy 8192x1000",
-        2,
-        case("cross_entropy", F.cross_entropy, "nn.functional.cross_entropy"),
-        sample(Input((8192, 1000)), Input((8192,), "int", high=1000)),
-        3 * 4 * 8.192,
-    )
-    yield memory(
-        "embedding 30000x256, 8192 ids",
-        1.5,
-        case("embedding", F.embedding, "nn.functional.embedding"),
-        sample(Input((8192,), "int", high=30000), Input((30000, 256))),
-        4 * 0.256 * (3 * 8.192 + 30),
-    )
-    square, cells = Input((4096, 4096)), 4096 * 4096 * 4 / 1e6
-    yield memory(
-        "softmax 4096x4096",
-        1.5,
-        case("softmax", F.softmax, "nn.functional.softmax"),
-        sample(square, 1),
-        5 * cells,
-    )
+    values, array = Input((n,)), 4 * n / 1e6
+    yield Row("memory", "dropout 1e7", 8, measure_dropout, 4 * array)
+    yield memory("relu 1e7", 5, case("relu", F.relu, "nn.functional.relu"), sample(values), 5 * array)
+    yield memory("gelu 1e7", 3, case("gelu", F.gelu, "nn.functional.gelu"), sample(values), 5 * array)
+    entropy = case("cross_entropy", F.cross_entropy, "nn.functional.cross_entropy")
+    targets = Input((8192,), "int", high=1000)
+    yield memory("cross-entropy 8192x1000", 2, entropy, sample(Input((8192, 1000)), targets), 3 * 4 * 8.192)
+    table = case("embedding", F.embedding, "nn.functional.embedding")
+    ids = Input((8192,), "int", high=30000)
+    moved = 4 * 0.256 * (3 * 8.192 + 30)
+    yield memory("embedding 30000x256, 8192 ids", 1.5, table, sample(ids, Input((30000, 256))), moved)
+    for name, bar in (("softmax", 1.5), ("log_softmax", 1.0)):
+        one = case(name, getattr(F, name), f"nn.functional.{name}")
+        yield memory(f"{name} 4096x4096", bar, one, sample(SQUARE, 1), 5 * CELLS)
     linear = case("linear", F.linear, "nn.functional.linear", differentiable=False)
     for count in (1, 8):
-        yield memory(
-            f"Linear {count}x4096x4096, inference",
-            1.5,
-            linear,
-            sample(Input((count, 4096)), square, Input((4096,))),
-            cells,
-        )
+        shape = sample(Input((count, 4096)), SQUARE, Input((4096,)))
+        yield memory(f"Linear {count}x4096x4096, inference", 1.5, linear, shape, CELLS)
+
+
+def reduction_rows() -> Iterator[Row]:
+    for name in ("sum", "mean"):
+        one = case(name, getattr(lamina, name), name, differentiable=False)
+        yield memory(f"{name} 1e7", 1, one, sample(Input((10_000_000,))), 40)
+        yield memory(f"{name} of rows 4096x4096", 1, one, sample(SQUARE, 1), CELLS)
+        yield memory(f"{name} of columns 4096x4096", 1, one, sample(SQUARE, 0), CELLS)
+
+
+def copy_rows() -> Iterator[Row]:
+    """Copies; going back, the gradients of what was copied are views."""
+    yield memory("cat 4 x 64@56 b8", 1, case("cat", lamina.cat, "cat"), sample([IMAGES] * 4, 1), 8 * BLOCK)
     yield memory(
-        "log_softmax 4096x4096",
-        1,
-        case("log_softmax", F.log_softmax, "nn.functional.log_softmax"),
-        sample(square, 1),
-        5 * cells,
-    )
-    total = case("sum", lamina.sum, "sum", differentiable=False)
-    mean = case("mean", lamina.mean, "mean", differentiable=False)
-    yield memory("sum 1e7", 1, total, sample(large), 4 * n / 1e6)
-    yield memory("mean 1e7", 1, mean, sample(large), 4 * n / 1e6)
-    yield memory("sum of rows 4096x4096", 1, total, sample(square, 1), cells)
-    yield memory("sum of columns 4096x4096", 1, total, sample(square, 0), cells)
-    part, block = Input((8, 64, 56, 56)), 8 * 64 * 56 * 56 * 4 / 1e6
-    yield memory("cat 4 x 64@56 b8", 1, case("cat", lamina.cat, "cat"), sample([part] * 4, 1), 16 * block)
-    yield memory(
-        "stack 4 x 64@56 b8", 1, case("stack", lamina.stack, "stack"), sample([part] * 4), 16 * block
+        "stack 4 x 64@56 b8", 1, case("stack", lamina.stack, "stack"), sample([IMAGES] * 4), 8 * BLOCK
     )
     permute = case(
         "permute",
         lambda x: x.permute(0, 2, 1).contiguous(),
         lambda torch, x: x.permute(0, 2, 1).contiguous(),
     )
-    yield memory("permute copy 32x64x3136", 1, permute, sample(Input((32, 64, 3136))), 16 * block)
+    yield memory("permute copy 32x64x3136", 1, permute, sample(Input((32, 64, 3136))), 8 * BLOCK)
     double = case("interpolate", F.interpolate, "nn.functional.interpolate")
-    yield memory("bilinear 2x 64@56 b8", 1, double, sample(part, scale_factor=2, mode="bilinear"), 10 * block)
+    shape = sample(IMAGES, scale_factor=2, mode="bilinear")
+    yield memory("bilinear 2x 64@56 b8", 1, double, shape, 10 * BLOCK)
+
+
+def chain_rows() -> Iterator[Row]:
+    """Neighbours that one pass could do; the bytes are that pass's."""
     residual = case("residual", lambda x, y: (x + y).relu(), lambda torch, x, y: torch.relu(x + y))
-    yield memory(
-        "residual add + relu 64@56 b32", 1, residual, sample(*[Input((32, 64, 56, 56))] * 2), 24 * block
-    )
-    yield Row("memory", "bias + gelu + dropout 8192x1024", 1, measure_chain, 6 * 4 * 8.192 * 1.024)
+    shape = sample(*[Input((32, 64, 56, 56))] * 2)
+    yield memory("residual add + relu 64@56 b32", 1, residual, shape, 24 * BLOCK)
+    yield Row("memory", "bias + gelu + dropout 8192x1024", 1, measure_chain, 5 * 4 * 8.192 * 1.024)
 
 
 def optimizer_rows() -> Iterator[Row]:
