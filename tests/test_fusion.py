@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -460,3 +460,47 @@ def test_a_chosen_algorithm_counts_in_planned_rows() -> None:
     with F.conv_algorithm("depthwise"), pytest.raises(ValueError, match="algorithm asked for"):
         infer(net, x)
     assert not np.array_equal(direct, infer(net, x))
+
+
+@pytest.fixture
+def threads() -> Iterator[tuple[int, ...]]:
+    """Numbers of threads to set; the one before comes back."""
+    before = lamina.get_num_threads()
+    yield 1, 2, 7
+    lamina.set_num_threads(before)
+
+
+@pytest.mark.parametrize("dtype", [lamina.float32, lamina.float64])
+@pytest.mark.parametrize("size", [(2, 5), (7, 7), (9, 14)])
+@pytest.mark.parametrize("channels", [3, 17, 24, 29, 40, 47])
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_last_channels_and_pixels(kernel: int, channels: int, size: Any, dtype: Any, threads: Any) -> None:
+    """Tiles that are not full: images of odd sizes, channels that end within a vector, with all of the epilogue."""
+    conv = nn.Conv2d(20, channels, kernel, padding=kernel // 2)
+    row = randomise(nn.Sequential(conv, nn.BatchNorm2d(channels), nn.Hardtanh(-1.0, 2.0))).to(dtype)
+    x, residual = lamina.randn(2, 20, *size, dtype=dtype), 10 * lamina.randn(2, channels, *size, dtype=dtype)
+    x[1, 2, 0, 3] = lamina.nan
+    with lamina.inference_mode():
+        want = row[2](row[1](row[0](x)) + residual).numpy()
+        got = []
+        for count in threads:
+            lamina.set_num_threads(count)
+            with F.conv_algorithm("implicit"):
+                got.append(run(list(row), x, residual).numpy())
+    np.testing.assert_allclose(got[0], want, rtol=1e-4, atol=1e-3 if dtype is lamina.float32 else 1e-11)
+    for other in got[1:]:
+        np.testing.assert_array_equal(other, got[0])
+    assert np.isnan(got[0]).any() and (got[0] == -1).any() and (got[0] == 2).any()
+
+
+def test_few_rows_and_many_channels_give_the_same_bits(threads: Any) -> None:
+    """Panels of outputs and rows are dealt out as tasks: 160 -> 960 and 960 -> 160 channels at 7x7."""
+    for inputs, outputs in ((160, 960), (960, 160), (96, 24)):
+        net = nn.Sequential(nn.Conv2d(inputs, outputs, 1), nn.ReLU6()).eval()
+        x, results = lamina.randn(1, inputs, 7, 7), []
+        for count in threads:
+            lamina.set_num_threads(count)
+            results.append(infer(net, x))
+        np.testing.assert_allclose(results[0], plainly(net, x), rtol=1e-4, atol=1e-5)
+        np.testing.assert_array_equal(results[1], results[0])
+        np.testing.assert_array_equal(results[2], results[0])

@@ -28,7 +28,9 @@ struct Epilogue {
   // What is stored at y, of whose lanes n count.
   LAMINA_INLINE Vec<T> apply(Vec<T> sum, const T* y, int n = kLanes<T>) const {
     if (residual) sum += load_lanes(y + residual, n);
-    if (!bounded) return sum;
+    return bounded ? bound(sum) : sum;
+  }
+  LAMINA_INLINE Vec<T> bound(Vec<T> sum) const {
     const Vec<T> least = broadcast(low), most = broadcast(high);
     return select(sum < least, least, select(sum > most, most, sum));
   }

@@ -27,6 +27,7 @@ inline constexpr int64_t kLargeBox = 512;       // which then should have this m
 inline constexpr int64_t kSmallBox = 128;
 inline constexpr int64_t kTasks = 16;                   // wanted, to share work evenly
 inline constexpr int64_t kTaskWork = int64_t{4} << 20;  // multiply-adds: some 30 microseconds
+inline constexpr int64_t kDirectTaskWork = 1 << 18;     // where a task packs nothing: some 2
 
 // The sums of one pass share channel blocks and slices, so that one walk over the weights packs
 // them all.
@@ -122,6 +123,9 @@ ImplicitSum<T> plan_sum(const TapSum& sum, const WeightOrder& order, bool in_pla
   plan.in_place = in_place;
   const int64_t width = sum.grid[2];
   plan.tile = &choose_tile<T>(width, in_place ? width : width + kMaxSegments);
+  const int64_t unit = in_place && sum.grid[0] * sum.grid[1] == 1
+                           ? plan.tile->segments * plan.tile->length
+                           : plan.tile->length;
 
   const int64_t slice = order.slice_channels(0), element = sizeof(T);
   const int64_t taps = sum.taps() > 0 ? sum.taps() : 1, work = taps * order.c * order.k;
@@ -131,15 +135,17 @@ ImplicitSum<T> plan_sum(const TapSum& sum, const WeightOrder& order, bool in_pla
     const int64_t extent = (sum.grid[d] - 1) * sum.step[d] + (a.count - 1) * a.offset_step + 1;
     position_bytes = position_bytes * (extent > 0 ? extent : 1) / sum.grid[d];
   }
-  const int64_t small = work * element > kWeightBytes ? kLargeBox : kSmallBox;
+  const int64_t least_work = in_place ? kDirectTaskWork : kTaskWork;
+  int64_t small = work * element > kWeightBytes ? kLargeBox : kSmallBox;
+  if (in_place)  // few panels: the positions must make the tasks
+    small = clamp(ceil_div(sum.positions() * groups * order.panels, kTasks), 2 * unit, small);
   const int64_t most = clamp(kImageBytes / (position_bytes + 1), kSmallBox, INT64_MAX);
   const int64_t share = ceil_div(sum.positions() * groups, kTasks);
-  const int64_t positions = clamp(clamp(share, small, INT64_MAX), kTaskWork / work, most);
-  plan.cut =
-      cut_boxes({sum.n, sum.grid[0], sum.grid[1], sum.grid[2]}, positions, plan.tile->length);
+  const int64_t positions = clamp(clamp(share, small, INT64_MAX), least_work / work, most);
+  plan.cut = cut_boxes({sum.n, sum.grid[0], sum.grid[1], sum.grid[2]}, positions, unit);
 
   const int64_t boxes = plan.cut.boxes() * groups;
-  const int64_t most_groups = plan.cut.positions() * work / kTaskWork;
+  const int64_t most_groups = plan.cut.positions() * work / least_work;
   const int64_t panel_groups = boxes > 0 ? clamp(ceil_div(kTasks, boxes), 1, order.panels) : 1;
   plan.panel_groups = clamp(panel_groups, 1, most_groups < 1 ? 1 : most_groups);
   return plan;
@@ -173,13 +179,25 @@ void ImplicitSum<T>::run_panel(const TileSlice<T>& slice, const SliceInput<T>& i
                                const Box& box, int64_t index, int64_t panel) const {
   const int S = tile->segments, L = tile->length;
   const int channels = static_cast<int>(clamp(order.k - panel * kPanel<T>, 1, kPanel<T>));
-  const auto run_tile = tile->run[channels > kLanes<T>];
+  const int vectors = channels > kLanes<T>;
   const T* weights = w + sum.taps() * order.before_slice(panel, index) * kPanel<T>;
   const T* panel_bias = bias + panel * kPanel<T>;
   T* to = y + panel * kPanel<T> * sum.y_stride[1];
   for (int i = 0; i < 4; ++i) to += box.begin[i] * sum.y_stride[i == 0 ? 0 : 1 + i];
 
+  // While this panel's tiles run, the next one's weights come from L3 or memory: each tile brings
+  // its share, since the first tile would wait for them (7x7 images with four tiles a panel).
   TilePlace<T> place;
+  const int64_t depths = sum.taps() * order.slice_channels(index);
+  const int64_t rows = box.size[0] * box.size[1] * box.size[2] * ceil_div(box.size[3], L);
+  const int64_t tiles = ceil_div(rows, S);
+  place.ahead = weights + depths * kPanel<T>;
+  place.ahead_step = ceil_div(kPanel<T>, tiles);
+  const auto run_tile = [&](int segments) {
+    const bool half = 2 * segments <= S && tile->half[vectors];
+    (half ? tile->half : tile->run)[vectors](slice, place, weights, panel_bias, channels);
+    place.ahead += depths * place.ahead_step;
+  };
   int filled = 0;
   for (int64_t n = 0; n < box.size[0]; ++n)
     for (int64_t d = 0; d < box.size[1]; ++d)
@@ -196,7 +214,7 @@ void ImplicitSum<T>::run_panel(const TileSlice<T>& slice, const SliceInput<T>& i
           place.first[filled] = static_cast<int>(back);
           place.last[filled] = static_cast<int>(clamp(left + back, 0, L));
           if (++filled == S) {
-            run_tile(slice, place, weights, panel_bias, channels);
+            run_tile(S);
             filled = 0;
           }
         }
@@ -207,7 +225,7 @@ void ImplicitSum<T>::run_panel(const TileSlice<T>& slice, const SliceInput<T>& i
     place.out[i] = place.out[0];
     place.first[i] = place.last[i] = 0;
   }
-  run_tile(slice, place, weights, panel_bias, channels);
+  run_tile(filled);
 }
 
 template <class T>

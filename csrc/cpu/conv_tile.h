@@ -41,21 +41,58 @@ struct TilePlace {
   T* out[kMaxSegments];
   int first[kMaxSegments],
       last[kMaxSegments];  // pixels [first, last) are stored, the others only readable
+  // Weights that are wanted soon, brought into L2 meanwhile: so many elements on a depth.
+  const T* ahead = nullptr;
+  int64_t ahead_step = 0;
 };
 
-// y[pixel][k] (+)= sum[pixel][k] (+ bias[k]) one by one: for a last, partial panel and for y of any
-// layout.
+// The first n < kLanes lanes, by halves, quarters, ...; touches no byte beyond them.
+template <int Size, class T>
+LAMINA_INLINE void copy_lanes(T* to, const T* from, int n) {
+  if constexpr (Size > 0) {
+    if (n & Size) {
+      __builtin_memcpy(to, from, Size * sizeof(T));
+      to += Size;
+      from += Size;
+    }
+    copy_lanes<Size / 2>(to, from, n);
+  }
+}
+
+// What tiles do with their sums where some pixels or channels don't count:
+// y[pixel][k] (+)= sum[pixel][k] (+ bias[k]), a vector at a time where y's channels lie together.
 template <class T>
 __attribute__((noinline)) void store_channels(const TileSlice<T>& s, const TilePlace<T>& place,
                                               int segments, int length, const T* sum, const T* bias,
                                               int channels) {
+  constexpr int n = kLanes<T>;
+  const Epilogue<T> epilogue = s.epilogue;
   for (int i = 0; i < segments; ++i)
     for (int j = place.first[i]; j < place.last[i]; ++j) {
       T* out = place.out[i] + j * s.out_pixel;
       const T* from = sum + (i * length + j) * kPanel<T>;
-      for (int k = 0; k < channels; ++k) {
-        T& y = out[k * s.out_channel];
-        y = s.epilogue.apply(from[k] + (s.accumulate ? y : bias[k]), &y);
+      if (s.out_channel != 1) {
+        for (int k = 0; k < channels; ++k) {
+          T& y = out[k * s.out_channel];
+          y = epilogue.apply(from[k] + (s.accumulate ? y : bias[k]), &y);
+        }
+        continue;
+      }
+      for (int k = 0; k < channels; k += n, out += n) {
+        if (channels - k >= n) {
+          const Vec<T> all = load(from + k) + (s.accumulate ? load(out) : load(bias + k));
+          store(out, epilogue.apply(all, out));
+          continue;
+        }
+        // The last lanes by way of memory of their own: what lies after them in y is nobody's.
+        const int rest = channels - k;
+        alignas(64) T all[n], residual[n] = {};
+        store(all, load(bias + k));
+        if (s.accumulate) copy_lanes<n / 2>(all, out, rest);
+        if (epilogue.residual) copy_lanes<n / 2>(residual, out + epilogue.residual, rest);
+        const Vec<T> value = load(from + k) + load(all) + load(residual);
+        store(all, epilogue.bounded ? epilogue.bound(value) : value);
+        copy_lanes<n / 2>(out, all, rest);
       }
     }
 }
@@ -83,6 +120,7 @@ __attribute__((noinline)) void conv_tile(const TileSlice<T>& s, const TilePlace<
                          s.epilogue.residual);
   }
 
+  const T* ahead = place.ahead ? place.ahead : w;
   int64_t at[L];
   LAMINA_UNROLL
   for (int j = 0; j < L; ++j) {
@@ -103,6 +141,8 @@ __attribute__((noinline)) void conv_tile(const TileSlice<T>& s, const TilePlace<
           __builtin_prefetch(w + 8 * kPanel<T> + v * kLanes<T>);
         }
         w += kPanel<T>;
+        __builtin_prefetch(ahead, 0, 2);
+        ahead += place.ahead_step;
         LAMINA_UNROLL
         for (int i = 0; i < S; ++i) {
           LAMINA_UNROLL
@@ -117,45 +157,64 @@ __attribute__((noinline)) void conv_tile(const TileSlice<T>& s, const TilePlace<
     }
   }
 
-  if (channels != NV * kLanes<T> || s.out_channel != 1) {
+  bool whole = channels == NV * kLanes<T> && s.out_channel == 1;
+  LAMINA_UNROLL
+  for (int i = 0; i < S; ++i) whole = whole && place.first[i] == 0 && place.last[i] == L;
+  if (!whole) {
     alignas(64) T spilled[S * L * kPanel<T>];
     LAMINA_UNROLL
     for (int i = 0; i < S * L * NV; ++i)
       store(spilled + i / NV * kPanel<T> + i % NV * kLanes<T>, sum[i / NV][i % NV]);
     return store_channels(s, place, S, L, spilled, bias, channels);
   }
-  LAMINA_UNROLL
-  for (int i = 0; i < S; ++i) {
+  // One branch a step for the whole tile, not one a vector.
+  const int64_t pixel = s.out_pixel;
+  const Epilogue<T> epilogue = s.epilogue;
+  const auto for_each = [&](const auto& f) __attribute__((always_inline)) {
     LAMINA_UNROLL
-    for (int j = 0; j < L; ++j) {
-      if (j < place.first[i] || j >= place.last[i]) continue;
-      LAMINA_UNROLL
-      for (int v = 0; v < NV; ++v) {
-        T* out = place.out[i] + j * s.out_pixel + v * kLanes<T>;
-        const V all = sum[i * L + j][v] + (s.accumulate ? load(out) : load(bias + v * kLanes<T>));
-        store(out, s.epilogue.apply(all, out));
-      }
-    }
-  }
+    for (int i = 0; i < S * L; ++i) LAMINA_UNROLL
+    for (int v = 0; v < NV; ++v) f(sum[i][v], place.out[i / L] + i % L * pixel + v * kLanes<T>, v);
+  };
+  if (s.accumulate)
+    for_each([](Vec<T>& value, const T* y, int)
+                 __attribute__((always_inline)) { value += load(y); });
+  else
+    for_each([&](Vec<T>& value, const T*, int v)
+                 __attribute__((always_inline)) { value += load(bias + v * kLanes<T>); });
+  if (epilogue.residual)
+    for_each([&](Vec<T>& value, const T* y, int)
+                 __attribute__((always_inline)) { value += load(y + epilogue.residual); });
+  if (epilogue.bounded)
+    for_each([&](Vec<T>& value, const T*, int)
+                 __attribute__((always_inline)) { value = epilogue.bound(value); });
+  for_each([](Vec<T>& value, T* y, int) __attribute__((always_inline)) { store(y, value); });
 }
 
 template <class T>
 struct TileKernel {
   int segments, length;  // S, L
-  void (*run[kPanelVectors])(const TileSlice<T>&, const TilePlace<T>&, const T*, const T*,
-                             int);  // by NV - 1
+  using Run = void (*)(const TileSlice<T>&, const TilePlace<T>&, const T*, const T*, int);
+  Run run[kPanelVectors];   // by NV - 1
+  Run half[kPanelVectors];  // for half of the segments or fewer; null: there is none
 };
 
-#define LAMINA_TILE(S, L)                                    \
-  {                                                          \
-    S, L, { &conv_tile<T, S, L, 1>, &conv_tile<T, S, L, 2> } \
+#define LAMINA_TILE(S, L)                                      \
+  {                                                            \
+    S, L, {&conv_tile<T, S, L, 1>, &conv_tile<T, S, L, 2>}, {} \
+  }
+#define LAMINA_TILE_HALVED(S, L)                              \
+  {                                                           \
+    S, L, {&conv_tile<T, S, L, 1>, &conv_tile<T, S, L, 2>}, { \
+      &conv_tile<T, S / 2, L, 1>, &conv_tile<T, S / 2, L, 2>  \
+    }                                                         \
   }
 
 // With 32 registers 24 or 28 sums, with 16 registers 12.
 template <class T>
 inline constexpr TileKernel<T> kTileKernels[] = {
 #if defined(__AVX512F__)
-    LAMINA_TILE(2, 7), LAMINA_TILE(3, 4), LAMINA_TILE(4, 3), LAMINA_TILE(6, 2), LAMINA_TILE(12, 1),
+    LAMINA_TILE_HALVED(2, 7), LAMINA_TILE(3, 4),  LAMINA_TILE(4, 3),
+    LAMINA_TILE(6, 2),        LAMINA_TILE(12, 1), LAMINA_TILE(2, 4),
 #else
     LAMINA_TILE(1, 6),
     LAMINA_TILE(2, 3),
@@ -164,6 +223,7 @@ inline constexpr TileKernel<T> kTileKernels[] = {
 #endif
 };
 #undef LAMINA_TILE
+#undef LAMINA_TILE_HALVED
 
 // The tile of length up to `longest` that leaves the fewest pixel slots of a row of `width` empty.
 template <class T>

@@ -175,6 +175,29 @@ def _conv(
     return fprop(input, weight, bias, geometry)
 
 
+def conv_fused(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: tuple[int, ...],
+    padding: tuple[int, ...] | str,
+    dilation: tuple[int, ...],
+    groups: int,
+    residual: Tensor | None,
+    bounds: tuple[float, float],
+    kept: _C.Kept | None = None,
+) -> Tensor:
+    """``conv(input) + residual`` held between bounds, in one pass, for inference: nothing is recorded.
+
+    The input has a batch; infinite bounds are none.  ``kept`` belongs to the weight, as long as that stays the same."""
+    rank = len(stride)
+    before, after = split_padding("conv", padding, weight.shape[2:], stride, dilation, rank)
+    geometry = (stride, before, after, dilation, groups, _choice.algorithm)
+    low, high = bounds
+    b, r = (None if t is None else t._array for t in (bias, residual))
+    return Tensor(_C.conv_fused(input._array, weight._array, b, r, low, high, kept, *geometry))
+
+
 def geometry_of(
     op: str,
     rank: int,
