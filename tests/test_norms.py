@@ -151,3 +151,16 @@ def test_a_response_window_far_wider_than_the_channels() -> None:
     y.sum().backward()
     assert x.grad is not None
     np.testing.assert_array_equal(x.grad.numpy(), np.ones((2, 5, 3)))
+
+
+@pytest.mark.parametrize("shape", [(2, 17, 1, 5), (2, 17, 5, 1), (1, 17, 1, 5), (2, 17, 1, 1), (2, 1, 3, 5)])
+@pytest.mark.parametrize("training", [True, False])
+def test_channels_last_images_one_pixel_high(shape: tuple[int, ...], training: bool) -> None:
+    """A dimension of size 1 between others leaves the order of the others in memory as it is."""
+    values = np.random.default_rng(0).standard_normal(shape).astype("float32")
+    rows = lamina.tensor(np.ascontiguousarray(values.transpose(0, 2, 3, 1))).permute(0, 3, 1, 2)
+    want = nn.BatchNorm2d(shape[1]).train(training)(lamina.tensor(values)).detach().numpy()
+    got = nn.BatchNorm2d(shape[1]).train(training)(rows).detach()
+    np.testing.assert_allclose(got.numpy(), want, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal((rows * 2).numpy(), values * 2)
+    assert lamina.empty_like(rows).permute(0, 2, 3, 1).is_contiguous()

@@ -47,9 +47,9 @@ Array make(const Dims& shape, const Dims& strides, DType dtype, Device device, c
 Dims memory_order(const Dims& shape, const Dims& strides) {
   Dims order;
   for (int i = 0; i < shape.size(); ++i) order.push_back(i);
+  // Dimensions of size 1 too: any place does for them, but sorting needs an order of all.
   std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-    const int x = static_cast<int>(a), y = static_cast<int>(b);
-    return shape[x] > 1 && shape[y] > 1 && strides[x] > strides[y];
+    return strides[static_cast<int>(a)] > strides[static_cast<int>(b)];
   });
   return order;
 }
