@@ -46,16 +46,25 @@ struct TilePlace {
   int64_t ahead_step = 0;
 };
 
-// The first n < kLanes lanes, by halves, quarters, ...; touches no byte beyond them.
+// What a tile does with n < kLanes last channels of a pixel, by halves, quarters, ... of a vector;
+// what lies after them in y is nobody's.
 template <int Size, class T>
-LAMINA_INLINE void copy_lanes(T* to, const T* from, int n) {
+LAMINA_INLINE void store_last(const TileSlice<T>& s, T* y, const T* sum, const T* bias, int n) {
   if constexpr (Size > 0) {
     if (n & Size) {
-      __builtin_memcpy(to, from, Size * sizeof(T));
-      to += Size;
-      from += Size;
+      typedef T Part __attribute__((vector_size(Size * sizeof(T)), may_alias, aligned(alignof(T))));
+      const Epilogue<T>& e = s.epilogue;
+      Part all = *reinterpret_cast<const Part*>(sum) +
+                 *reinterpret_cast<const Part*>(s.accumulate ? y : bias);
+      if (e.residual) all += *reinterpret_cast<const Part*>(y + e.residual);
+      if (e.bounded) {
+        const Part least = e.low - Part{}, most = e.high - Part{};
+        all = all < least ? least : all > most ? most : all;
+      }
+      *reinterpret_cast<Part*>(y) = all;
+      y += Size, sum += Size, bias += Size;
     }
-    copy_lanes<Size / 2>(to, from, n);
+    store_last<Size / 2>(s, y, sum, bias, n);
   }
 }
 
@@ -84,15 +93,7 @@ __attribute__((noinline)) void store_channels(const TileSlice<T>& s, const TileP
           store(out, epilogue.apply(all, out));
           continue;
         }
-        // The last lanes by way of memory of their own: what lies after them in y is nobody's.
-        const int rest = channels - k;
-        alignas(64) T all[n], residual[n] = {};
-        store(all, load(bias + k));
-        if (s.accumulate) copy_lanes<n / 2>(all, out, rest);
-        if (epilogue.residual) copy_lanes<n / 2>(residual, out + epilogue.residual, rest);
-        const Vec<T> value = load(from + k) + load(all) + load(residual);
-        store(all, epilogue.bounded ? epilogue.bound(value) : value);
-        copy_lanes<n / 2>(out, all, rest);
+        store_last<n / 2>(s, out, from + k, bias + k, channels - k);
       }
     }
 }
