@@ -2,12 +2,12 @@
 
     python benchmarks/steps.py [--works lenet resnet18-32] [--threads 1 2] [--json results.json]
 
-Both libraries run the same source: a file of lamina/models, made of either's layers (tests/harness/torch_twin.py); works
-named "captured" run lamina's step through lamina.capture.
-torch gets row-major and, of images, channels-last inputs and weights; the better counts. Both start from the same
-parameters; their losses over three steps must agree, or nothing is timed and the exit status is 1: to rounding before
-the first update, and as closely as torch's layouts agree after it, since a deep network on few images magnifies
-rounding. A model that draws numbers while it trains is compared in evaluation mode.
+Both libraries run the same source: a file of lamina/models, made of either's layers (tests/harness/torch_twin.py).
+Works named "captured" run lamina's step through lamina.capture. torch gets row-major and, of images, channels-last
+inputs and weights; the better counts. Both start from the same parameters; their losses over three steps must agree, or
+nothing is timed and the exit status is 1: to rounding before the first update, and as closely as torch's layouts agree
+after it, since a deep network on few images magnifies rounding. A model that draws numbers while it trains is compared
+in evaluation mode.
 """
 
 from __future__ import annotations
