@@ -218,11 +218,15 @@ LAMINA_INLINE void channel_sums(const BatchNormShape& s, const Ahead& ahead, con
 // which the first n may be read and written.  A vector may run on past its row or plane: what it writes there is
 // overwritten by the same thread, and of each channel's coefficients a vector more has to be readable.
 //
+// ahead(offset), as above, where the channels lie side by side.
+//
 // Chunks come last to first: what channel_sums read last, or the producer of x wrote last, is still in the cache.
-template <class T, bool kRows, class Body>
-LAMINA_INLINE void for_each_vector_of(const BatchNormShape& s, const Body& body) {
+template <class T, bool kRows, class Ahead, class Body>
+LAMINA_INLINE void for_each_vector_of(const BatchNormShape& s, const Ahead& ahead,
+                                      const Body& body) {
   const int64_t length = kRows ? s.channels : s.inner,
                 units = kRows ? s.outer : s.outer * s.channels;
+  const int64_t rows_ahead = length <= kBlockChannels ? kRowsAhead : 0;  // few enough for L1
   parallel_for(units, 1 + kChunkElements / 2 / length, [&](int64_t done, int64_t upto) {
     const int64_t end = units - done;
     int64_t unit = units - upto;
@@ -230,7 +234,10 @@ LAMINA_INLINE void for_each_vector_of(const BatchNormShape& s, const Body& body)
       for (; unit + kRowsAtOnce <= end; unit += kRowsAtOnce)
         for (int64_t c = 0; c < length; c += kLanes<T>) {
           const auto one = body(c);
-          for (int r = 0; r < kRowsAtOnce; ++r) one((unit + r) * length + c, kLanes<T>);
+          for (int r = 0; r < kRowsAtOnce; ++r) {
+            ahead((unit + r + rows_ahead) * length + c);
+            one((unit + r) * length + c, kLanes<T>);
+          }
         }
     for (; unit < end; ++unit) {
       const int64_t base = unit * length, left = end * length - base;

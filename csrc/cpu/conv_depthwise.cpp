@@ -207,11 +207,11 @@ void run_lane_sums(const TapSum* sums, int64_t count, const ConvShape& s,
 
 void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
            const kernels::ConvEpilogue& epilogue, const ConvTensor& y) {
+  if (fits_3x3(s, dtype, &y))
+    return fprop_3x3(s, x, static_cast<const float*>(w), static_cast<const float*>(epilogue.bias),
+                     Epilogue<float>(epilogue, y.data), y);
   visit_real(dtype, [&](auto of) {
     using T = decltype(of);
-    if (fits_3x3(s, kLanes<T>, &y))
-      return fprop_3x3(s, x, static_cast<const T*>(w), static_cast<const T*>(epilogue.bias),
-                       Epilogue<T>(epilogue, y.data), y);
     const TapSum sum = fprop_sum(s, x, y);
     const int64_t in = inputs(s), taps = taps_of(s);
     run_lane_sums(&sum, 1, s, GroupLanes<T>(s.groups, in, outputs(s)),
@@ -226,10 +226,10 @@ void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
 
 void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w, const void* bias,
            const ConvTensor& dx) {
+  if (fits_3x3(s, dtype, &dx))
+    return dgrad_3x3(s, dy, static_cast<const float*>(w), static_cast<const float*>(bias), dx);
   visit_real(dtype, [&](auto of) {
     using T = decltype(of);
-    if (fits_3x3(s, kLanes<T>, &dx))
-      return dgrad_3x3(s, dy, static_cast<const T*>(w), static_cast<const T*>(bias), dx);
     const int64_t count = residues(s), in = inputs(s), out = outputs(s), taps = taps_of(s);
     Scratch sums(count * sizeof(TapSum));
     TapSum* sum = sums.as<TapSum>();
@@ -243,10 +243,10 @@ void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
 }
 
 void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTensor& dy, void* dw) {
+  if (fits_3x3(s, dtype)) return wgrad_3x3(s, x, dy, static_cast<float*>(dw));
   visit_real(dtype, [&](auto of) {
     using T = decltype(of);
     constexpr int64_t n = kLanes<T>;
-    if (fits_3x3(s, n)) return wgrad_3x3(s, x, dy, static_cast<T*>(dw));
     const GroupLanes<T> lanes(s.groups, inputs(s), outputs(s));
     const TapSum sum = fprop_sum(s, x, dy);
     LaneGrad<T> g = plan_lane_grad(sum, lanes);

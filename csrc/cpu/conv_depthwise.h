@@ -135,19 +135,18 @@ using LaneRowKernel = void (*)(const LaneRow<T>&);
 
 inline constexpr int64_t kMostPositions = 8;  // of a tile: a row reads as many at least
 
-// Tiles of 7 or 8 positions, whichever leaves fewer of the row's last tile idle.
+// A kernel is compiled only for what is often met: float64, and steps from 2 on, take one tap at a
+// time, which costs a load for each multiply-add.  Tiles of 7 positions are for the rows of which
+// those of 8 would leave more of their last one idle.
 template <class T>
 LaneRowKernel<T> choose_lane_row(const LaneColumns& a, bool permuted) {
-  const int64_t sevens = (a.width + 6) / 7 * 7, eights = (a.width + 7) / 8 * 8;
-#define LAMINA_ROW(P, Step) permuted ? &lane_row<T, P, Step, true> : &lane_row<T, P, Step, false>
-  if (sevens < eights)
-    return a.shared_step() == 0   ? LAMINA_ROW(7, 0)
-           : a.shared_step() == 1 ? LAMINA_ROW(7, 1)
-                                  : LAMINA_ROW(7, 2);
-  return a.shared_step() == 0   ? LAMINA_ROW(8, 0)
-         : a.shared_step() == 1 ? LAMINA_ROW(8, 1)
-                                : LAMINA_ROW(8, 2);
-#undef LAMINA_ROW
+  if constexpr (sizeof(T) == sizeof(float)) {
+    const int64_t sevens = (a.width + 6) / 7 * 7, eights = (a.width + 7) / 8 * 8;
+    if (a.shared_step() == 1 && permuted) return &lane_row<T, 8, 1, true>;
+    if (a.shared_step() == 1)
+      return sevens < eights ? &lane_row<T, 7, 1, false> : &lane_row<T, 8, 1, false>;
+  }
+  return permuted ? &lane_row<T, 8, 0, true> : &lane_row<T, 8, 0, false>;
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Depthwise convolution of 3x3 kernels with stride 1 or 2 on channels-last activations, read and
-// written where they lie: forward, and the input gradient.
+// Depthwise convolution of 3x3 kernels with stride 1 or 2 on float32 channels-last activations, read
+// and written where they lie: forward, and the input gradient.
 //
 // A tile is R rows of one vector of channels.  It walks along the row with all nine weights in
 // registers; a row of x that several of the tile's rows meet is loaded once for all of them: 18
@@ -107,8 +107,9 @@ class Source {
 };
 
 // `made`, where the pass makes an activation.
-LAMINA_INLINE bool fits_3x3(const ConvShape& s, int64_t lanes, const ConvTensor* made = nullptr) {
-  bool fits = s.c == s.groups && s.k == s.groups && s.c >= lanes;
+LAMINA_INLINE bool fits_3x3(const ConvShape& s, DType dtype, const ConvTensor* made = nullptr) {
+  bool fits = dtype == DType::float32 && s.c == s.groups && s.k == s.groups;
+  fits &= s.c >= kLanes<float>;
   fits &= (!made || made->stride[1] == 1) && s.stride[1] == s.stride[2] && s.stride[1] <= 2;
   fits &= s.kernel[0] == 1 && s.in[0] == 1 && s.out[0] == 1 && s.pad[0] == 0;
   for (int d = 1; d < kConvDims; ++d) fits &= s.kernel[d] == 3 && s.dilation[d] == 1;

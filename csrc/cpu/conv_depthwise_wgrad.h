@@ -111,11 +111,9 @@ inline constexpr LaneGradKernel<T> kLaneGrads[kMostGradRows] = {
 // By the number of rows of the kernel, less one.
 template <class T>
 const LaneGradKernel<T>* choose_lane_grads(const LaneColumns& a, bool permuted) {
-#define LAMINA_GRADS(Step) permuted ? kLaneGrads<T, Step, true> : kLaneGrads<T, Step, false>
-  return a.shared_step() == 0   ? LAMINA_GRADS(0)
-         : a.shared_step() == 1 ? LAMINA_GRADS(1)
-                                : LAMINA_GRADS(2);
-#undef LAMINA_GRADS
+  if constexpr (sizeof(T) == sizeof(float))
+    if (a.shared_step() == 1) return permuted ? kLaneGrads<T, 1, true> : kLaneGrads<T, 1, false>;
+  return permuted ? kLaneGrads<T, 0, true> : kLaneGrads<T, 0, false>;
 }
 
 // The weight gradient: parts of the rows of positions, cut by the problem alone, have sums of their

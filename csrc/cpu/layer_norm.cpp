@@ -5,12 +5,15 @@
 //
 // A row is summed and then normalised out of the cache: memory is read and written once forward; backward x and dy are
 // read and dx is written once.  The parameters' gradients take shape in the same sweep, for a few rows at once in
-// registers, and in an array a chunk of rows.  Bound by bytes.
+// registers, and in an array a chunk of rows.  Bound by bytes: the next rows are asked for while the cached ones are swept,
+// and a large output is streamed past the caches.  8192x512 of float32 on one Zen 5 core, others busy: forward 40 GB/s
+// (without both 32), backward 32 (24).
 #include "kernels/layer_norm.h"
 
 #include "core/memory.h"
 #include "core/parallel.h"
 #include "cpu/row_sums.h"
+#include "cpu/stream.h"
 #include "kernels/registry.h"
 
 namespace lamina::cpu::LAMINA_ISA {
@@ -48,10 +51,19 @@ class Parameter {
   const T* values_;
 };
 
+template <class T>
+LAMINA_INLINE void put(T* to, Vec<T> v, int lanes, bool streaming) {
+  if (streaming)
+    stream(to, v);
+  else
+    store_lanes(to, v, lanes);
+}
+
 template <class T, bool kCentred>
 void forward_of(const LayerNormForward& a) {
   const int64_t rows = a.shape.rows, n = a.shape.n;
   const Parameter<T> weight(a.weight, n, T(1)), bias(a.bias, n, T(0));
+  const bool streaming = streams_to(static_cast<const T*>(a.y), n, rows * n * int64_t{sizeof(T)});
   parallel_for(rows, 1 + kChunkElements / n, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const int64_t left =
@@ -73,10 +85,12 @@ void forward_of(const LayerNormForward& a) {
           static_cast<T>(1 / __builtin_sqrt(variance(m, static_cast<double>(n)) + a.eps));
       static_cast<T*>(a.inv_std)[r] = scale;
       for_each_vector<T>(0, n, left, [&](int64_t i, int lanes) {
+        __builtin_prefetch(x + n + i);
         const Vec<T> d = (load_lanes(x + i, lanes) - mean) * scale;
-        store_lanes(y + i, d * weight.at(i) + bias.at(i), lanes);
+        put(y + i, d * weight.at(i) + bias.at(i), lanes, streaming);
       });
     }
+    if (streaming) finish_stream();
   });
 }
 
@@ -107,7 +121,7 @@ LAMINA_INLINE RowGradient<T> row_gradient(const LayerNormBackward& a, const Para
 // dx of kCount rows, and their share of the parameters' gradients: sums (2, whole vectors of n), or null.
 template <class T, bool kCentred, int kCount>
 LAMINA_INLINE void backward_rows(const LayerNormBackward& a, const Parameter<T>& weight, int64_t r,
-                                 T* sums) {
+                                 bool streaming, T* sums) {
   const int64_t n = a.shape.n, stride = whole_vectors<T>(n);
   RowGradient<T> row[kCount];
   for (int k = 0; k < kCount; ++k) row[k] = row_gradient<T, kCentred>(a, weight, r + k);
@@ -117,13 +131,15 @@ LAMINA_INLINE void backward_rows(const LayerNormBackward& a, const Parameter<T>&
     const Vec<T> w = weight.at(i);
     Vec<T> dweight{}, dbias{};
     for (int k = 0; k < kCount; ++k) {
+      __builtin_prefetch(x + (kCount + k) * n + i);
+      __builtin_prefetch(dy + (kCount + k) * n + i);
       const Vec<T> g = load_lanes(dy + k * n + i, lanes);
       const Vec<T> d = load_lanes(x + k * n + i, lanes) - row[k].mean;
       dweight += g * (d * row[k].inv_std);
       dbias += g;
       if (dx)
-        store_lanes(dx + k * n + i, g * w * row[k].inv_std + (d * row[k].slope + row[k].constant),
-                    lanes);
+        put(dx + k * n + i, g * w * row[k].inv_std + (d * row[k].slope + row[k].constant), lanes,
+            streaming);
     }
     if (!sums) return;
     store(sums + i, load(sums + i) + dweight);
@@ -156,12 +172,16 @@ void backward_of(const LayerNormBackward& a) {
   const int64_t chunks = (rows + step - 1) / step;
   const Scratch memory(a.dweight ? chunks * 2 * stride * sizeof(T) : 0);
   T* partial = memory.as<T>();  // (chunks, 2, stride)
+  const bool streaming =
+      a.dx && streams_to(static_cast<const T*>(a.dx), n, rows * n * int64_t{sizeof(T)});
   parallel_for(rows, step, [&](int64_t begin, int64_t end) {
     T* sums = a.dweight ? partial + begin / step * 2 * stride : nullptr;
     for (int64_t i = 0; sums && i < 2 * stride; ++i) sums[i] = 0;
     int64_t r = begin;
-    for (; r + kRows <= end; r += kRows) backward_rows<T, kCentred, kRows>(a, weight, r, sums);
-    for (; r < end; ++r) backward_rows<T, kCentred, 1>(a, weight, r, sums);
+    for (; r + kRows <= end; r += kRows)
+      backward_rows<T, kCentred, kRows>(a, weight, r, streaming, sums);
+    for (; r < end; ++r) backward_rows<T, kCentred, 1>(a, weight, r, streaming, sums);
+    if (streaming) finish_stream();
   });
   if (a.dweight) add_chunks(a, partial, chunks);
 }
