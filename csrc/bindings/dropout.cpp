@@ -6,7 +6,7 @@
 namespace lamina::bindings {
 
 void bind_dropout(py::module_& m) {
-  def(m, "dropout", [](const Array& x, double p, Key key) {
+  def(m, "dropout", [](const Array& x, double p, RandomKey key) {
     return ops::dropout(x, p, {key.first, key.second});
   });
 }

@@ -13,7 +13,7 @@ struct GeneratorHandle {
   std::shared_ptr<Generator> generator;
 };
 
-using Key = std::pair<uint64_t, uint64_t>;  // (seed, stream) in Python
+using RandomKey = std::pair<uint64_t, uint64_t>;  // (seed, stream) in Python
 
 inline PhiloxKey next_key(const GeneratorHandle* handle) {
   return (handle ? *handle->generator : default_generator()).next();

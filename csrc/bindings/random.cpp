@@ -42,7 +42,7 @@ void bind_random(py::module_& m) {
 
   m.def("next_key", [](Handle h) {
     const PhiloxKey key = next_key(h);
-    return Key{key.seed, key.stream};
+    return RandomKey{key.seed, key.stream};
   });
   def(m, "uniform", [](const Array& dst, double low, double high, Handle h) {
     ops::uniform(dst, low, high, next_key(h));

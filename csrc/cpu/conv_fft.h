@@ -58,7 +58,7 @@ struct FftWork {
 
 // Cycles a point and doubling of a transform; a vector's complex multiply-add; a vector moved past
 // the second cache.  Measured.
-inline constexpr double kPointCycles = 1.3, kProductCycles = 4.5, kMovedCycles = 8;
+inline constexpr double kPointCycles = 1.5, kProductCycles = 4.5, kMovedCycles = 8;
 inline constexpr int64_t kSpectrumBytes = 200 << 10;  // of a tile: three of them stay in L2
 
 LAMINA_INLINE double fft_cycles(const FftWork& a, const FftPlan& plan) {
@@ -81,22 +81,34 @@ LAMINA_INLINE double fft_cycles(const FftWork& a, const FftPlan& plan) {
   return data + weights + frequencies * (kProductCycles * products + kMovedCycles * moved);
 }
 
+// A dimension's tiles, by rising size, that may be the cheapest: none that are larger than another
+// ones and yet cover the positions with more points.  Returns their number.
+LAMINA_INLINE int axis_choices(int64_t positions, int64_t taps, FftAxis* axes) {
+  int count = 0;
+  for (const int n : kFftSizes) {
+    FftAxis axis;
+    if (!cut_axis(n, positions, taps, axis)) continue;
+    if (count == 0 || axis.count * n < axes[count - 1].count * axes[count - 1].n)
+      axes[count++] = axis;
+  }
+  return count;
+}
+
 // The cheapest tiles; false where a kernel is too large for any.
 LAMINA_INLINE bool plan_fft(const FftWork& work, FftPlan& best) {
+  constexpr int kMost = sizeof(kFftSizes) / sizeof(kFftSizes[0]);
+  FftAxis rows[kMost], columns[kMost];
+  const bool flat = work.positions[0] == 1 && work.taps[0] == 1;  // needs no transform
+  const int n_rows = flat ? 1 : axis_choices(work.positions[0], work.taps[0], rows);
+  if (flat) rows[0] = {1, 1, 1};
+  const int n_columns = axis_choices(work.positions[1], work.taps[1], columns);
   best.cycles = -1;
-  const int64_t one = 1;
-  for (const int& h : kFftSizes) {
-    FftPlan plan;
-    // A dimension of one position and one tap needs no transform.
-    const bool flat = work.positions[0] == 1 && work.taps[0] == 1;
-    if (!cut_axis(flat ? one : h, work.positions[0], work.taps[0], plan.h)) continue;
-    for (const int w : kFftSizes) {
-      if (!cut_axis(w, work.positions[1], work.taps[1], plan.w)) continue;
+  for (int r = 0; r < n_rows; ++r)
+    for (int c = 0; c < n_columns; ++c) {
+      FftPlan plan{rows[r], columns[c], 0};
       plan.cycles = fft_cycles(work, plan);
       if (best.cycles < 0 || plan.cycles < best.cycles) best = plan;
     }
-    if (flat) break;
-  }
   return best.cycles >= 0;
 }
 

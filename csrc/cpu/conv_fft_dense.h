@@ -64,13 +64,11 @@ struct FftDense {
     const int64_t part = to.part(), step = to.frequency();
     for (int64_t k = 0; k < fft.columns(); ++k) {
       T* at = to.at(k * h, line, channel);
-      transform_column<T>(
-          fft, rows, spectrum + k * h,
-          [=](int64_t u, const Complex<T>& z) __attribute__((always_inline)) {
-            store(at + u * step, scale_re * z.re);
-            store(at + u * step + part, scale_im * z.im);
-          },
-          work);
+      const Complex<T>* column = transform_column<T>(fft, rows, spectrum + k * h, work);
+      for (int64_t u = 0; u < h; ++u) {
+        store(at + u * step, scale_re * column[u].re);
+        store(at + u * step + part, scale_im * column[u].im);
+      }
     }
   }
 
@@ -79,16 +77,13 @@ struct FftDense {
   void restore(int64_t rows, int64_t columns, const Spectra<T>& from, int64_t line, int64_t channel,
                const Sink& sink, Complex<T>* spectrum) const {
     const int64_t h = fft.h.size.n;
-    Complex<T>* work = spectrum + fft.elements();
+    Complex<T>*work = spectrum + fft.elements(), *numbers = work + 2 * h;
     const int64_t part = from.part(), step = from.frequency();
     for (int64_t k = 0; k < fft.columns(); ++k) {
       const T* at = from.at(k * h, line, channel);
-      restore_column<T>(
-          fft, rows,
-          [=](int64_t u) __attribute__((always_inline)) {
-            return Complex<T>{load(at + u * step), load(at + u * step + part)};
-          },
-          spectrum + k * h, work);
+      for (int64_t u = 0; u < h; ++u)
+        numbers[u] = exchanged(Complex<T>{load(at + u * step), load(at + u * step + part)});
+      restore_column<T>(fft, rows, numbers, spectrum + k * h, work);
     }
     restore_rows<T>(fft, rows, columns, spectrum, sink, work);
   }

@@ -48,11 +48,9 @@ struct FftDepthwise {
             to, work);
         for (int64_t k = 0; k < fft.columns(); ++k) {
           Complex<T>* column = to + k * fft.h.size.n;
-          transform_column<T>(
-              fft, kernel_rows(), column,
-              [=](int64_t u, const Complex<T>& z)
-                  __attribute__((always_inline)) { column[u] = {scale * z.re, -scale * z.im}; },
-              work);
+          const Complex<T>* z = transform_column<T>(fft, kernel_rows(), column, work);
+          for (int64_t u = 0; u < fft.h.size.n; ++u)
+            column[u] = {scale * z[u].re, -scale * z[u].im};
         }
       }
     });
@@ -84,14 +82,9 @@ struct FftDepthwise {
     for (int64_t k = 0; k < fft.columns(); ++k) {
       const Complex<T>* w = weights + v * fft.elements() + k * h;
       Complex<T>* column = spectrum + k * h;
-      transform_column<T>(
-          fft, rows, column,
-          [=](int64_t u, const Complex<T>& z)
-              __attribute__((always_inline)) { product[u] = z * w[u]; },
-          work);
-      restore_column<T>(
-          fft, tile.rows, [=](int64_t u) __attribute__((always_inline)) { return product[u]; },
-          column, work);
+      const Complex<T>* z = transform_column<T>(fft, rows, column, work);
+      for (int64_t u = 0; u < h; ++u) product[u] = exchanged(z[u] * w[u]);
+      restore_column<T>(fft, tile.rows, product, column, work);
     }
     const int64_t existing = channels - v * n;
     T* to = y + tile.n * sum.y_stride[0] + v * n * sum.y_stride[1] + tile.d * sum.y_stride[2] +
@@ -140,7 +133,7 @@ struct FftDepthwise {
                 bool first, Complex<T>* spectrum) const {
     const int64_t h = fft.h.size.n;
     Complex<T>*grads = spectrum + fft.elements(), *work = grads + fft.elements(),
-    *column = work + fft.work();
+    *grad_work = work + fft.work();
     const int64_t rows = tile.rows + kernel_rows() - 1;
     transform_rows<T>(fft, rows, tile.columns + kernel_columns() - 1, inputs(x, tile, v), spectrum,
                       work);
@@ -148,32 +141,26 @@ struct FftDepthwise {
                       tile_pixels(dy, sum.y_stride, tile, tile.d, sum.grid, 0, 0, v * n, channels),
                       grads, work);
     for (int64_t k = 0; k < fft.columns(); ++k) {
-      transform_column<T>(
-          fft, rows, spectrum + k * h,
-          [=](int64_t u, const Complex<T>& z) __attribute__((always_inline)) { column[u] = z; },
-          work);
+      const Complex<T>* a = transform_column<T>(fft, rows, spectrum + k * h, work);
+      const Complex<T>* b = transform_column<T>(fft, tile.rows, grads + k * h, grad_work);
       Complex<T>* to = total + k * h;
-      transform_column<T>(
-          fft, tile.rows, grads + k * h,
-          [=](int64_t u, const Complex<T>& z) __attribute__((always_inline)) {
-            const Complex<T> product = column[u] * conjugate(z);
-            to[u] = first ? product : to[u] + product;
-          },
-          work);
+      for (int64_t u = 0; u < h; ++u) {
+        const Complex<T> product = a[u] * conjugate(b[u]);
+        to[u] = first ? product : to[u] + product;
+      }
     }
   }
 
   bool finish_gradient(int64_t v, int64_t parts, Complex<T>* total, T* dw) const {
     const int64_t h = fft.h.size.n, next = vectors() * fft.elements();
     Scratch scratch(fft.work() * sizeof(Complex<T>));
-    Complex<T>* work = scratch.as<Complex<T>>();
+    Complex<T>*work = scratch.as<Complex<T>>(), *line = work + 2 * h;
     for (int64_t i = 0; i < fft.elements(); ++i)
       for (int64_t p = 1; p < parts; ++p) total[i] = total[i] + total[p * next + i];
     for (int64_t k = 0; k < fft.columns(); ++k) {
       Complex<T>* column = total + k * h;
-      restore_column<T>(
-          fft, kernel_rows(), [=](int64_t u) __attribute__((always_inline)) { return column[u]; },
-          column, work);
+      for (int64_t u = 0; u < h; ++u) line[u] = exchanged(column[u]);
+      restore_column<T>(fft, kernel_rows(), line, column, work);
     }
     const int64_t taps = kernel_rows() * kernel_columns();
     const Vec<T> scale = broadcast(T(1) / static_cast<T>(h * fft.w.size.n));

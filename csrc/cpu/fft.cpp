@@ -40,17 +40,16 @@ void transform(DType dtype, int64_t count, int64_t h, int64_t w, const void* x, 
               return v;
             },
             spectrum, work);
-        for (int64_t v = 0; v < fft.columns(); ++v)
-          transform_column<T>(
-              fft, h, spectrum + v * h,
-              [&](int64_t u, const Complex<T>& z) {
-                T* to = static_cast<T*>(y) + 2 * ((first * h + u) * fft.columns() + v);
-                for (int64_t l = 0; l < lanes; ++l, to += 2 * h * fft.columns()) {
-                  to[0] = z.re[l];
-                  to[1] = z.im[l];
-                }
-              },
-              work);
+        for (int64_t v = 0; v < fft.columns(); ++v) {
+          const Complex<T>* column = transform_column<T>(fft, h, spectrum + v * h, work);
+          for (int64_t u = 0; u < h; ++u) {
+            T* to = static_cast<T*>(y) + 2 * ((first * h + u) * fft.columns() + v);
+            for (int64_t l = 0; l < lanes; ++l, to += 2 * h * fft.columns()) {
+              to[0] = column[u].re[l];
+              to[1] = column[u].im[l];
+            }
+          }
+        }
       }
     });
   });

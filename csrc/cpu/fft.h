@@ -54,73 +54,61 @@ struct Fft {
   }
 };
 
-// One stage over `n` elements that lie `s` apart: n * s elements in all.
-template <class T, int R, class Load, class Store>
-LAMINA_INLINE void fft_stage(int64_t n, int64_t s, const T* twiddle, const Load& load_at,
-                             const Store& store_at) {
-  const int64_t m = n / R;
-  for (int64_t p = 0; p < m; ++p, twiddle += 2 * (R - 1)) {
-    Complex<T> w[R];
+// Elements p of a stage over `n` elements that lie `s` apart; `turned` where twiddle factors are not 1.
+template <class T, int R, bool turned>
+LAMINA_INLINE void fft_stage_at(int64_t p, int64_t n, int64_t s, const T* twiddle,
+                                const Complex<T>* from, Complex<T>* to) {
+  const int64_t step = s * (n / R);
+  Complex<T> w[R];
+  if constexpr (turned) {
     LAMINA_UNROLL
     for (int j = 1; j < R; ++j)
       w[j] = {broadcast(twiddle[2 * j - 2]), broadcast(twiddle[2 * j - 1])};
-    for (int64_t q = 0; q < s; ++q) {
-      Complex<T> a[R];
-      LAMINA_UNROLL
-      for (int j = 0; j < R; ++j) a[j] = load_at(q + s * (p + m * j));
-      butterfly<T>(a);
-      store_at(q + s * (R * p), a[0]);
-      LAMINA_UNROLL
-      for (int j = 1; j < R; ++j) store_at(q + s * (R * p + j), m == 1 ? a[j] : a[j] * w[j]);
-    }
+  }
+  from += s * p;
+  to += s * R * p;
+  for (int64_t q = 0; q < s; ++q) {
+    Complex<T> a[R];
+    LAMINA_UNROLL
+    for (int j = 0; j < R; ++j) a[j] = from[q + step * j];
+    butterfly<T>(a);
+    to[q] = a[0];
+    LAMINA_UNROLL
+    for (int j = 1; j < R; ++j) to[q + s * j] = turned ? a[j] * w[j] : a[j];
   }
 }
 
-template <class T, class Load, class Store>
-LAMINA_INLINE void fft_stage(int radix, int64_t n, int64_t s, const T* twiddle, const Load& load_at,
-                             const Store& store_at) {
-  if (radix == 4) fft_stage<T, 4>(n, s, twiddle, load_at, store_at);
-  if (radix == 2) fft_stage<T, 2>(n, s, twiddle, load_at, store_at);
-  if (radix == 3) fft_stage<T, 3>(n, s, twiddle, load_at, store_at);
-  if (radix == 5) fft_stage<T, 5>(n, s, twiddle, load_at, store_at);
+// One stage: n * s elements in all.
+template <class T, int R>
+LAMINA_INLINE void fft_stage(int64_t n, int64_t s, const T* twiddle, const Complex<T>* from,
+                             Complex<T>* to) {
+  fft_stage_at<T, R, false>(0, n, s, twiddle, from, to);
+  for (int64_t p = 1; p < n / R; ++p)
+    fft_stage_at<T, R, true>(p, n, s, twiddle + 2 * (R - 1) * p, from, to);
 }
 
-// A stage from one buffer to another: those between a transform's first and last.
+// Where the transform of from[0, n) lies: in `a` or `b`, of n numbers each, or, for n = 1, `from`.
+// Not inline: callers fill and empty the lines, which L1 holds, and the stages exist once.
 template <class T>
-__attribute__((noinline)) void fft_middle_stage(int radix, int64_t n, int64_t s, const T* twiddle,
-                                                const Complex<T>* from, Complex<T>* to) {
-  const auto read = [=](int64_t i) __attribute__((always_inline)) { return from[i]; };
-  const auto write = [=](int64_t i, const Complex<T>& v)
-                         __attribute__((always_inline)) { to[i] = v; };
-  fft_stage<T>(radix, n, s, twiddle, read, write);
-}
-
-// The transform of load_at(i), i < n, to store_at(k, value), each called once for each i and k;
-// `work` holds 2 n numbers.
-template <class T, class Load, class Store>
-LAMINA_INLINE void fft_line(const Fft<T>& fft, Complex<T>* work, const Load& load_at,
-                            const Store& store_at) {
-  const FftSize& size = fft.size;
-  if (size.stages == 0) return store_at(0, load_at(0));
+__attribute__((noinline)) const Complex<T>* fft_line(const Fft<T>& fft, const Complex<T>* from,
+                                                     Complex<T>* a, Complex<T>* b) {
   const T* twiddle = fft.twiddles;
-  int64_t n = size.n, s = 1;
-  if (size.stages == 1) return fft_stage<T>(size.radix[0], n, s, twiddle, load_at, store_at);
-  Complex<T>*from = work, *to = work + n;
-  fft_stage<T>(size.radix[0], n, s, twiddle, load_at,
-               [=](int64_t i, const Complex<T>& v) __attribute__((always_inline)) { from[i] = v; });
-  for (int i = 1;; ++i) {
-    s *= size.radix[i - 1];
-    n /= size.radix[i - 1];
-    twiddle += 2 * n * (size.radix[i - 1] - 1);
-    if (i + 1 == size.stages) break;
-    fft_middle_stage<T>(size.radix[i], n, s, twiddle, from, to);
-    Complex<T>* const swap = from;
-    from = to;
-    to = swap;
+  int64_t n = fft.size.n, s = 1;
+  for (int i = 0; i < fft.size.stages; ++i) {
+    const int radix = fft.size.radix[i];
+    if (radix == 4) fft_stage<T, 4>(n, s, twiddle, from, a);
+    if (radix == 2) fft_stage<T, 2>(n, s, twiddle, from, a);
+    if (radix == 3) fft_stage<T, 3>(n, s, twiddle, from, a);
+    if (radix == 5) fft_stage<T, 5>(n, s, twiddle, from, a);
+    Complex<T>* const done = a;
+    from = done;
+    a = b;
+    b = done;
+    n /= radix;
+    s *= radix;
+    twiddle += 2 * n * (radix - 1);
   }
-  fft_stage<T>(
-      size.radix[size.stages - 1], n, s, twiddle,
-      [=](int64_t i) __attribute__((always_inline)) { return from[i]; }, store_at);
+  return from;
 }
 
 }  // namespace
