@@ -164,3 +164,21 @@ def test_channels_last_images_one_pixel_high(shape: tuple[int, ...], training: b
     np.testing.assert_allclose(got.numpy(), want, rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal((rows * 2).numpy(), values * 2)
     assert lamina.empty_like(rows).permute(0, 2, 3, 1).is_contiguous()
+
+
+def test_a_large_layer_norm_past_the_caches() -> None:
+    """Outputs of 16 MB and more are streamed to memory."""
+    rng = np.random.default_rng(0)
+    x, dy = (rng.standard_normal((8200, 512), dtype=np.float32) for _ in range(2))
+    weight, bias = (rng.standard_normal(512, dtype=np.float32) for _ in range(2))
+    given = [lamina.tensor(v, requires_grad=True) for v in (x, weight, bias)]
+    y = F.layer_norm(given[0], (512,), *given[1:])
+    y.backward(lamina.tensor(dy))
+    normal = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
+    np.testing.assert_allclose(y.detach().numpy(), normal * weight + bias, rtol=1e-4, atol=1e-5)
+    slope = dy * weight
+    centred = slope - slope.mean(1, keepdims=True) - normal * (slope * normal).mean(1, keepdims=True)
+    want = [centred / np.sqrt(x.var(1, keepdims=True) + 1e-5), (dy * normal).sum(0), dy.sum(0)]
+    for tensor, gradient in zip(given, want):
+        assert tensor.grad is not None
+        np.testing.assert_allclose(tensor.grad.numpy(), gradient, rtol=1e-3, atol=1e-3)

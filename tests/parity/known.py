@@ -111,12 +111,6 @@ KNOWN: tuple[Known, ...] = (
         "ReLU, which the definition holds, passes no gradient on in lamina where it is NaN; torch's does.",
     ),
     Known(
-        ("nn.GRU", "nn.LSTM", "nn.RNN"),
-        "errors",
-        "raises nothing, torch (TypeError: (bias|batch_first) should be|ValueError: input_size must)",
-        "Flags are taken by their truth, and an input may have no features.",
-    ),
-    Known(
         (
             "polygamma (polygamma_n_0)", "polygamma (polygamma_n_1)", "polygamma (polygamma_n_2)",
             "polygamma (polygamma_n_3)", "polygamma (polygamma_n_4)",
