@@ -12,7 +12,14 @@ from lamina.autograd import (
     no_grad,
     set_grad_enabled,
 )
-from lamina.config import get_num_threads, set_num_threads, show_config
+from lamina.config import (
+    empty_cache,
+    get_num_threads,
+    memory_stats,
+    reset_peak_memory_stats,
+    set_num_threads,
+    show_config,
+)
 from lamina.devices import device
 from lamina.dtypes import (
     bfloat16,

@@ -9,7 +9,15 @@ import numpy as np
 
 from lamina import _C
 
-__all__ = ["config_text", "get_num_threads", "set_num_threads", "show_config"]
+__all__ = [
+    "config_text",
+    "empty_cache",
+    "get_num_threads",
+    "memory_stats",
+    "reset_peak_memory_stats",
+    "set_num_threads",
+    "show_config",
+]
 
 _MB = 1e6
 
@@ -39,6 +47,44 @@ def set_num_threads(num_threads: int) -> None:
         >>> lamina.set_num_threads(lamina.get_num_threads())
     """
     _C.set_num_threads(num_threads)
+
+
+def memory_stats() -> dict[str, int]:
+    """What the allocator of the CPU holds; :func:`lamina.cuda.memory_stats` is a CUDA device's.
+
+    Returns:
+        Bytes ``allocated`` now, ``peak_allocated``, the most since the start or :func:`reset_peak_memory_stats`,
+        ``reserved`` from the system, and the ``limit`` that the container sets; ``allocations`` counts blocks that
+        were handed out.
+
+    Example:
+        >>> before = lamina.memory_stats()["allocated"]
+        >>> x = lamina.zeros(1000, 1000)
+        >>> lamina.memory_stats()["allocated"] - before >= 4_000_000
+        True
+    """
+    return _C.memory_stats()
+
+
+def reset_peak_memory_stats() -> None:
+    """Makes ``peak_allocated`` of :func:`memory_stats` what is allocated now.
+
+    Example:
+        >>> lamina.reset_peak_memory_stats()
+        >>> stats = lamina.memory_stats()
+        >>> stats["peak_allocated"] == stats["allocated"]
+        True
+    """
+    _C.reset_peak_memory_stats()
+
+
+def empty_cache() -> None:
+    """Gives the system back the memory that the allocator of the CPU keeps for later, as far as whole pages are free.
+
+    Example:
+        >>> lamina.empty_cache()
+    """
+    _C.empty_cache()
 
 
 def show_config() -> None:
