@@ -7,6 +7,7 @@ from collections.abc import Callable
 from numbers import Real
 from typing import Any, ClassVar
 
+from lamina.autograd.cast_mode import casting
 from lamina.nn import functional as F
 from lamina.nn import init
 from lamina.nn.functional.rnn import recurrent_layer
@@ -193,7 +194,7 @@ class RNNBase(Module):
     def _run(self, data: Tensor, given: State | None, sizes: list[int]) -> tuple[Tensor, State]:
         """All layers over packed data; the states at the ends, (layers x directions, N, size) each."""
         dtype = self.weight_ih_l0.dtype
-        if data.dtype != dtype:
+        if data.dtype != dtype and not casting.on:  # autocast makes one dtype of them
             raise ValueError(
                 f"[{type(self).__name__}] expected an input of {dtype}, the dtype of the weights, got {data.dtype}"
             )
