@@ -30,6 +30,6 @@ runtime="$(${CXX:-g++} -print-file-name=libasan.so) $(${CXX:-g++} -print-file-na
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
 export PYTHONPATH=build/asan PYTHONMALLOC=malloc PYTHONDONTWRITEBYTECODE=1
 run() { LD_PRELOAD=$runtime "$python" -m pytest --no-torch "$@"; }
-run tests/test_cases.py tests/test_memory.py tests/test_random.py tests/test_runtime.py "$@"
+run tests/test_cases.py tests/test_capture.py tests/test_memory.py tests/test_random.py tests/test_runtime.py "$@"
 run tests/test_cuda.py tests/test_cuda_cases.py "$@"
 LAMINA_MAX_ISA=baseline run tests/test_cases.py "$@"

@@ -55,7 +55,8 @@ void Tape::stop() noexcept {
 
 const void* Tape::keep_bytes(const void* values, size_t bytes) {
   kept_.push_back(std::make_unique<std::byte[]>(bytes));
-  return std::memcpy(kept_.back().get(), values, bytes);
+  if (bytes > 0) std::memcpy(kept_.back().get(), values, bytes);  // no values may have no address
+  return kept_.back().get();
 }
 
 StoragePtr Tape::allocate(size_t bytes) {
