@@ -582,4 +582,5 @@ def test_replays_allocate_nothing_but_results() -> None:
         fast(x, y)
     before = _C.memory_stats()["allocations"]
     fast(x, y)
-    assert _C.memory_stats()["allocations"] == before + 1
+    # Under sanitizers scratch memory is a block of its own each time, so that its bounds are seen.
+    assert _C.memory_stats()["allocations"] == before + 1 or _C.build_info()["sanitized"]
