@@ -81,8 +81,8 @@ LAMINA_INLINE double fft_cycles(const FftWork& a, const FftPlan& plan) {
   return data + weights + frequencies * (kProductCycles * products + kMovedCycles * moved);
 }
 
-// A dimension's tiles, by rising size, that may be the cheapest: none that are larger than another
-// ones and yet cover the positions with more points.  Returns their number.
+// A dimension's tiles, by rising size, that may be the cheapest: none that are larger than others and
+// cover the positions with no fewer points.  Returns their number.
 LAMINA_INLINE int axis_choices(int64_t positions, int64_t taps, FftAxis* axes) {
   int count = 0;
   for (const int n : kFftSizes) {

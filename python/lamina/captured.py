@@ -13,6 +13,7 @@ from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node
 from lamina.autograd.watch import OptimizerStep, Watch, now, states_of
 from lamina.dtypes import BY_CODE
+from lamina.nn.folding import unchanged
 from lamina.nn.modules.module import Module
 from lamina.tensor import Tensor
 
@@ -252,9 +253,8 @@ class _Recorded:
         for leaf, grad in self._entry:
             if leaf._grad is not grad:
                 return False
-        for t, array, version in self._sources:
-            if t._array is not array or array.version != version:
-                return False
+        if not unchanged(self._sources):
+            return False
         return all([updates.amendable or not updates.changed() for updates in self._updates])
 
     def replay(self, arrays: list[_C.Array], copy: bool) -> Any:

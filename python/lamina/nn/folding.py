@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lamina.nn.modules.module import Module
 
 Marks = tuple[Any, ...]
+Source = tuple[Tensor, _C.Array, int]  # a tensor, its memory and the version of that
 
 
 class Folded(NamedTuple):
@@ -48,9 +49,7 @@ def folded(layer: Any, norm: Any = None) -> Folded:
         norm: a batch normalisation of those channels with running statistics; None for the layer alone.
     """
     eps = None if norm is None else norm.eps
-    sources = [layer.weight, layer.bias]
-    if norm is not None:
-        sources += (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+    sources = _tensors_of(layer, norm)
     # Holding the arrays keeps their addresses from being given to others.
     marks = tuple([None if t is None else (t._array, t._array.version) for t in sources])
     kept = _kept.get(layer)
@@ -62,8 +61,24 @@ def folded(layer: Any, norm: Any = None) -> Folded:
         _kept[layer] = ((*marks, eps), made)
     if now.watch is not None:
         now.watch.kept.append(made)
-        now.watch.sources += [(t, t._array, t._array.version) for t in sources if t is not None]
+        now.watch.sources += _states_of(sources)
     return made
+
+
+def unchanged(sources: list[Source]) -> bool:
+    """Whether tensors have the memory that they had, and nothing has been written there."""
+    return all([t._array is array and array.version == version for t, array, version in sources])
+
+
+def _tensors_of(layer: Any, norm: Any) -> list[Tensor | None]:
+    tensors = [layer.weight, layer.bias]
+    if norm is not None:
+        tensors += (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+    return tensors
+
+
+def _states_of(tensors: list[Tensor | None]) -> list[Source]:
+    return [(t, t._array, t._array.version) for t in tensors if t is not None]
 
 
 def _same(before: Marks, now: Marks) -> bool:
@@ -103,10 +118,7 @@ class FoldedConv:
     """
 
     def __init__(self, layer: Any, norm: Any, bounds: tuple[float, float] | None) -> None:
-        sources = [layer.weight, layer.bias]
-        if norm is not None:
-            sources += (norm.weight, norm.bias, norm.running_mean, norm.running_var)
-        self._sources = [(t, t._array, t._array.version) for t in sources if t is not None]
+        self._sources = _states_of(_tensors_of(layer, norm))
         weight, bias, kept = folded(layer, norm)
         low, high = bounds or (-math.inf, math.inf)
         self._weight, self._bias = weight._array, None if bias is None else bias._array
@@ -121,10 +133,7 @@ class FoldedConv:
 
     def fresh(self) -> bool:
         """Whether parameters and statistics are what they were."""
-        for tensor, array, version in self._sources:
-            if tensor._array is not array or array.version != version:
-                return False
-        return True
+        return unchanged(self._sources)
 
     def takes(self, input: Tensor, residual: Tensor | None) -> bool:
         """Whether the input has a batch, so that the channels after it are the layer's, and a sum an activation."""
