@@ -10,7 +10,8 @@ namespace lamina {
 namespace {
 
 constexpr size_t kUnit = 64;                 // alignment and granularity
-constexpr size_t kArena = size_t{32} << 20;  // what the heap asks for at least
+constexpr size_t kRegion = size_t{4} << 30;  // addresses of an arena, if the system has so many
+constexpr size_t kGrowth = size_t{8} << 20;  // what an arena grows by at least
 constexpr size_t kMinSplit = 4096;           // smaller remainders stay with their block
 constexpr size_t kMaxBytes = size_t{1} << 45;
 constexpr size_t kSlack = size_t{64} << 20;  // kept whatever the peak
@@ -58,10 +59,12 @@ struct alignas(kUnit) Heap::Block {
 
 struct alignas(kUnit) Heap::Arena {
   Arena *next, *previous;
-  size_t bytes;
+  size_t bytes, addresses;  // in use, from the arena's beginning, and reserved
+  Block* end;
 
+  std::byte* begin() { return reinterpret_cast<std::byte*>(this); }
   Block* first() { return reinterpret_cast<Block*>(this + 1); }
-  bool whole_free() { return first()->free && first()->after()->size == 0; }
+  bool whole_free() { return first()->free && first()->after() == end; }
 };
 
 void Heap::insert(Block* block) {
@@ -127,26 +130,63 @@ size_t Heap::bound() const { return peak_used_ + peak_used_ / 2 + kSlack; }
 
 // Gives free memory back if `bytes` more from the system would exceed the bound.
 void Heap::make_room(size_t bytes) {
-  if (reserved_bytes() + bytes > bound()) release(bound() > bytes ? bound() - bytes : 0);
+  if (reserved_bytes() + bytes > bound()) discard_free(bound() > bytes ? bound() - bytes : 0);
+}
+
+// A free block of at least `size`, in no bin, at the arena's end, which moves on as far as needed;
+// null if addresses or memory are at an end.
+Heap::Block* Heap::extend(Arena* arena, size_t size) {
+  Block *last = arena->end->before, *end = arena->end;
+  const size_t at_hand = last && last->free ? last->size : 0;  // less than `size`
+  const size_t need = round_to(size - at_hand + sizeof(Block), kHugePage);
+  const size_t most = arena->addresses - arena->bytes;
+  if (need > most) return nullptr;
+  size_t bytes = std::min(std::max(need, kGrowth), most);
+  make_room(bytes);
+  if (!commit_pages(arena->begin() + arena->bytes, bytes)) {
+    discard_free(0);
+    if (!commit_pages(arena->begin() + arena->bytes, bytes = need)) return nullptr;
+  }
+  arena->bytes += bytes;
+  // The mark becomes the head of a block over what was added, with a new mark behind it.
+  end->size = bytes - sizeof(Block);
+  arena->end = new (end->after()) Block{end, 0, nullptr, nullptr, false, false};
+  if (at_hand == 0) return end;
+  remove(last);
+  return merge(last, end);
+}
+
+// As `extend`, in an arena of its own.
+Heap::Block* Heap::open(size_t size) {
+  const size_t least = round_to(sizeof(Arena) + 2 * sizeof(Block) + size, kHugePage);
+  size_t addresses = std::max(least, kRegion);
+  void* begin = reserve_addresses(addresses);
+  if (!begin) begin = reserve_addresses(addresses = least);
+  if (!begin) return nullptr;
+  if (!commit_pages(begin, kHugePage)) {
+    release_addresses(begin, addresses, 0);
+    return nullptr;
+  }
+  auto* arena = new (begin) Arena{arenas_, nullptr, kHugePage, addresses, nullptr};
+  Block* block = arena->first();
+  *block = {nullptr, kHugePage - sizeof(Arena) - 2 * sizeof(Block), nullptr, nullptr, false, false};
+  arena->end = new (block->after()) Block{block, 0, nullptr, nullptr, false, false};
+  if (arenas_) arenas_->previous = arena;
+  arenas_ = arena;
+  if (block->size >= size) return block;
+  insert(block);
+  block = extend(arena, size);
+  if (!block) release_arena(arena);
+  return block;
 }
 
 Heap::Block* Heap::grow(size_t size) {
-  const size_t need = round_to(sizeof(Arena) + 2 * sizeof(Block) + size, kHugePage);
-  size_t bytes = std::max(need, kArena);
-  make_room(bytes);
-  void* pages = map_pages(bytes);
-  if (!pages) {
-    release(0);
-    pages = map_pages(bytes = need);
-    if (!pages) return nullptr;
-  }
-  auto* arena = new (pages) Arena{arenas_, nullptr, bytes};
-  if (arenas_) arenas_->previous = arena;
-  arenas_ = arena;
-  Block* block = arena->first();
-  *block = {nullptr, bytes - sizeof(Arena) - 2 * sizeof(Block), nullptr, nullptr, false, false};
-  *block->after() = {block, 0, nullptr, nullptr, false, false};
-  return block;
+  for (Arena* arena = arenas_; arena; arena = arena->next)
+    if (Block* block = extend(arena, size)) return block;
+  make_room(size);
+  if (Block* block = open(size)) return block;
+  release();
+  return open(size);
 }
 
 void* Heap::allocate(size_t bytes) {
@@ -193,7 +233,7 @@ void Heap::release_arena(Arena* arena) {
   if (block->discarded) undiscarded_pages(block->whole_pages());
   if (arena->next) arena->next->previous = arena->previous;
   (arena->previous ? arena->previous->next : arenas_) = arena->next;
-  unmap_pages(arena, arena->bytes);
+  release_addresses(arena, arena->addresses, arena->bytes);
 }
 
 void Heap::discard(Block* block) {
@@ -203,16 +243,20 @@ void Heap::discard(Block* block) {
   block->discarded = true;
 }
 
-void Heap::release(size_t target) {
-  for (Arena *arena = arenas_, *next; arena && reserved_bytes() > target; arena = next) {
-    next = arena->next;
-    if (arena->whole_free()) release_arena(arena);
-  }
+void Heap::discard_free(size_t target) {
   for (Arena* arena = arenas_; arena; arena = arena->next)
     for (Block* block = arena->first(); block->size > 0; block = block->after()) {
       if (reserved_bytes() <= target) return;
       if (block->free) discard(block);
     }
+}
+
+void Heap::release() {
+  for (Arena *arena = arenas_, *next; arena; arena = next) {
+    next = arena->next;
+    if (arena->whole_free()) release_arena(arena);
+  }
+  discard_free(0);
 }
 
 }  // namespace lamina

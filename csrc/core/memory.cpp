@@ -30,7 +30,7 @@ struct Blocks {
     bytes <= Slabs::kMaxBytes ? slabs.deallocate(block) : heap.deallocate(block);
   }
   void release() {
-    heap.release(0);
+    heap.release();
     slabs.release();
   }
 };

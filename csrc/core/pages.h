@@ -9,9 +9,12 @@ namespace lamina {
 
 inline constexpr size_t kHugePage = size_t{2} << 20;
 
-void* map_pages(
-    size_t bytes);  // a multiple of kHugePage; null if the system or the container has no more
+// Sizes are multiples of kHugePage; null or false: the system or the container has no more.
+void* map_pages(size_t bytes);
 void unmap_pages(void* pages, size_t bytes);
+void* reserve_addresses(size_t bytes);         // that nothing may touch yet; they cost no memory
+bool commit_pages(void* pages, size_t bytes);  // makes them usable
+void release_addresses(void* begin, size_t bytes, size_t committed);
 void discard_pages(void* pages, size_t bytes);  // gives the memory back, keeps the addresses
 void undiscarded_pages(size_t bytes);  // tells that discarded pages are about to be written again
 size_t reserved_bytes();               // mapped and not discarded
