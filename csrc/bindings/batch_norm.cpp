@@ -18,6 +18,7 @@ void bind_batch_norm(py::module_& m) {
                                  eps, relu, residual);
         return std::tuple(r.y, r.mean, r.inv_std);
       });
+  def(m, "batch_norm_again", &ops::batch_norm_again);
   def(m, "batch_norm_backward",
       [](const Array& x, const Array& dy, const Maybe& y, const Maybe& weight, const Maybe& bias,
          const Array& mean, const Array& inv_std, bool training, bool relu, bool needs_dx,

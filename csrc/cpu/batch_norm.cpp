@@ -219,18 +219,20 @@ LAMINA_INLINE void visit_layout(DType dtype, const BatchNormShape& shape, const 
   });
 }
 
-void train(const BatchNormForward& a) {
+void apply(const BatchNormForward& a) {
   visit_layout(a.dtype, a.shape, [&]<class T, bool kRows>() {
-    batch_statistics<T, kRows>(a);
     a.relu ? normalize<T, kRows, true>(a) : normalize<T, kRows, false>(a);
   });
 }
 
+void train(const BatchNormForward& a) {
+  visit_layout(a.dtype, a.shape, [&]<class T, bool kRows>() { batch_statistics<T, kRows>(a); });
+  apply(a);
+}
+
 void eval(const BatchNormForward& a) {
-  visit_layout(a.dtype, a.shape, [&]<class T, bool kRows>() {
-    running_statistics<T>(a);
-    a.relu ? normalize<T, kRows, true>(a) : normalize<T, kRows, false>(a);
-  });
+  visit_real(a.dtype, [&](auto tag) { running_statistics<decltype(tag)>(a); });
+  apply(a);
 }
 
 void backward(const BatchNormBackward& a) {
@@ -246,6 +248,6 @@ void backward(const BatchNormBackward& a) {
 
 }  // namespace
 
-LAMINA_CPU_KERNELS(BatchNorm, batch_norm){&train, &eval, &backward};
+LAMINA_CPU_KERNELS(BatchNorm, batch_norm){&train, &eval, &apply, &backward};
 
 }  // namespace lamina::cpu::LAMINA_ISA

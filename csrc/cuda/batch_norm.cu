@@ -25,18 +25,23 @@ ChannelNorm<T> norm_of(const BatchNormShape& s, const void* weight, const void* 
           static_cast<const T*>(bias)};
 }
 
-template <class T>
+// What y is computed from: the batch's own statistics, the running ones, or those computed before.
+enum class Source { batch, running, given };
+
+template <class T, Source source>
 __global__ void __launch_bounds__(kColumnThreads)
-    running_statistics_kernel(const ChannelNorm<T> norm, const Statistics<T> s,
-                              const Coefficients<T> coefficients) {
+    coefficients_kernel(const ChannelNorm<T> norm, const Statistics<T> s,
+                        const Coefficients<T> coefficients) {
   const int64_t c = int64_t{blockIdx.x} * kColumnThreads + threadIdx.x;
   if (c >= norm.parameters) return;
-  s.mean[c] = s.running_mean[c];
-  s.inv_std[c] = static_cast<T>(1 / sqrt(static_cast<double>(s.running_var[c]) + s.eps));
+  if constexpr (source == Source::running) {
+    s.mean[c] = s.running_mean[c];
+    s.inv_std[c] = static_cast<T>(1 / sqrt(static_cast<double>(s.running_var[c]) + s.eps));
+  }
   set_affine(norm, coefficients, c, s.mean[c], s.inv_std[c]);
 }
 
-template <class T, bool training>
+template <class T, Source source>
 void forward_of(const BatchNormForward& a) {
   const auto norm = norm_of<T>(a.shape, a.weight, a.bias);
   const auto* x = static_cast<const T*>(a.x);
@@ -48,18 +53,18 @@ void forward_of(const BatchNormForward& a) {
                         static_cast<T*>(a.running_mean),
                         static_cast<T*>(a.running_var)};
   const CoefficientMemory<T> memory(norm.columns.count());
-  if constexpr (training)
+  if constexpr (source == Source::batch)
     take_statistics(norm, x, s, memory.get());
   else
-    launch(&running_statistics_kernel<T>, blocks_for(a.shape.channels, kColumnThreads),
+    launch(&coefficients_kernel<T, source>, blocks_for(a.shape.channels, kColumnThreads),
            kColumnThreads, 0, stream(), norm, s, memory.get());
   normalize(norm.columns, Normalize<T>{x, static_cast<const T*>(a.residual), static_cast<T*>(a.y),
                                        a.relu, memory.get()});
 }
 
-template <bool training>
+template <Source source>
 void forward(const BatchNormForward& a) {
-  visit_real(a.dtype, [&](auto tag) { forward_of<decltype(tag), training>(a); });
+  visit_real(a.dtype, [&](auto tag) { forward_of<decltype(tag), source>(a); });
 }
 
 void backward(const BatchNormBackward& a) {
@@ -76,6 +81,7 @@ void backward(const BatchNormBackward& a) {
 
 }  // namespace
 
-LAMINA_CUDA_KERNELS(BatchNorm, batch_norm){&forward<true>, &forward<false>, &backward};
+LAMINA_CUDA_KERNELS(BatchNorm, batch_norm){&forward<Source::batch>, &forward<Source::running>,
+                                           &forward<Source::given>, &backward};
 
 }  // namespace lamina::cuda

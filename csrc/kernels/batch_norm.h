@@ -21,7 +21,7 @@ struct BatchNormForward {
   double eps, momentum;
   const void *x, *weight, *bias;
   void *running_mean, *running_var;  // train: updated where not null; eval: read
-  void *mean, *inv_std;              // train: of the batch, for backward
+  void *mean, *inv_std;              // train and eval: written, for backward; apply: read
   void* y;
 };
 
@@ -38,7 +38,8 @@ struct BatchNormBackward {
 
 struct BatchNorm {
   void (*train)(const BatchNormForward& args);
-  void (*eval)(const BatchNormForward& args);  // mean and inv_std are written too
+  void (*eval)(const BatchNormForward& args);
+  void (*apply)(const BatchNormForward& args);  // y again, from what train or eval wrote
   void (*backward)(const BatchNormBackward& args);
 };
 

@@ -20,6 +20,11 @@ BatchNormResult batch_norm(const Array& x, const std::optional<Array>& weight,
                            const std::optional<Array>& running_var, bool training, double momentum,
                            double eps, bool relu, const std::optional<Array>& residual);
 
+// The result again, without a residual, from x and from the statistics that came with it.
+Array batch_norm_again(const Array& x, const std::optional<Array>& weight,
+                       const std::optional<Array>& bias, const Array& mean, const Array& inv_std,
+                       bool relu);
+
 struct BatchNormGradients {
   std::optional<Array> dx, dweight, dbias, dresidual;
 };

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lamina import _C
 from lamina.autograd.grad_mode import mode
+from lamina.autograd.recompute import Recomputed, recipes, recomputed
 
 if TYPE_CHECKING:
     from lamina.tensor import Tensor
@@ -77,6 +78,12 @@ class Node:
             if edge is None and value._requires_grad:
                 edge = leaf_edge(value)
             array = value._array
+            if edge is not None and edge[0].rule in recipes and edge[0] is not self:
+                substitute = recomputed(value, edge[0])
+                if substitute is not None:
+                    values.append(substitute)
+                    marks.append((0, edge))
+                    continue
             values.append(array)
             # The edge of an output, to this node, would close a reference cycle.
             marks.append((array.version, edge[1] if edge is not None and edge[0] is self else edge))
@@ -103,7 +110,9 @@ class Node:
         for value, mark in zip(values, marks):
             if mark is not None:
                 version, edge = mark
-                if value.version != version:
+                if type(value) is Recomputed:
+                    value = value.array()
+                elif value.version != version:
                     raise RuntimeError(
                         f"[backward] a tensor of shape {value.shape} that {self.name()} needs was changed in "
                         f"place: saved at version {version}, now at {value.version}"
@@ -114,6 +123,14 @@ class Node:
                     value._edge = (self, edge) if isinstance(edge, int) else edge
             restored.append(value)
         return restored
+
+    def saved_arrays(self) -> list[tuple[_C.Array, int]]:
+        """The arrays among what the op saved, each with its version then."""
+        return [
+            (value, mark[0])
+            for value, mark in zip(self._values or (), self._marks or ())
+            if mark is not None and type(value) is not Recomputed
+        ]
 
     def release(self) -> None:
         """Frees the arrays that the op saved."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from lamina import _C
 from lamina.autograd.cast_mode import casting
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
+from lamina.autograd.recompute import recipes
 from lamina.nn.functional._rederive import rederive
 from lamina.ops.cast_policy import in_autocast
 from lamina.ops.select import where
@@ -125,6 +129,18 @@ def _batch_norm_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, ...]:
         x._array, grad._array, y, w, b, mean, inv_std, training, relu, node.needs(0), parameters
     )
     return tuple(None if array is None else Tensor(array) for array in found)
+
+
+def _again(node: Node) -> Callable[[], _C.Array] | None:
+    """The output from x and its statistics; a residual, which would be needed too, is not kept."""
+    x, weight, bias, output, mean, inv_std, _, _, relu = node.saved
+    if output is not None:
+        return None
+    w, b = (None if t is None else t._array for t in (weight, bias))
+    return partial(_C.batch_norm_again, x._array, w, b, mean, inv_std, relu)
+
+
+recipes[_batch_norm_backward] = _again
 
 
 def _differentiable_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, ...]:
