@@ -173,6 +173,10 @@ NEEDS_NO_KERNEL = {"compare.equal", "unary.positive_edges", "unary.positive_inte
 
 @pytest.mark.parametrize("case, sample", SAMPLES)
 def test_every_case(case: Case, sample: Sample) -> None:
+    run_case_both(case, sample, "cpu")
+
+
+def run_case_both(case: Case, sample: Sample, device: str) -> None:
     """Every kernel of every op can be recorded: run again on other values, forward and backward, it gives the bits
     of an eager call on them.  Or the recording is refused by a message that says why."""
     dtype = next((d for d in case.dtypes if d == "float32"), case.dtypes[0])
@@ -206,7 +210,7 @@ def test_every_case(case: Case, sample: Sample) -> None:
         return [y.detach() for y in outputs], [g for g in grads if g is not None]
 
     def tensors_of(drawn: Call) -> list[lamina.Tensor]:
-        return [to_lamina(x).detach() for x in drawn.inputs()]
+        return [to_lamina(x, device).detach() for x in drawn.inputs()]
 
     fast = lamina.capture(step)
     lamina.manual_seed(1)
