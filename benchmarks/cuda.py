@@ -132,6 +132,8 @@ def main() -> int:
     import torch
 
     device = "cpu" if emulated else "cuda"
+    if emulated:
+        torch.set_num_threads(1)
     torch.backends.cudnn.benchmark = True
     end = time.monotonic() + options.seconds
     name = lamina.cuda.get_device_name()

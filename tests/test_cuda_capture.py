@@ -10,6 +10,7 @@ import pytest
 from case import Case, Sample
 from harness.discover import all_cases
 from test_capture import OPTIMIZERS, REFUSED, Tagger, Work, bits, held, inner, run_both, run_case_both
+from test_cuda_cases import or_skip
 
 import lamina
 from lamina import cuda, nn
@@ -79,8 +80,7 @@ def test_same_bits_as_eager(model: str, optimizer: str) -> None:
     assert fast.nbytes > 0
 
 
-def test_other_orders_of_threads_do_not_matter() -> None:
-    """The same network without what is drawn is one graph up to the optimizer."""
+def test_without_draws_all_but_the_optimizer_is_one_graph() -> None:
     a, b = pair("mlp", "SGD")
     for w in (a, b):
         w.model.eval()
@@ -130,7 +130,7 @@ FIRST = [pytest.param(c, c.samples[0], id=c.name) for c in all_cases()]
 @pytest.mark.parametrize("case, sample", FIRST)
 def test_every_case(case: Case, sample: Sample) -> None:
     """Every kernel can be recorded and captured: none waits for the device, or keeps what a launch leaves behind."""
-    run_case_both(case, sample, "cuda")
+    or_skip(lambda: run_case_both(case, sample, "cuda"))
 
 
 def test_draws_go_on_between_replays() -> None:

@@ -1,4 +1,4 @@
-"""tools/gpu_check.sh on a machine without a GPU: it says so; its phases and its report, with tools that only pretend."""
+"""tools/gpu_check.sh without a GPU: it says so; its phases and its report, with tools that only pretend."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ sys.path.insert(0, str(ROOT / "tools"))
 import gpu_report  # noqa: E402
 import gpu_train  # noqa: E402
 
+import lamina  # noqa: E402
+
 pytestmark = pytest.mark.skipif(shutil.which("timeout") is None, reason="needs coreutils' timeout")
 
 
@@ -38,7 +40,11 @@ def tree(tmp_path: Path) -> Path:
         shutil.copy(ROOT / "tools" / name, tmp_path / "tools" / name)
     tools = tmp_path / "bin"
     tools.mkdir()
-    pretend(tools, "nvidia-smi", 'case "$*" in *compute_cap*noheader*) echo 9.0 ;; *) echo "Some GPU, 580.1" ;; esac')
+    pretend(
+        tools,
+        "nvidia-smi",
+        'case "$*" in *compute_cap*noheader*) echo 9.0 ;; *) echo "Some GPU, 580.1" ;; esac',
+    )
     pretend(tools, "nvcc", 'for last; do :; done; printf "#!/bin/sh\\n" >"$last"; chmod +x "$last"')
     pretend(tools, "cmake", "exit 0")
     pretend(tools, "compute-sanitizer", "exit 0")
@@ -106,7 +112,11 @@ def test_a_phase_that_fails_or_hangs(tree: Path) -> None:
     script = tree / SCRIPT
     script.write_text(script.read_text().replace("phase wrappers 25", "phase wrappers 1"))
     pretend(tree / "bin", "cmake", "exit 0")
-    pretend(tree / "bin", "nvcc", 'for last; do :; done; printf "#!/bin/sh\\nsleep 9\\n" >"$last"; chmod +x "$last"')
+    pretend(
+        tree / "bin",
+        "nvcc",
+        'for last; do :; done; printf "#!/bin/sh\\nsleep 9\\n" >"$last"; chmod +x "$last"',
+    )
     script.write_text(script.read_text().replace("    program tools/gpu_probe.cu\n", "    true\n"))
     done = check(tree)
     assert done.returncode == 1
@@ -124,7 +134,24 @@ def test_phases_exist_and_fit_into_nine_minutes() -> None:
 
 def test_the_training_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """At a small size, on the CPU; it finds a network that has learnt nothing."""
-    monkeypatch.setattr(gpu_train, "WIDTHS", (8,))
-    assert gpu_train.main("cpu", steps=40, batch=32, wanted=0.5) == 0
+    monkeypatch.setattr(gpu_train, "WIDTHS", (16,))
+    assert gpu_train.main("cpu", steps=50, batch=32, wanted=0.6) == 0
     assert gpu_train.main("cpu", steps=4, batch=4, wanted=0.99) == 1
     assert "WRONG: expected at least 99%" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not lamina.cuda.is_emulated(), reason="needs LAMINA_CUDA=EMULATE")
+def test_the_benchmarks_run_at_a_small_size(torch: object) -> None:
+    """Ops and steps are compared with torch and timed; the figures mean nothing here, and none is written."""
+    done = subprocess.run(
+        [sys.executable, "benchmarks/cuda.py", "--quick", "--seconds", "2"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^step lenet ", done.stdout, re.MULTILINE)
+    assert re.search(r"^conv 3x3 16@4 fprop ", done.stdout, re.MULTILINE)
+    assert "not begun within 2 s" in done.stdout

@@ -20,11 +20,13 @@ from lamina.models import SmallResNet
 from lamina.nn import functional as F
 
 CLASSES, SIDE, WIDTHS = 10, 8, (16, 32, 64)
+NOISE = 0.5  # of patterns of 1
 
 
 def draw(rng: np.random.Generator, patterns: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     labels = rng.integers(0, CLASSES, count)
-    return patterns[labels] + rng.standard_normal((count, 1, SIDE, SIDE)).astype(np.float32), labels
+    noise = rng.standard_normal((count, 1, SIDE, SIDE)).astype(np.float32)
+    return patterns[labels] + NOISE * noise, labels
 
 
 def train(

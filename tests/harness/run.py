@@ -134,7 +134,9 @@ def run_torch(torch: Any, case: Case, sample: Sample, call: Call, device: str = 
     if any(tracked) and inputs:
         seeds = output_grads(case, sample, values)
         pairs = [
-            (y, torch.from_numpy(g).to(y.device).to(y.dtype)) for y, g, wanted in zip(outputs, seeds, tracked) if wanted
+            (y, torch.from_numpy(g).to(y.device).to(y.dtype))
+            for y, g, wanted in zip(outputs, seeds, tracked)
+            if wanted
         ]
         found = torch.autograd.grad([y for y, _ in pairs], inputs, [g for _, g in pairs], allow_unused=True)
         grads = [None if g is None else numpy_of(g) for g in found]

@@ -161,10 +161,11 @@ const char* cudaGetErrorString(cudaError_t error) {
   }
 }
 
-cudaError_t cudaDriverGetVersion(int* version) { return *version = 13000, cudaSuccess; }
-cudaError_t cudaRuntimeGetVersion(int* version) { return *version = 13000, cudaSuccess; }
+cudaError_t cudaDriverGetVersion(int* version) { return *version = options().driver, cudaSuccess; }
+cudaError_t cudaRuntimeGetVersion(int* version) { return *version = kRuntimeVersion, cudaSuccess; }
 
 cudaError_t cudaGetDeviceCount(int* count) {
+  if (options().driver < kRuntimeVersion) return cudaErrorInsufficientDriver;
   *count = options().devices;
   return *count > 0 ? cudaSuccess : cudaErrorNoDevice;
 }

@@ -27,9 +27,9 @@ def capture(step: Callable[P, R], *, copy: bool = True) -> CapturedFunction[P, R
     leaves the same bits in parameters, buffers, gradients, optimizers and generators that ``step`` would.
 
     What a step may do: anything, on any device, whose kernels and shapes follow from the shapes of its arguments, with
-    any random draws. What it computes in Python, and tensors that it makes from Python's or NumPy's values, stay what they
-    were when it was recorded. State that it carries from call to call must be written in place, or be an argument and
-    a result. Learning rates and other options of optimizers, ``train()`` and ``eval()``, ``requires_grad`` and
+    any random draws. What it computes in Python, and tensors that it makes from Python's or NumPy's values, stay what
+    they were when it was recorded. State that it carries from call to call must be written in place, or be an argument
+    and a result. Learning rates and other options of optimizers, ``train()`` and ``eval()``, ``requires_grad`` and
     gradients may change between calls: the step is then adjusted or recorded again.
 
     Args:
