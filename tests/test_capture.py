@@ -343,9 +343,9 @@ def double(x: lamina.Tensor, scale: float = 2.0) -> lamina.Tensor:
     [
         (
             (lamina.ones(4),),
-            r"tensor 0 of the arguments to have shape \(3,\), .*float32 as recorded, got shape \(4,\)",
+            r"tensor 0 of the arguments to have shape \(3,\), .*float32 on cpu as recorded, got shape \(4,\)",
         ),
-        ((lamina.ones(3, dtype=lamina.float64),), r"float32 as recorded, got shape \(3,\), .*float64"),
+        ((lamina.ones(3, dtype=lamina.float64),), r"float32 on cpu as recorded, got shape \(3,\), .*float64"),
         ((lamina.ones(6)[::2],), r"strides \(1,\), got \(2,\)"),
         ((lamina.ones(3, requires_grad=True),), "need no gradient"),
         ((lamina.ones(3), 3.0), r"arguments \[\] as recorded, got \[3.0\]"),
