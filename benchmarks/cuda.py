@@ -1,6 +1,6 @@
 """Ops and training steps on a CUDA device against torch on the same one, the most important first.
 
-    python benchmarks/cuda.py [--seconds 80] [--json results.json] [--quick]
+    python benchmarks/cuda.py [--seconds 80] [--only conv] [--json results.json] [--quick]
 
 Ops are timed by events over inputs that rotate past the L2 cache, and as graphs; training steps eager and captured.
 Every result is compared with torch's before it is timed: one that differs is not timed, and the exit status is 1.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import time
@@ -121,6 +122,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=600, help="after which no row is begun")
+    parser.add_argument("--only", default="", help="a regular expression that names of rows match")
     parser.add_argument("--json", type=Path, help="where results go")
     parser.add_argument("--quick", action="store_true", help="small sizes, to try the script")
     options = parser.parse_args()
@@ -155,6 +157,8 @@ def main() -> int:
         (row.name, lambda row=row: measure(row, torch, device, options.quick)) for row in rows(options.quick)
     ]
     for op, run in works:
+        if not re.search(options.only, op):
+            continue
         if time.monotonic() > end:
             record["not_begun"].append(op)
             continue

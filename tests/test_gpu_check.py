@@ -144,7 +144,7 @@ def test_the_training_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 def test_the_benchmarks_run_at_a_small_size(torch: object) -> None:
     """Ops and steps are compared with torch and timed; the figures mean nothing here, and none is written."""
     done = subprocess.run(
-        [sys.executable, "benchmarks/cuda.py", "--quick", "--seconds", "2"],
+        [sys.executable, "benchmarks/cuda.py", "--quick", "--only", "char-lstm|conv 3x3 16@4 [fw]|softmax"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -152,6 +152,5 @@ def test_the_benchmarks_run_at_a_small_size(torch: object) -> None:
         timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"^step lenet ", done.stdout, re.MULTILINE)
-    assert re.search(r"^conv 3x3 16@4 fprop ", done.stdout, re.MULTILINE)
-    assert "not begun within 2 s" in done.stdout
+    for row in ("step char-lstm", "conv 3x3 16@4 fprop", "conv 3x3 16@4 wgrad", "softmax"):
+        assert re.search(rf"^{row} ", done.stdout, re.MULTILINE)
