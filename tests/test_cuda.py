@@ -67,6 +67,9 @@ def test_devices_have_names_and_properties() -> None:
         cuda.set_device(cuda.device_count())
     with pytest.raises(ValueError, match="expected a CUDA device"):
         cuda.synchronize("cpu")
+    for make in (lambda: lamina.zeros(2, device="cuda:99"), lambda: lamina.zeros(2).to("cuda:99")):
+        with pytest.raises(RuntimeError, match=r"\[cuda\] expected a device from cuda:0 .* got cuda:99"):
+            make()
 
 
 @needs_device
@@ -398,7 +401,9 @@ def test_the_emulator_stops_a_host_that_reads_device_memory() -> None:
 
 
 @needs_emulator
-@pytest.mark.parametrize("variable", ["LAMINA_EMULATE_ORDER", "LAMINA_EMULATE_COPIES", "LAMINA_EMULATE_SEED"])
+@pytest.mark.parametrize(
+    "variable", ["LAMINA_EMULATE_ORDER", "LAMINA_EMULATE_COPIES", "LAMINA_EMULATE_DRIVER"]
+)
 def test_the_emulator_refuses_options_that_it_does_not_know(variable: str) -> None:
     result = run_python("import lamina; lamina.ones(2, device='cuda')", **{variable: "sideways"})
     assert result.returncode == 1
@@ -412,3 +417,28 @@ def test_no_device() -> None:
         LAMINA_EMULATE_DEVICES="0",
     )
     assert result.stdout.startswith("False the NVIDIA driver sees no device")
+
+
+@needs_emulator
+@pytest.mark.parametrize(
+    "driver, reason",
+    [
+        ("12040", "the NVIDIA driver offers CUDA 12.4, this build needs 13.0: update the driver"),
+        ("0", "there is no NVIDIA driver on this machine"),
+    ],
+)
+def test_a_driver_that_is_too_old_or_missing(driver: str, reason: str) -> None:
+    """The package imports, the CPU works, and what asks for a device says what to do."""
+    result = run_python(
+        """
+        import lamina
+        assert not lamina.cuda.is_available() and lamina.cuda.device_count() == 0
+        assert lamina.ones(3).sum().item() == 3
+        try:
+            lamina.ones(3, device="cuda")
+        except RuntimeError as error:
+            print(error)
+        """,
+        LAMINA_EMULATE_DRIVER=driver,
+    )
+    assert result.stdout == f"[cuda] no device: {reason}\n"

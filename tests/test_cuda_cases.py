@@ -15,7 +15,7 @@ from case import Bad, Case, Sample
 from harness.compare import HALVES, assert_close, assert_same_bits, tolerance
 from harness.discover import all_cases
 from harness.draw import Drawn, draw_call, is_float
-from harness.run import Result, run_lamina, to_lamina
+from harness.run import Result, run_lamina, run_reference, run_torch, to_lamina
 
 import lamina
 
@@ -59,6 +59,49 @@ def test_cuda(case: Case, sample: Sample) -> None:
                 assert_close(a, b, 4 * rtol, 4 * atol, what, by_scale=True)
         if dtype not in HALVES:
             assert_same_bits(run("cuda"), got, f"[{dtype}] a second run on cuda")
+
+
+# The emulator's arithmetic is the CPU's, which test_cases.py compares: there the first sample will do.
+ORACLES = [
+    pytest.param(c, s, id=f"{c.name}-{i}")
+    for c in CASES
+    for i, s in enumerate(c.samples[:1] if lamina.cuda.is_emulated() else c.samples)
+]
+
+
+@pytest.mark.parametrize("case, sample", ORACLES)
+def test_against_float64(case: Case, sample: Sample) -> None:
+    """float32 on the device is the NumPy reference in float64, within the case's tolerance."""
+    if case.reference is None or "float32" not in case.dtypes:
+        return
+    call = draw_call(case, sample, "float32")
+    got = or_skip(lambda: run_lamina(case, sample, call, backward=False, device="cuda"))
+    rtol, atol = tolerance(case, "float32")
+    for k, (a, b) in enumerate(zip(got.outputs, run_reference(case, call), strict=True)):
+        assert_close(a, b, 2 * rtol, 2 * atol, f"output {k} on cuda against float64")
+
+
+@pytest.mark.skipif(lamina.cuda.is_emulated(), reason="torch has no emulated device")
+@pytest.mark.parametrize("case, sample", ORACLES)
+def test_against_torch(case: Case, sample: Sample, torch: Any) -> None:
+    """Values and gradients are those of torch on the same device."""
+    if case.torch is None or "float32" not in case.dtypes:
+        return
+    if not torch.cuda.is_available():
+        pytest.skip("this torch has no CUDA")
+    torch.backends.cudnn.allow_tf32 = False
+    call = draw_call(case, sample, "float32")
+    try:
+        want = run_torch(torch, case, sample, call, "cuda")
+    except (RuntimeError, NotImplementedError, ValueError) as error:
+        pytest.skip(f"not torch's, on CUDA: {error}")
+    got = or_skip(lambda: run_lamina(case, sample, call, backward=case.differentiable, device="cuda"))
+    rtol, atol = tolerance(case, "float32")
+    for k, (a, b) in enumerate(zip(got.outputs, want.outputs, strict=True)):
+        assert_close(a, b, 4 * rtol, 4 * atol, f"output {k} against torch")
+    for k, (a, b) in enumerate(zip(got.grads, want.grads)):
+        if a is not None and b is not None:
+            assert_close(a, b, 8 * rtol, 8 * atol, f"gradient {k} against torch", by_scale=True)
 
 
 @pytest.mark.parametrize("case, wrong", ERRORS)

@@ -104,9 +104,9 @@ def run(program: Path, options: dict[str, str]) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("kernels", ["planted_bugs", "wrappers"])
+@pytest.mark.parametrize("kernels", ["planted_bugs", "wrappers", "graphs"])
 def test_right_kernels_pass_in_every_order(build: Build, mode: str, kernels: str) -> None:
-    """Those of planted_bugs.cu without a bug; those of wrappers.cu check what instructions do."""
+    """Those of planted_bugs.cu without a bug; wrappers.cu checks what instructions do, graphs.cu what captures do."""
     program = build.program(mode, kernels=kernels)
     for options in ORDERS:
         code, output = run(program, options)

@@ -17,10 +17,12 @@ class CapturedStep {
   void start() { tape_.start(); }
   void stop() { tape_.stop(); }
 
-  // ArrayList that the step has read and gives.
+  // Arrays that the step has read and gives; replays may begin.
   void connect(const ArrayList& inputs, const ArrayList& outputs) {
     inputs_ = inputs;
     outputs_ = outputs;
+    const KernelScope scope;
+    tape_.prepare();
   }
 
   // Copies the arguments to where the step reads them, runs it, and gives its outputs, copied if
@@ -47,6 +49,7 @@ class CapturedStep {
   }
   size_t size() const { return tape_.size(); }
   size_t updates() const { return tape_.updates(); }
+  size_t graphs() const { return tape_.graphs(); }
   size_t bytes() const { return tape_.bytes(); }
 
  private:
@@ -69,6 +72,7 @@ void bind_capture(py::module_& m) {
       .def("replaced_what_it_read", &CapturedStep::replaced_what_it_read)
       .def_property_readonly("size", &CapturedStep::size)
       .def_property_readonly("updates", &CapturedStep::updates)
+      .def_property_readonly("graphs", &CapturedStep::graphs)
       .def_property_readonly("bytes", &CapturedStep::bytes);
 }
 

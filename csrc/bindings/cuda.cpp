@@ -2,6 +2,7 @@
 #include "core/cuda.h"
 
 #include "bindings/bindings.h"
+#include "core/recording.h"
 
 namespace lamina::bindings {
 namespace {
@@ -22,10 +23,19 @@ py::tuple properties_tuple(int device) {
   return py::make_tuple(p.name, p.major, p.minor, p.total_memory, p.multi_processor_count);
 }
 
+// What no tape has: replays run on one stream, in order.
+template <class R, class... Args>
+auto unrecorded(R (*f)(Args...)) {
+  return [f](Args... args) -> R {
+    needs_values("cuda", "what is done with streams and events");
+    return f(args...);
+  };
+}
+
 // A wait: other threads of Python go on meanwhile.
 template <class F>
 void def_wait(py::module_& m, const char* name, F f) {
-  m.def(name, f, py::call_guard<py::gil_scoped_release>());
+  m.def(name, unrecorded(f), py::call_guard<py::gil_scoped_release>());
 }
 
 }  // namespace
@@ -58,17 +68,17 @@ void bind_cuda(py::module_& m) {
   def_wait(m, "cuda_synchronize", &cuda::synchronize);
 
   m.def("cuda_current_stream", &cuda::current_stream);
-  m.def("cuda_set_stream", &cuda::set_stream);
+  m.def("cuda_set_stream", unrecorded(&cuda::set_stream));
   m.def("cuda_new_stream", &cuda::new_stream);
   m.def("cuda_delete_stream", &cuda::delete_stream);
   def_wait(m, "cuda_synchronize_stream", &cuda::synchronize_stream);
-  m.def("cuda_stream_is_done", &cuda::stream_is_done);
+  m.def("cuda_stream_is_done", unrecorded(&cuda::stream_is_done));
   m.def("cuda_new_event", &cuda::new_event);
   m.def("cuda_delete_event", &cuda::delete_event);
-  m.def("cuda_record_event", &cuda::record_event);
-  m.def("cuda_wait_event", &cuda::wait_event);
+  m.def("cuda_record_event", unrecorded(&cuda::record_event));
+  m.def("cuda_wait_event", unrecorded(&cuda::wait_event));
   def_wait(m, "cuda_synchronize_event", &cuda::synchronize_event);
-  m.def("cuda_event_is_done", &cuda::event_is_done);
+  m.def("cuda_event_is_done", unrecorded(&cuda::event_is_done));
   m.def("cuda_milliseconds_between", &cuda::milliseconds_between);
 }
 

@@ -22,12 +22,12 @@ void release_cuda(void* device, void* data, size_t) {
 }
 
 StoragePtr new_storage(size_t bytes, Device device) {
+  if (Tape* tape = recording()) return tape->allocate(bytes, device);
   if (device.type != DeviceType::cpu) {
     const auto index = static_cast<intptr_t>(device.index);
     return StoragePtr(new Storage(cuda::allocate(bytes, device.index), bytes, device, &release_cuda,
                                   reinterpret_cast<void*>(index)));
   }
-  if (Tape* tape = recording()) return tape->allocate(bytes);
   return StoragePtr(new Storage(allocate(bytes), bytes, device, &release_host, nullptr));
 }
 

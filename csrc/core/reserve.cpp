@@ -8,6 +8,10 @@ namespace {
 // A block may serve an array this much smaller than itself.
 bool wasteful(size_t block, size_t bytes) { return block > 2 * bytes + 4096; }
 
+void* allocate_on(Device device, size_t bytes) {
+  return device.type == DeviceType::cpu ? allocate(bytes) : cuda::allocate(bytes, device.index);
+}
+
 }  // namespace
 
 void* Reserve::take(size_t bytes) {
@@ -18,7 +22,7 @@ void* Reserve::take(size_t bytes) {
     block = fits->second;
     free_.erase(fits);
   } else {
-    block = allocate(bytes);
+    block = allocate_on(device_, bytes);
     blocks_.emplace(block, bytes);
   }
   references_.fetch_add(1, std::memory_order_relaxed);
@@ -38,7 +42,11 @@ void Reserve::unref() noexcept {
 }
 
 Reserve::~Reserve() {
-  for (const auto& [block, bytes] : blocks_) deallocate(block, bytes);
+  for (const auto& [block, bytes] : blocks_)
+    if (device_.type == DeviceType::cpu)
+      deallocate(block, bytes);
+    else
+      cuda::deallocate(block, device_.index);
 }
 
 void Reserve::close() {
@@ -50,6 +58,11 @@ void Reserve::close() {
 bool Reserve::owns(void* block) {
   const std::lock_guard guard(lock_);
   return blocks_.contains(block);
+}
+
+void Reserve::record_stream(cuda::Stream stream) {
+  const std::lock_guard guard(lock_);
+  for (const auto& [block, bytes] : blocks_) cuda::record_stream(block, device_.index, stream);
 }
 
 size_t Reserve::bytes() {

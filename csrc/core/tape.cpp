@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "core/check.h"
+#include "core/program.h"
 
 namespace lamina {
 
@@ -38,6 +39,9 @@ struct Tape::Draw final : Tape::Entry {
   std::vector<PhiloxKey*> followers;
 };
 
+Tape::Tape() = default;
+Tape::~Tape() = default;
+
 void Tape::start() {
   check<RuntimeError>(current == nullptr,
                       "[capture] a captured step can't be recorded within another");
@@ -50,8 +54,28 @@ void Tape::stop() noexcept {
   if (current != this) return;
   current = nullptr;
   recordings.fetch_sub(1);
-  reserve_->close();
+  for (const ReservePtr& reserve : reserves_) reserve->close();
 }
+
+Reserve& Tape::reserve_on(Device device) {
+  for (const ReservePtr& reserve : reserves_)
+    if (reserve->device() == device) return *reserve;
+  return *reserves_.emplace_back(new Reserve(device));
+}
+
+bool Tape::owns(void* data) const {
+  for (const ReservePtr& reserve : reserves_)
+    if (reserve->owns(data)) return true;
+  return false;
+}
+
+size_t Tape::bytes() const {
+  size_t sum = program_ ? program_->bytes() : 0;
+  for (const ReservePtr& reserve : reserves_) sum += reserve->bytes();
+  return sum;
+}
+
+size_t Tape::graphs() const { return program_ ? program_->graphs() : 0; }
 
 const void* Tape::keep_bytes(const void* values, size_t bytes) {
   kept_.push_back(std::make_unique<std::byte[]>(bytes));
@@ -59,13 +83,14 @@ const void* Tape::keep_bytes(const void* values, size_t bytes) {
   return kept_.back().get();
 }
 
-StoragePtr Tape::allocate(size_t bytes) {
-  void* block = reserve_->take(bytes);
-  return StoragePtr(new Storage(block, bytes, Device{}, &give_back, reserve_));
+StoragePtr Tape::allocate(size_t bytes, Device device) {
+  Reserve& reserve = reserve_on(device);
+  void* block = reserve.take(bytes);
+  return StoragePtr(new Storage(block, bytes, device, &give_back, &reserve));
 }
 
 void Tape::use(const StoragePtr& storage) {
-  if (!reserve_->owns(storage->data())) used_.try_emplace(storage.get(), storage);
+  if (!owns(storage->data())) used_.try_emplace(storage.get(), storage);
 }
 
 void Tape::wrote(const StoragePtr& storage) {
@@ -87,7 +112,7 @@ PhiloxKey Tape::draw(std::shared_ptr<Generator> generator) {
 void Tape::follow(PhiloxKey* key) {
   for (Draw* draw : draws_)
     if (draw->recorded.seed == key->seed && draw->recorded.stream == key->stream)
-      draw->followers.push_back(key);
+      draw->followers.push_back(key), ++followers_;
 }
 
 void Tape::add_update(std::unique_ptr<Entry> entry) {
@@ -107,13 +132,19 @@ bool Tape::replaced_what_it_read(const std::vector<Array>& handles) const {
   return false;
 }
 
+void Tape::prepare() {
+  std::vector<Reserve*> reserves;
+  for (const ReservePtr& reserve : reserves_) reserves.push_back(reserve.get());
+  program_ = std::make_unique<Program>(entries_, std::move(reserves));
+}
+
 void Tape::replay() {
   const std::unique_lock guard(running_, std::try_to_lock);
   check<RuntimeError>(guard.owns_lock(), "[capture] this step is running in another thread");
   check<RuntimeError>(current == nullptr,
                       "[capture] a captured step can't run within one that is recorded");
   for (Storage* storage : written_) storage->version.fetch_add(1, std::memory_order_relaxed);
-  for (const auto& entry : entries_) entry->run();
+  program_->run();
 }
 
 Amendment::Amendment(Tape& tape) : tape_(tape) {

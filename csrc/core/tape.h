@@ -21,15 +21,20 @@
 
 namespace lamina {
 
+class Program;
+
 class Tape {
  public:
   struct Entry {
     virtual ~Entry() = default;
     virtual void run() = 0;
+    // Whether each run launches the same on place() and does no more: a CUDA graph can then do it.
+    virtual bool same_launches() const { return false; }
+    virtual Device place() const { return {}; }
   };
 
-  Tape() : reserve_(new Reserve) {}
-  ~Tape() { reserve_->unref(); }
+  Tape();
+  ~Tape();
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
@@ -56,13 +61,14 @@ class Tape {
     return static_cast<const T*>(keep_bytes(values, sizeof(T) * static_cast<size_t>(n)));
   }
 
-  StoragePtr allocate(size_t bytes);
+  StoragePtr allocate(size_t bytes, Device device);
   void use(const StoragePtr& storage);    // an argument of an op
   void wrote(const StoragePtr& storage);  // each replay counts this write too
   // The next key of a generator; each replay draws one in its place.
   PhiloxKey draw(std::shared_ptr<Generator> generator);
   // Memory of an entry that holds the key of a draw: replays write theirs there.
   void follow(PhiloxKey* key);
+  size_t followers() const { return followers_; }
 
   void add_update(std::unique_ptr<Entry> entry);  // of an optimizer: an Amendment may change it
 
@@ -71,24 +77,30 @@ class Tape {
   // Whether a storage older than the recording is alive only because the tape, or one of `handles`,
   // holds it: the function has put another in its place, which replays can't.
   bool replaced_what_it_read(const std::vector<Array>& handles) const;
+  void prepare();  // what replays launch
   void replay();
   size_t size() const { return entries_.size(); }
   size_t updates() const { return updates_.size(); }
-  size_t bytes() const { return reserve_->bytes(); }
+  size_t graphs() const;  // that replays launch
+  size_t bytes() const;
 
  private:
   friend class Amendment;
   struct Draw;
 
   const void* keep_bytes(const void* values, size_t bytes);
+  Reserve& reserve_on(Device device);
+  bool owns(void* data) const;
 
+  std::vector<ReservePtr> reserves_;  // one a device
   std::vector<std::unique_ptr<Entry>> entries_;
   std::vector<std::unique_ptr<std::byte[]>> kept_;
   std::unordered_map<Storage*, StoragePtr> used_;
   std::vector<Storage*> written_;  // of used_, once a write
   std::vector<Draw*> draws_;       // of entries_
   std::vector<Entry*> updates_;    // of entries_
-  Reserve* reserve_;
+  size_t followers_ = 0;
+  std::unique_ptr<Program> program_;
   int64_t started_ = 0;  // the storage clock
   std::mutex running_;
 };

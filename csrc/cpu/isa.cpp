@@ -63,14 +63,14 @@ namespace lamina::kernels {
 
 #define LAMINA_KERNELS(Contract, stem)                                                          \
   template <>                                                                                   \
-  const Contract& selected_table<Contract>() {                                                  \
+  const Contract& cpu_kernels<Contract>() {                                                     \
     static const Contract& table =                                                              \
         cpu::select<Contract>({LAMINA_BASELINE(stem), LAMINA_AVX2(stem), LAMINA_AVX512(stem)}); \
     return table;                                                                               \
   }                                                                                             \
   template <>                                                                                   \
   const Contract& cpu_table<Contract>() {                                                       \
-    return recording() ? recorded_table<Contract>() : selected_table<Contract>();               \
+    return recording() ? recorded_table<Contract>(Device{}) : cpu_kernels<Contract>();          \
   }
 #include "kernels/list.inc"
 

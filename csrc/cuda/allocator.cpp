@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "cuda/capturing.h"
 #include "cuda/device.h"
 #include "cuda/error.h"
 
@@ -226,8 +227,10 @@ class DeviceMemory {
     delete &next;
   }
 
-  // Gives every segment without a live block back.
+  // Gives every segment without a live block back.  That waits for the device, which a thread that
+  // captures a graph may not do.
   void release_cached() {
+    if (capturing()) return;
     bool waited = false;
     if (!held_.empty()) {
       activate(device_);

@@ -24,8 +24,7 @@ template <class... P, class... A>
 void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, cudaStream_t stream,
             const A&... arguments) {
 #if defined(LAMINA_EMULATE)
-  static_cast<void>(stream);
-  emulate::run_kernel<P...>(false, kernel, grid, block, shared, arguments...);
+  emulate::run_kernel<P...>(false, stream, kernel, grid, block, shared, arguments...);
 #else
   constexpr size_t kUnasked = 48 << 10;  // more shared memory must be asked for
   if (shared > kUnasked)

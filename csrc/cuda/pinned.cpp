@@ -55,11 +55,11 @@ class PinnedMemory {
     return find(data) != nullptr;
   }
 
-  void record_copy(const void* data, int device) {
+  void record_copy(const void* data, int device, Stream stream) {
     const std::lock_guard guard(lock_);
     const Event event = new_event(device, false);
     find(data)->copies.push_back(event);
-    record_event(device, event, current_stream(device));
+    record_event(device, event, stream);
   }
 
  private:
@@ -99,6 +99,8 @@ void* allocate_pinned(size_t bytes) {
 }
 void deallocate_pinned(void* data) noexcept { memory().deallocate(data); }
 bool is_pinned(const void* data) { return memory().contains(data); }
-void record_pinned_copy(const void* data, int device) { memory().record_copy(data, device); }
+void record_pinned_copy(const void* data, int device, Stream stream) {
+  memory().record_copy(data, device, stream);
+}
 
 }  // namespace lamina::cuda

@@ -2,6 +2,7 @@
 #include "kernels/registry.h"
 
 #include "core/cuda.h"
+#include "core/recording.h"
 #include "kernels/all.h"
 #include "kernels/recorded.h"
 
@@ -19,12 +20,16 @@ namespace lamina::kernels {
 
 #define LAMINA_KERNELS(Contract, stem)                                                     \
   template <>                                                                              \
-  const Contract& cuda_table<Contract>(Device device) {                                    \
-    refuse_device(device);                                                                 \
+  const Contract& cuda_kernels<Contract>(Device device) {                                  \
     cuda::activate(device.index);                                                          \
     check<NotImplementedError>(&cuda::stem, "[" #stem "] has no kernel on ", name(device), \
                                " yet; move the tensors with .cpu()");                      \
     return cuda::stem;                                                                     \
+  }                                                                                        \
+  template <>                                                                              \
+  const Contract& cuda_table<Contract>(Device device) {                                    \
+    const Contract& kernels = cuda_kernels<Contract>(device);                              \
+    return recording() ? recorded_table<Contract>(device) : kernels;                       \
   }
 #include "kernels/list.inc"
 

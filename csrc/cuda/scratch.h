@@ -1,8 +1,8 @@
 // Device memory for the span of a launcher.  It is free again, in order of the stream, as soon as
-// the launcher returns, while the kernels that use it still run.
+// the launcher returns, while the kernels that use it still run.  A graph that is captured keeps it.
 #pragma once
 
-#include "core/cuda.h"
+#include "cuda/capturing.h"
 #include "cuda/device.h"
 
 namespace lamina::cuda {
@@ -10,8 +10,8 @@ namespace lamina::cuda {
 class DeviceScratch {
  public:
   explicit DeviceScratch(size_t bytes)
-      : device_(active_device()), data_(allocate(bytes, device_)) {}
-  ~DeviceScratch() { deallocate(data_, device_); }
+      : device_(active_device()), data_(take_scratch(bytes, device_)) {}
+  ~DeviceScratch() { give_scratch(data_, device_); }
   DeviceScratch(const DeviceScratch&) = delete;
   DeviceScratch& operator=(const DeviceScratch&) = delete;
 

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <vector>
 
+#include "cuda/capturing.h"
 #include "cuda/device.h"
 #include "cuda/error.h"
 #include "cuda/failure.h"
@@ -114,13 +115,16 @@ void transfer(void* to, Device to_device, const void* from, Device from_device, 
   activate(device);
   if (to_device == from_device) {
     LAMINA_CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream()));
+  } else if (capturing() && !to_host) {
+    LAMINA_CUDA_CHECK(
+        cudaMemcpyAsync(to, keep_pinned(from, bytes), bytes, cudaMemcpyDefault, stream()));
   } else if (to_host) {
     staging(device).to_host(static_cast<std::byte*>(to), static_cast<const std::byte*>(from),
                             bytes);
     raise_failure(device);
   } else if (!wait && is_pinned(from)) {
     LAMINA_CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream()));
-    record_pinned_copy(from, device);
+    record_pinned_copy(from, device, current_stream(device));
   } else {
     staging(device).to_device(static_cast<std::byte*>(to), static_cast<const std::byte*>(from),
                               bytes);

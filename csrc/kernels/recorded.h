@@ -5,14 +5,20 @@
 
 namespace lamina::kernels {
 
-// The kernels of the CPU themselves; cpu_table() gives them unless this thread records.
+// The kernels themselves; on() gives them unless this thread records.  For CUDA, makes the device the
+// one that they run on, and throws where it has none.
 template <class Contract>
-const Contract& selected_table();
-
-// Kernels of the CPU that also leave their calls on the tape of the thread that records.
+const Contract& cpu_kernels();
 template <class Contract>
-const Contract& recorded_table();
+const Contract& cuda_kernels(Device device);
+template <class Contract>
+const Contract& kernels_of(Device device) {
+  return device.type == DeviceType::cpu ? cpu_kernels<Contract>() : cuda_kernels<Contract>(device);
+}
 
-void refuse_device(Device device);  // throws where this thread records: tapes are of the CPU
+// Those of the device that also leave their calls on the tape of the thread that records, until it
+// asks for another device's.
+template <class Contract>
+const Contract& recorded_table(Device device);
 
 }  // namespace lamina::kernels

@@ -2,7 +2,6 @@
 
 #include "core/tape.h"
 #include "kernels/elementwise.h"
-#include "kernels/recorded.h"
 #include "kernels/registry.h"
 #include "ops/loop.h"
 
@@ -62,11 +61,14 @@ void copy_to(const Array& dst, const Array& src) {
 
 Array to_device(const Array& a, Device device, bool wait) {
   if (a.device() == device) return a;
-  kernels::refuse_device(device);
   if (!a.is_dense()) return to_device(contiguous(a), device);
   const Array out = Array::empty_like(a, device);
-  cuda::transfer(out.raw(), device, a.raw(), a.device(),
-                 static_cast<size_t>(a.numel()) * itemsize(a.dtype()), wait);
+  const auto copy = [to = out.raw(), device, from = a.raw(), from_device = a.device(), wait,
+                     bytes = static_cast<size_t>(a.numel()) * itemsize(a.dtype())] {
+    cuda::transfer(to, device, from, from_device, bytes, wait);
+  };
+  copy();
+  if (Tape* tape = recording()) tape->add_call(copy);
   return out;
 }
 

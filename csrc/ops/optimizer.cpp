@@ -76,11 +76,6 @@ template <class Params>
 using Rule = void (*Optimizer::*)(DType, const OptimizerTensor*, int64_t, const kernels::Penalty&,
                                   const Params&);
 
-const Optimizer& table(Device device) {
-  return device.type == DeviceType::cpu ? kernels::selected_table<Optimizer>()
-                                        : kernels::on<Optimizer>(device);
-}
-
 // One call of a rule's kernel.  On a tape, each replay is the next step.
 template <class Params>
 struct Update final : Tape::Entry {
@@ -94,8 +89,8 @@ struct Update final : Tape::Entry {
         tensors(std::move(tensors)) {}
 
   void call() const {
-    (table(device).*rule)(dtype, tensors.data(), static_cast<int64_t>(tensors.size()), penalty,
-                          options);
+    (kernels::kernels_of<Optimizer>(device).*rule)(
+        dtype, tensors.data(), static_cast<int64_t>(tensors.size()), penalty, options);
   }
   void run() override {
     for (OptimizerTensor& t : tensors) ++t.step;

@@ -65,9 +65,11 @@ constexpr bool is_shape =
     std::is_arithmetic_v<A> || std::is_enum_v<A> || std::is_same_v<A, const kernels::ConvShape&> ||
     std::is_same_v<A, const kernels::RnnShape&>;
 
+thread_local Device place;  // whose table this thread asked for last
+
 template <class Contract, size_t I, class R, class... Args>
 R record(Args... args) {
-  const auto kernel = std::get<I>(functions(kernels::selected_table<Contract>()));
+  const auto kernel = std::get<I>(functions(kernels::kernels_of<Contract>(place)));
   const char* stem = kStem<Contract>;
   if constexpr (!std::is_void_v<R> && (is_shape<Args> && ...)) {
     return kernel(args...);  // the same in every replay
@@ -75,7 +77,7 @@ R record(Args... args) {
     refuse_recording(stem, "how many elements it gives");
   } else {
     Tape& tape = *recording();
-    auto entry = std::make_unique<KernelCall<R, Args...>>(kernel, stem, args...);
+    auto entry = std::make_unique<KernelCall<R, Args...>>(kernel, place, stem, args...);
     entry->attach(tape);
     auto& call = *entry;
     tape.add(std::move(entry));
@@ -104,14 +106,10 @@ Contract make_table(std::index_sequence<I...>) {
 
 namespace lamina::kernels {
 
-void refuse_device(Device device) {
-  if (!recording()) return;
-  fail<NotImplementedError>("[capture] expected a step on the CPU, got an op on ", name(device));
-}
-
 #define LAMINA_KERNELS(Contract, stem)                                      \
   template <>                                                               \
-  const Contract& recorded_table<Contract>() {                              \
+  const Contract& recorded_table<Contract>(Device device) {                 \
+    ops::place = device;                                                    \
     static const Contract table = ops::make_table<Contract>(                \
         std::make_index_sequence<sizeof(Contract) / sizeof(void (*)())>()); \
     return table;                                                           \

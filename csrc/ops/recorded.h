@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "core/check.h"
+#include "core/cuda.h"
 #include "core/tape.h"
 #include "kernels/all.h"
 
@@ -113,13 +114,16 @@ template <class R, class... Args>
 struct KernelCall final : Tape::Entry {
   using Kernel = R (*)(Args...);
 
-  KernelCall(Kernel kernel, const char* stem, Args... args)
-      : kernel(kernel), stem(stem), held(Held<Args>(args)...) {}
+  KernelCall(Kernel kernel, Device device, const char* stem, Args... args)
+      : kernel(kernel), device(device), stem(stem), held(Held<Args>(args)...) {}
 
   void attach(Tape& tape) {
+    const size_t before = tape.followers();
     std::apply([&](auto&... a) { (a.attach(tape), ...); }, held);
+    draws = tape.followers() > before;
   }
   R call() {
+    if (device.type == DeviceType::cuda) cuda::activate(device.index);
     return std::apply([&](auto&... a) { return kernel(a.get()...); }, held);
   }
   void run() override {
@@ -132,7 +136,13 @@ struct KernelCall final : Tape::Entry {
     }
   }
 
+  // What gives a value is read back, and a draw's key is another in every run.
+  bool same_launches() const override { return std::is_void_v<R> && !draws; }
+  Device place() const override { return device; }
+
   Kernel kernel;
+  Device device;
+  bool draws = false;
   const char* stem;
   std::tuple<Held<Args>...> held;
   [[no_unique_address]] std::conditional_t<std::is_void_v<R>, std::monostate, R> expected{};

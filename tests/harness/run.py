@@ -106,21 +106,21 @@ def torch_function(torch: Any, case: Case) -> Callable[..., Any]:
     return found
 
 
-def to_torch(torch: Any, x: Any) -> Any:
+def to_torch(torch: Any, x: Any, device: str = "cpu") -> Any:
     """A drawn input as a tensor; lamina's dtypes and memory formats as torch's; anything else as it is."""
     if isinstance(x, Drawn):
-        t = torch.from_numpy(x.values.copy()).to(getattr(torch, x.dtype))
+        t = torch.from_numpy(x.values.copy()).to(device).to(getattr(torch, x.dtype))
         return t.requires_grad_() if x.grad else t
     if type(x).__module__.startswith("lamina.") and hasattr(torch, getattr(x, "name", "")):
         return getattr(torch, x.name)
     return x
 
 
-def run_torch(torch: Any, case: Case, sample: Sample, call: Call) -> Result:
+def run_torch(torch: Any, case: Case, sample: Sample, call: Call, device: str = "cpu") -> Result:
     tensors: list[Any] = []
 
     def make(x: Any) -> Any:
-        t = to_torch(torch, x)
+        t = to_torch(torch, x, device)
         if isinstance(x, Drawn):
             tensors.append(t)
         return t
@@ -134,7 +134,9 @@ def run_torch(torch: Any, case: Case, sample: Sample, call: Call) -> Result:
     if any(tracked) and inputs:
         seeds = output_grads(case, sample, values)
         pairs = [
-            (y, torch.from_numpy(g).to(y.dtype)) for y, g, wanted in zip(outputs, seeds, tracked) if wanted
+            (y, torch.from_numpy(g).to(y.device).to(y.dtype))
+            for y, g, wanted in zip(outputs, seeds, tracked)
+            if wanted
         ]
         found = torch.autograd.grad([y for y, _ in pairs], inputs, [g for _, g in pairs], allow_unused=True)
         grads = [None if g is None else numpy_of(g) for g in found]

@@ -17,4 +17,7 @@ class Access {
 int selected_device();             // by cudaSetDevice
 bool reachable(const void* data);  // null, in that device's memory (or just past it), or pinned
 
+// The allocation that an address lies in, a number of its own; 0 where there is none.
+unsigned long allocation_of(const void* data);
+
 }  // namespace lamina::cuda::emulate

@@ -7,6 +7,8 @@
 
 #include "cuda/emulate/types.h"
 
+struct CUstream_st;
+
 namespace lamina::cuda::emulate {
 
 inline constexpr unsigned kWarp = 32, kMaxWarps = 32;
@@ -74,6 +76,8 @@ int current_lane();
 // Runs a launch to its end; throws std::runtime_error where it never ends or may not be launched.
 // A cooperative one has all its blocks at once.
 void run(const Grid& grid, bool cooperative);
+// Whether the stream captures; its graph then gets the launch, with a copy of its arguments (graph.cpp).
+bool capture_launch(CUstream_st* stream, const Grid& grid, size_t argument_bytes, bool cooperative);
 
 // ---- called by emulated threads
 

@@ -12,8 +12,9 @@
 namespace lamina::cuda::emulate {
 
 template <class... P>
-void run_kernel(bool cooperative, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared,
-                P... arguments) {
+void run_kernel(bool cooperative, cudaStream_t stream, void (*kernel)(P...), dim3 grid, dim3 block,
+                size_t shared, P... arguments) {
+  static_assert((std::is_trivially_copyable_v<P> && ...), "a launch copies its arguments' bytes");
   const Access access(selected_device());
   const auto check_pointer = [](const auto& argument) {
     if constexpr (std::is_pointer_v<std::decay_t<decltype(argument)>>)
@@ -23,13 +24,13 @@ void run_kernel(bool cooperative, void (*kernel)(P...), dim3 grid, dim3 block, s
   (check_pointer(arguments), ...);
   using Call = std::pair<void (*)(P...), std::tuple<P...>>;
   Call call{kernel, {arguments...}};
-  run({grid, block, shared,
-       [](void* opaque) {
-         auto& [function, values] = *static_cast<Call*>(opaque);
-         std::apply(function, values);
-       },
-       &call},
-      cooperative);
+  const Grid launched{grid, block, shared,
+                      [](void* opaque) {
+                        auto& [function, values] = *static_cast<Call*>(opaque);
+                        std::apply(function, values);
+                      },
+                      &call};
+  if (!capture_launch(stream, launched, sizeof call, cooperative)) run(launched, cooperative);
 }
 
 }  // namespace lamina::cuda::emulate

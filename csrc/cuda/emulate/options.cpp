@@ -38,7 +38,8 @@ Options read() {
           static_cast<unsigned>(number("LAMINA_EMULATE_SEED", 1)),
           choice("LAMINA_EMULATE_COPIES", {"late", "early"}) == 1,
           static_cast<int>(number("LAMINA_EMULATE_DEVICES", 2)),
-          number("LAMINA_EMULATE_MEMORY", 1UL << 30)};
+          number("LAMINA_EMULATE_MEMORY", 1UL << 30),
+          static_cast<int>(number("LAMINA_EMULATE_DRIVER", kRuntimeVersion))};
 }
 
 }  // namespace

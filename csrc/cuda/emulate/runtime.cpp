@@ -1,5 +1,5 @@
 // The runtime's calls on emulated devices.  Everything is done when a call returns, in the order of
-// calls: streams and events are handles only.
+// calls: streams and events are handles only, but for streams that capture (graph.h).
 #include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -8,18 +8,21 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <vector>
 
 #include "cuda/emulate/access.h"
 #include "cuda/emulate/cuda_runtime.h"
+#include "cuda/emulate/graph.h"
 #include "cuda/emulate/options.h"
 
-struct CUstream_st {};
 struct CUevent_st {
   std::chrono::steady_clock::time_point time;
   bool recorded = false;
+  bool captured = false;  // recorded last on a stream that captured
 };
 
 namespace lamina::cuda::emulate {
@@ -35,13 +38,15 @@ constexpr bool kProtected = true;
 struct Region {
   size_t bytes;
   int device;
+  unsigned long allocation;  // its number
 };
 
 struct Devices {
   std::recursive_mutex lock;
   std::map<const std::byte*, Region> regions;
   std::map<int, size_t> used;
-  int opened = 0;  // scopes of Access
+  unsigned long allocations = 0;  // so far
+  int opened = 0;                 // scopes of Access
   int opened_device = 0;
 };
 
@@ -117,6 +122,16 @@ bool reachable(const void* data) {
   return at <= start + region.bytes && (region.device == selected || region.device == kAllDevices);
 }
 
+unsigned long allocation_of(const void* data) {
+  const auto* at = static_cast<const std::byte*>(data);
+  const std::lock_guard guard(devices().lock);
+  const auto& regions = devices().regions;
+  auto next = regions.upper_bound(at);
+  if (next == regions.begin()) return 0;
+  const auto& [start, region] = *--next;
+  return at < start + region.bytes ? region.allocation : 0;
+}
+
 }  // namespace lamina::cuda::emulate
 
 using namespace lamina::cuda::emulate;
@@ -131,15 +146,26 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "invalid device ordinal";
     case cudaErrorNotReady:
       return "device not ready";
+    case cudaErrorIllegalAddress:
+      return "an illegal memory access was encountered";
+    case cudaErrorStreamCaptureUnsupported:
+      return "operation not permitted when stream is capturing";
+    case cudaErrorStreamCaptureInvalidated:
+      return "operation failed due to a previous error during capture";
+    case cudaErrorStreamCaptureIsolation:
+      return "dependency created on uncaptured work in another stream";
+    case cudaErrorCapturedEvent:
+      return "operation not permitted on an event last recorded in a capturing stream";
     default:
       return "invalid argument";
   }
 }
 
-cudaError_t cudaDriverGetVersion(int* version) { return *version = 13000, cudaSuccess; }
-cudaError_t cudaRuntimeGetVersion(int* version) { return *version = 13000, cudaSuccess; }
+cudaError_t cudaDriverGetVersion(int* version) { return *version = options().driver, cudaSuccess; }
+cudaError_t cudaRuntimeGetVersion(int* version) { return *version = kRuntimeVersion, cudaSuccess; }
 
 cudaError_t cudaGetDeviceCount(int* count) {
+  if (options().driver < kRuntimeVersion) return cudaErrorInsufficientDriver;
   *count = options().devices;
   return *count > 0 ? cudaSuccess : cudaErrorNoDevice;
 }
@@ -160,7 +186,7 @@ cudaError_t cudaSetDevice(int device) {
   return cudaSuccess;
 }
 
-cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
+cudaError_t cudaDeviceSynchronize() { return refuse_in_capture(); }
 
 cudaError_t cudaMalloc(void** data, size_t bytes) {
   watch_faults();
@@ -176,7 +202,7 @@ cudaError_t cudaMalloc(void** data, size_t bytes) {
   }
   std::memset(*data, kPoison, size);
   if (kProtected && d.opened == 0) mprotect(*data, size, PROT_NONE);
-  d.regions[static_cast<std::byte*>(*data)] = {size, selected};
+  d.regions[static_cast<std::byte*>(*data)] = {size, selected, ++d.allocations};
   d.used[selected] += size;
   return cudaSuccess;
 }
@@ -208,7 +234,8 @@ cudaError_t cudaHostAlloc(void** data, size_t bytes, unsigned) {
   if (posix_memalign(data, 4096, whole_pages(bytes)) != 0) return cudaErrorMemoryAllocation;
   std::memset(*data, kPoison, bytes);
   const std::lock_guard guard(devices().lock);
-  devices().regions[static_cast<std::byte*>(*data)] = {bytes, kAllDevices};
+  Devices& d = devices();
+  d.regions[static_cast<std::byte*>(*data)] = {bytes, kAllDevices, ++d.allocations};
   return cudaSuccess;
 }
 
@@ -220,22 +247,17 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
 }
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind,
-                            cudaStream_t) {
-  const Access access(selected);
-  std::memmove(to, from, bytes);
-  return cudaSuccess;
+                            cudaStream_t stream) {
+  return submit(stream, selected, {to, from}, [=] { std::memmove(to, from, bytes); });
 }
 
-cudaError_t cudaMemcpyPeerAsync(void* to, int, const void* from, int, size_t bytes, cudaStream_t) {
-  const Access access(kAllDevices);
-  std::memmove(to, from, bytes);
-  return cudaSuccess;
+cudaError_t cudaMemcpyPeerAsync(void* to, int, const void* from, int, size_t bytes,
+                                cudaStream_t stream) {
+  return submit(stream, kAllDevices, {to, from}, [=] { std::memmove(to, from, bytes); });
 }
 
-cudaError_t cudaMemsetAsync(void* to, int byte, size_t bytes, cudaStream_t) {
-  const Access access(selected);
-  std::memset(to, byte, bytes);
-  return cudaSuccess;
+cudaError_t cudaMemsetAsync(void* to, int byte, size_t bytes, cudaStream_t stream) {
+  return submit(stream, selected, {to, to}, [=] { std::memset(to, byte, bytes); });
 }
 
 cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned, int) {
@@ -246,9 +268,17 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   delete stream;
   return cudaSuccess;
 }
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
-cudaError_t cudaStreamQuery(cudaStream_t) { return cudaSuccess; }
-cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) { return cudaSuccess; }
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) { return refuse_captured(stream); }
+cudaError_t cudaStreamQuery(cudaStream_t stream) { return refuse_captured(stream); }
+
+// Work that is under way is no part of a graph.  Streams that join a capture by an event are not
+// emulated.
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  const bool captures = refuse_captured(stream, false) != cudaSuccess;
+  if (captures == event->captured) return cudaSuccess;
+  static_cast<void>(refuse_captured(stream));
+  return captures ? cudaErrorStreamCaptureIsolation : cudaErrorStreamCaptureUnsupported;
+}
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   *event = new CUevent_st;
@@ -258,13 +288,16 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   delete event;
   return cudaSuccess;
 }
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  event->captured = refuse_captured(stream, false) != cudaSuccess;
   event->time = std::chrono::steady_clock::now();
   event->recorded = true;
   return cudaSuccess;
 }
-cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
-cudaError_t cudaEventQuery(cudaEvent_t) { return cudaSuccess; }
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  return event->captured ? cudaErrorCapturedEvent : cudaSuccess;
+}
+cudaError_t cudaEventQuery(cudaEvent_t event) { return cudaEventSynchronize(event); }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
   if (!start->recorded || !end->recorded) return cudaErrorInvalidValue;
   *milliseconds = std::chrono::duration<float, std::milli>(end->time - start->time).count();
