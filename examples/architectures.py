@@ -17,12 +17,13 @@ the papers are named in lamina.models.
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from tqdm import tqdm
+
 import lamina
-from lamina import models, nn
+from lamina import models, nn, training
 from lamina.viz.figure import finish, new_figure
 
 
@@ -63,9 +64,9 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], int]] = {
 }
 
 
-def measure(name: str) -> lamina.Summary:
+def measure(name: str, device: str = "cpu") -> lamina.Summary:
     make, side = NETWORKS[name]
-    return lamina.summary(make(), (1, 3, side, side))
+    return lamina.summary(make().to(device), (1, 3, side, side))
 
 
 def rows_of_the_notes(table: lamina.Summary) -> list[lamina.Layer]:
@@ -135,18 +136,20 @@ def draw(table: lamina.Summary, path: Path) -> None:
     finish(figure, path)
 
 
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(argv: Sequence[str] | None = None) -> dict[str, lamina.Summary]:
+    parser = training.parser(__doc__, "runs/architectures")
     parser.add_argument("--network", choices=NETWORKS, nargs="+", default=["alexnet", "vgg16"])
-    parser.add_argument("--run-dir", type=Path, default=Path("runs/architectures"))
-    args = parser.parse_args(argv)
-    tables = {name: measure(name) for name in NETWORKS}
-    for name in args.network:
-        print(table_of_the_notes(name, tables[name]), end="\n\n")
+    args = training.start(parser, argv)
+    tables = {}
+    for name in tqdm(NETWORKS, unit=" networks", leave=False):
+        tables[name] = measure(name, args.device)
+        if name in args.network:
+            tqdm.write(f"{table_of_the_notes(name, tables[name])}\n")
     print(comparison(tables))
     args.run_dir.mkdir(parents=True, exist_ok=True)
     draw(tables["vgg16"], args.run_dir / "vgg16.png")
     print(f"\nsee {args.run_dir / 'vgg16.png'}")
+    return tables
 
 
 if __name__ == "__main__":

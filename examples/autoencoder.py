@@ -32,7 +32,7 @@ import lamina.nn.functional as F
 from lamina import nn, training, viz
 from lamina.data import DataLoader, ToTensor
 from lamina.models import ConvAutoencoder, DenseAutoencoder
-from lamina.training import DATASETS, Run, first, positive
+from lamina.training import DATASETS, Run, first, positive, train_loader
 
 SIZES = {
     "digits": (64, 128, 64, 8),
@@ -72,7 +72,7 @@ def train(kind: str, args: argparse.Namespace) -> dict[str, float]:
     train_set, test_set = (
         first(DATASETS[args.data](train=part, transform=ToTensor()), args.limit) for part in (True, False)
     )
-    loader = DataLoader(train_set, args.batch_size, shuffle=True, drop_last=True)
+    loader = train_loader(train_set, args.batch_size)
     test_images = whole(test_set)
     model = make_model(kind, args.data).to(args.device)
     optimizer = lamina.optim.Adam(model.parameters(), args.lr)

@@ -26,7 +26,7 @@ import lamina.nn.functional as F
 from lamina import nn, training, viz
 from lamina.data import DataLoader, ToTensor
 from lamina.models import Discriminator, Generator
-from lamina.training import DATASETS, Run, first, positive
+from lamina.training import DATASETS, Run, first, positive, train_loader
 
 SIDE = {"digits": 8, "fashion-mnist": 32}  # a power of two, as the networks want it
 
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     args = training.start(parser, argv)
     side = SIDE[args.data]
     images = first(DATASETS[args.data](transform=ToTensor()), args.limit)
-    loader = DataLoader(images, args.batch_size, shuffle=True, drop_last=True)
+    loader = train_loader(images, args.batch_size)
     generator = Generator(args.latent, 1, args.width, side).to(args.device)
     discriminator = Discriminator(1, args.width, side).to(args.device)
     of_generator = lamina.optim.Adam(generator.parameters(), args.lr, betas=(0.5, 0.999))

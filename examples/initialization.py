@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 import lamina
 import lamina.nn.functional as F
 from lamina import Tensor, nn, training, viz
-from lamina.data import DataLoader, TensorDataset
+from lamina.data import TensorDataset
 from lamina.nn import init
 
 DEPTH, WIDTH = 10, 100
@@ -104,7 +104,7 @@ def step(net: nn.Module, optimizer: lamina.optim.Optimizer, images: Tensor, labe
 def train(args: Namespace, name: str, data: TensorDataset, lr: float) -> tuple[list[float], float]:
     """Mean loss of each epoch, and the share of dead units at the end."""
     net = make_net(VARIANTS[name], args.seed).to(args.device)
-    loader = DataLoader(data, 64, shuffle=True, drop_last=True)
+    loader = training.train_loader(data, 64)
     optimizer = lamina.optim.SGD(net.parameters(), lr, momentum=0.9)
     run = training.Run(args, name=f"{name}, rate {lr}", model=net, optimizer=optimizer, loader=loader)
     for _ in run.epochs(args.epochs):
@@ -119,7 +119,7 @@ def range_test(args: Namespace, name: str, data: TensorDataset, rates: list[floa
     net = make_net(VARIANTS[name], args.seed).to(args.device)
     optimizer = lamina.optim.SGD(net.parameters(), rates[0])
     losses: list[float] = []
-    batches = DataLoader(data, 128, shuffle=True, drop_last=True)
+    batches = training.train_loader(data, 128)
     while len(losses) < len(rates):
         for images, labels in batches:
             if len(losses) == len(rates):

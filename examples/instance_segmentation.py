@@ -30,7 +30,7 @@ from lamina import nn, training
 from lamina.data import DataLoader, Dataset, Digits
 from lamina.models import BasicBlock, ResNet
 from lamina.models.detection import MaskRCNN, ResNetFPN, mask_rcnn
-from lamina.training import Run, positive
+from lamina.training import Run, positive, train_loader
 from lamina.viz.figure import finish, new_figure
 
 SIDE, CLASSES = 96, 11  # with the background, class 0
@@ -123,7 +123,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     args = training.start(parser, argv)
     count = args.limit or 1000
     data = Instances(True, count, args.kinds)
-    loader = DataLoader(data, args.batch_size, shuffle=True, drop_last=True, collate_fn=as_lists)
+    loader = train_loader(data, args.batch_size, collate_fn=as_lists)
     test_data = Instances(False, max(count // 10, 20), args.kinds)
     test_loader = DataLoader(test_data, 10, collate_fn=as_lists)
     model = make_model().to(args.device)

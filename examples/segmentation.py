@@ -38,7 +38,7 @@ import lamina.nn.functional as F
 from lamina import nn, training, viz
 from lamina.data import DataLoader, Dataset, Digits
 from lamina.models import FCN, UNet
-from lamina.training import Run, positive
+from lamina.training import Run, positive, train_loader
 
 CLASSES = 11
 COLOURS = np.array(  # of the background, then of 0 to 9
@@ -106,7 +106,7 @@ def draw(model: nn.Module, pixels: Pixels, device: str, path: str, count: int = 
 def train(name: str, args: argparse.Namespace) -> dict[str, float]:
     lamina.manual_seed(args.seed)  # each network as if it were the only one
     count = args.limit or 3000
-    loader = DataLoader(Pixels(True, count), args.batch_size, shuffle=True, drop_last=True)
+    loader = train_loader(Pixels(True, count), args.batch_size)
     test_pixels = Pixels(False, max(count // 10, 50))
     test_loader = DataLoader(test_pixels, 50)
     model = make_network(name).to(args.device)

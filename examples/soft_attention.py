@@ -29,7 +29,7 @@ import lamina.nn.functional as F
 from lamina import nn, training
 from lamina.data import DataLoader, Dataset, Digits
 from lamina.models import CaptioningNet
-from lamina.training import Run, positive
+from lamina.training import Run, positive, train_loader
 from lamina.viz.figure import finish, new_figure
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -130,10 +130,9 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     parser.add_argument("--batch-size", type=positive(int), default=16)
     parser.add_argument("--lr", type=positive(float), default=1e-3)
     args = training.start(parser, argv)
-    loader = DataLoader(
-        Captioned(True, args.limit or 6000, args.most), args.batch_size, shuffle=True, drop_last=True
-    )
-    test_loader = DataLoader(Captioned(False, 500, args.most), 250)
+    count = args.limit or 6000
+    loader = train_loader(Captioned(True, count, args.most), args.batch_size)
+    test_loader = DataLoader(Captioned(False, min(count, 500), args.most), 250)
     model = make_model(args.hidden).to(args.device)
     optimizer = lamina.optim.Adam(model.parameters(), args.lr)
     schedule = lamina.optim.lr_scheduler.CosineAnnealingLR(optimizer, args.epochs * len(loader))

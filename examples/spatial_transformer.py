@@ -28,7 +28,7 @@ import lamina.nn.functional as F
 from lamina import nn, training, viz
 from lamina.data import DataLoader, Digits, ToTensor
 from lamina.models import SpatialTransformerNet
-from lamina.training import Run, accuracy, first, positive
+from lamina.training import Run, accuracy, first, positive, train_loader
 
 SIDE = 28
 
@@ -62,7 +62,7 @@ def chosen_angles(model: SpatialTransformerNet, images: lamina.Tensor) -> lamina
 def train(name: str, args: argparse.Namespace) -> dict[str, float]:
     lamina.manual_seed(args.seed)  # each network as if it were the only one
     digits, held_out = (first(Digits(part, ToTensor()), args.limit) for part in (True, False))
-    loader = DataLoader(digits, args.batch_size, shuffle=True, drop_last=True)
+    loader = train_loader(digits, args.batch_size)
     plain, labels = next(iter(DataLoader(held_out, len(held_out))))
     repeats = 5  # each held-out digit in several distortions, the same every time
     images, angles = distort(plain.repeat(repeats, 1, 1, 1), lamina.Generator().manual_seed(1))

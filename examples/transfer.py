@@ -30,7 +30,7 @@ import lamina.nn.functional as F
 from lamina import nn, training, viz
 from lamina.data import DataLoader, TensorDataset
 from lamina.models import SmallResNet
-from lamina.training import DATASETS, Run, accuracy, first, load_images, positive, predict
+from lamina.training import DATASETS, Run, accuracy, first, load_images, positive, predict, train_loader
 
 WIDTHS = {"digits": (16, 32, 64), "fashion-mnist": (32, 64, 128)}
 KNOWN = 5  # classes of the first task; the others are the second's
@@ -72,7 +72,7 @@ def train(
 ) -> tuple[SmallResNet, float]:
     lamina.manual_seed(args.seed)  # each training as if it were the only one
     model, groups = prepared(way, args, old)
-    loader = DataLoader(parts[0], min(args.batch_size, len(parts[0]) // 2), shuffle=True, drop_last=True)
+    loader = train_loader(parts[0], min(args.batch_size, len(parts[0]) // 2))
     held_out = first(parts[1], 1000)
     test_loader = DataLoader(held_out, 500)
     optimizer = lamina.optim.AdamW(groups, args.lr, weight_decay=1e-2)

@@ -23,7 +23,7 @@ import lamina
 from lamina import training, viz
 from lamina.data import DataLoader, ToTensor
 from lamina.models import VAE, VAEOutput, vae_loss
-from lamina.training import DATASETS, Run, first, positive
+from lamina.training import DATASETS, Run, first, positive, train_loader
 
 
 def decode(model: VAE, codes: lamina.Tensor) -> lamina.Tensor:
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     train_set, test_set = (
         first(DATASETS[args.data](train=part, transform=ToTensor()), args.limit) for part in (True, False)
     )
-    loader = DataLoader(train_set, args.batch_size, shuffle=True, drop_last=True)
+    loader = train_loader(train_set, args.batch_size)
     test_loader = DataLoader(test_set, 500)
     model = VAE(train_set[0][0].numel(), args.hidden, args.latent).to(args.device)
     optimizer = lamina.optim.Adam(model.parameters(), args.lr)
