@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import lamina
 import lamina.nn.functional as F
@@ -41,7 +42,7 @@ def median_seconds(calls: dict[str, Callable[[], object]], rounds: int = 7) -> d
     return {name: statistics.median(times) for name, times in taken.items()}
 
 
-def race(side: int, channels: int, kernels: list[int], device: str) -> list[dict[str, float]]:
+def race(side: int, channels: int, kernels: list[int], device: str) -> list[dict[str, Any]]:
     """Seconds of each algorithm, and how far it is off, for one layer with kernels of several sizes."""
     rows = []
     for kernel in kernels:
@@ -57,17 +58,17 @@ def race(side: int, channels: int, kernels: list[int], device: str) -> list[dict
         able = [name for name in ALGORITHMS if name != "winograd" or kernel == 3]
         seconds = median_seconds({name: lambda name=name: run(name) for name in able if name != "reference"})
         worst = max(deviations(able, x, weight).values())
-        rows.append({"kernel": kernel, "deviation": worst, **seconds})
+        rows.append({"kernel": kernel, "deviation": worst, "seconds": seconds})
         times = "  ".join(f"{name} {1e3 * taken:.2f} ms" for name, taken in seconds.items())
         print(f"{kernel}x{kernel} on {channels}x{side}x{side}: off by at most {worst:.1e}; {times}")
     return rows
 
 
-def draw_race(rows: list[dict[str, float]], path: Path) -> None:
+def draw_race(rows: list[dict[str, Any]], path: Path) -> None:
     figure = new_figure(6, 4)
     axes = figure.subplots()
     for name in ALGORITHMS:
-        places = [(row["kernel"], 1e3 * row[name]) for row in rows if name in row]
+        places = [(row["kernel"], 1e3 * row["seconds"][name]) for row in rows if name in row["seconds"]]
         if places:
             axes.plot(*zip(*places, strict=True), marker="o", label=name)
     axes.set(xlabel="side of the kernel", ylabel="milliseconds", yscale="log")

@@ -38,6 +38,7 @@ from lamina.nn import init
 
 DEPTH, WIDTH = 10, 100
 KILLING_RATES = [0.003, 0.01, 0.03, 0.1]
+RATES = [10 ** (-5 + 6 * k / 99) for k in range(100)]  # of the range test
 
 
 class Variant(NamedTuple):
@@ -147,8 +148,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     trained = {(name, lr): train(args, name, data, lr) for name, lr in sorted(jobs)}
     losses = {name: trained[name, args.lr][0] for name in VARIANTS}
     dead = {name: [trained[name, lr][1] for lr in KILLING_RATES] for name in killers}
-    rates = [10 ** (-5 + 6 * k / 99) for k in range(100)]
-    ranges = {name: range_test(args, name, data, rates) for name in VARIANTS}
+    ranges = {name: range_test(args, name, data, RATES) for name in VARIANTS}
 
     folder.mkdir(parents=True, exist_ok=True)
     viz.plot_histograms(first, path=folder / "histograms.png")
@@ -156,7 +156,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     viz.plot_curves({title: spread}, xlabel="layer", log=[title], path=folder / "spread.png")
     viz.plot_curves({"loss": losses}, log=["loss"], path=folder / "loss.png")
     viz.plot_curves({"dead units": dead}, KILLING_RATES, "learning rate", ["x"], folder / "dead.png")
-    viz.plot_curves({"loss": ranges}, rates, "learning rate", ["x", "loss"], folder / "lr_range.png")
+    viz.plot_curves({"loss": ranges}, RATES, "learning rate", ["x", "loss"], folder / "lr_range.png")
     for name in VARIANTS:
         end = f"{spread[name][-1]:.1e} in layer {DEPTH}, loss {losses[name][-1]:.3f} after training"
         print(f"{name:17} σ {spread[name][0]:.2f} in layer 1, {end}")

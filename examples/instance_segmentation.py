@@ -124,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     count = args.limit or 1000
     data = Instances(True, count, args.kinds)
     loader = train_loader(data, args.batch_size, collate_fn=as_lists)
-    test_data = Instances(False, max(count // 10, 20), args.kinds)
+    test_data = Instances(False, max(count // 10, min(count, 20), 8), args.kinds)
     test_loader = DataLoader(test_data, 10, collate_fn=as_lists)
     model = make_model().to(args.device)
     optimizer = lamina.optim.AdamW(model.parameters(), args.lr, weight_decay=1e-2)

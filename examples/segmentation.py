@@ -107,7 +107,7 @@ def train(name: str, args: argparse.Namespace) -> dict[str, float]:
     lamina.manual_seed(args.seed)  # each network as if it were the only one
     count = args.limit or 3000
     loader = train_loader(Pixels(True, count), args.batch_size)
-    test_pixels = Pixels(False, max(count // 10, 50))
+    test_pixels = Pixels(False, max(count // 10, min(count, 50), 10))
     test_loader = DataLoader(test_pixels, 50)
     model = make_network(name).to(args.device)
     learnt = [parameter for parameter in model.parameters() if parameter.requires_grad]

@@ -106,11 +106,13 @@ def draw_embedding(
     model: SmallResNet, test: TensorDataset, classes: list[str], device: str, path: Path
 ) -> None:
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     images, labels = (part[:1000] for part in test.tensors)
     with lamina.no_grad():
         seen = features(model, images.to(device)).numpy(force=True)
-    points = TSNE(random_state=0, init="pca").fit_transform(seen)
+    with threadpool_limits(1):  # its thousand short steps wait for each other's threads where others compute, too
+        points = TSNE(random_state=0, init="pca").fit_transform(seen)
     viz.plot_embedding(points, labels, classes, path)
 
 
@@ -130,10 +132,10 @@ def draw(model: SmallResNet, test: TensorDataset, classes: list[str], args: argp
     )  # bright: without it the class is not seen
     viz.image_grid(lamina.cat([unit(row) for row in rows]).cpu(), KNOWN, path=folder / "attribution.png")
     noise = 0.1 * lamina.randn(images.shape, generator=lamina.Generator().manual_seed(1)).to(device)
-    wanted = viz.maximise_class(model, noise, labels, steps=200, lr=0.3)
+    wanted = viz.maximise_class(model, noise, labels, steps=args.steps, lr=0.3)
     viz.image_grid(unit(wanted).cpu(), KNOWN, list(classes[:KNOWN]), folder / "classes.png")
-    early = viz.invert_features(lambda x: model.blocks[0](model.stem(x)), images, noise)
-    late = viz.invert_features(lambda x: features(model, x), images, noise)
+    early = viz.invert_features(lambda x: model.blocks[0](model.stem(x)), images, noise, args.steps)
+    late = viz.invert_features(lambda x: features(model, x), images, noise, args.steps)
     viz.image_grid(lamina.cat([images, early, late]).cpu(), KNOWN, path=folder / "inversion.png")
 
 
@@ -148,6 +150,9 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     parser.add_argument("--data", choices=DATASETS, default="fashion-mnist")
     parser.add_argument("--shots", type=positive(int), default=10, help="images of each new class")
     parser.add_argument("--new-epochs", type=positive(int), default=60, help="on the new classes")
+    parser.add_argument(
+        "--steps", type=positive(int), default=200, help="towards classes.png and inversion.png"
+    )
     parser.add_argument("--batch-size", type=positive(int), default=64)
     parser.add_argument("--lr", type=positive(float), default=3e-3)
     args = training.start(parser, argv)

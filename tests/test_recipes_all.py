@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,11 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
 
 RECIPES = {  # the smallest run that goes through all of a recipe
-    "architectures": "--network resnet18",
+    "architectures": "--network vgg16",
     "autoencoder": "--data digits --limit 16 --epochs 2 --batch-size 8",
     "char_rnn": "--limit 3000 --hidden 8 --layers 1 --epochs 1 --streams 32 --window 16 --sample 6",
-    "convolution_lab": "--data digits --limit 16 --test-limit 8 --epochs 1 --batch-size 8 --channels 4 --kernels 3 --side 8",
+    "convolution_lab": "--data digits --limit 16 --test-limit 8 --epochs 1 --batch-size 8 --channels 4 --kernels 3"
+    " --side 8",
     "fashion_mnist": "--data digits --limit 16 --epochs 2 --batch-size 4",
     "gan": "--data digits --limit 16 --epochs 2 --width 4 --latent 4 --batch-size 8",
     "hard_attention": "--limit 8 --epochs 2 --hidden 8 --batch-size 4 --glimpses 2",
@@ -38,39 +38,26 @@ RECIPES = {  # the smallest run that goes through all of a recipe
     "soft_attention": "--limit 4 --epochs 2 --hidden 8 --batch-size 2",
     "spatial_transformer": "--limit 8 --epochs 2 --batch-size 4",
     "train": "--limit 8 --epochs 2 --batch-size 4",
-    "transfer": "--data digits --limit 40 --epochs 1 --new-epochs 1 --batch-size 8 --shots 2",
+    "transfer": "--data digits --limit 40 --epochs 1 --new-epochs 1 --batch-size 8 --shots 2 --steps 2",
     "two_layer_net": "--limit 16 --epochs 2 --hidden 4 --batch-size 8",
     "vae": "--data digits --limit 20 --epochs 2 --hidden 8 --latent 3 --batch-size 8",
 }
 TRAINED = sorted(set(RECIPES) - {"architectures"})  # which trains nothing, and has nothing to go on with
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What has no option of its own is made small here."""
-    load = load_recipe
-
-    def loaded(name: str) -> Any:
-        recipe = load(name)
-        for constant, value in SMALL.get(name, {}).items():
-            assert hasattr(recipe, constant), constant
-            setattr(recipe, constant, value(getattr(recipe, constant)))
-        return recipe
-
-    monkeypatch.setattr(sys.modules[__name__], "load_recipe", loaded)
-
-
 def first_two(table: dict[str, Any]) -> dict[str, Any]:
     return dict(list(table.items())[:2])
 
 
-SMALL: dict[str, dict[str, Any]] = {
-    "architectures": {"NETWORKS": lambda _: {"vgg16": (lamina.models.LeNet5, (1, 1, 32, 32))}},
+SMALLER: dict[str, dict[str, Any]] = {  # what has no option of its own
+    "architectures": {
+        "NETWORKS": lambda _: {"vgg16": (lambda: lamina.models.SmallResNet(3, 10, (4, 8, 16)), 16)}
+    },
     "convolution_lab": {"BLOCKS": first_two},
     "initialization": {
         "VARIANTS": lambda table: {name: table[name] for name in ("ReLU, He", "ReLU, batch norm")},
         "DEPTH": lambda _: 2,
-        "RATES": lambda rates: rates[::10],
+        "RATES": lambda rates: rates[::20],
         "KILLING_RATES": lambda rates: rates[:1],
     },
     "linear_classifier": {"PENALTIES": first_two},
@@ -79,4 +66,92 @@ SMALL: dict[str, dict[str, Any]] = {
 
 
 def run(name: str, folder: Path, *more: str) -> Any:
-    return load_recipe(name).main(["--run-dir", str(folder), *RECIPES[name].split(), *more])
+    recipe = load_recipe(name)
+    for constant, smaller in SMALLER.get(name, {}).items():
+        setattr(recipe, constant, smaller(getattr(recipe, constant)))
+    return recipe.main(["--run-dir", str(folder), *RECIPES[name].split(), *more])
+
+
+def stop_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Ctrl-C in that step of all; returns a list that grows with each."""
+    log, done = training.Run.log, []
+
+    def logged(self: training.Run, *count: int, **means: float) -> None:
+        log(self, *count, **means)
+        done.append(1)
+        if len(done) == steps:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(training.Run, "log", logged)
+    return done
+
+
+def equal(one: Any, other: Any) -> bool:
+    """All the same but the time it took."""
+    if isinstance(one, dict):
+        keys = one.keys() - {"seconds"}
+        return keys == other.keys() - {"seconds"} and all(
+            equal(one[key], other[key]) for key in keys if not str(key).endswith("_per_second")
+        )
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(equal, one, other))
+    if isinstance(one, lamina.Tensor):
+        return one.numpy(force=True).tobytes() == other.numpy(force=True).tobytes()
+    return one == other or (one != one and other != other)  # NaN
+
+
+def test_every_recipe_is_here() -> None:
+    assert set(RECIPES) == {path.stem for path in EXAMPLES.glob("[!_]*.py")}
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_headers_say_result_time_and_source(name: str) -> None:
+    header = ast.get_docstring(ast.parse((EXAMPLES / f"{name}.py").read_text()))
+    assert header is not None and f"python examples/{name}.py" in header
+    result, time, source = (header.find(f"\n\n{part}: ") for part in ("Result", "Time", "Source"))
+    assert 0 < result < time < source
+    assert re.search(r"\d", header[result:time]), "a result has figures"
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_stopped_recipe_goes_on_with_the_same_bits(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped in the middle of all its trainings; the whole of what it leaves and returns is the same afterwards."""
+    steps = stop_after(-1, monkeypatch)
+    found = run(name, tmp_path / "whole")
+    count = len(steps)
+    monkeypatch.undo()
+    stop_after(count // 2 or 1, monkeypatch)
+    with pytest.raises(SystemExit) as stopped:
+        run(name, tmp_path / "parts")
+    assert stopped.value.code == 130
+    monkeypatch.undo()
+    steps = stop_after(-1, monkeypatch)
+    again = run(name, tmp_path / "parts", "--resume")
+    assert len(steps) == count - (count // 2 or 1)  # none twice
+    files = {
+        path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole").rglob("*") if path.is_file()
+    }
+    assert files == {
+        path.relative_to(tmp_path / "parts") for path in (tmp_path / "parts").rglob("*") if path.is_file()
+    }
+    checkpoints = [path for path in files if path.name == "checkpoint.safetensors"]
+    assert checkpoints and any(is_png(tmp_path / "parts" / path) for path in files if path.suffix == ".png")
+    for path in checkpoints:
+        whole, parts = (lamina.load_checkpoint(tmp_path / part / path) for part in ("whole", "parts"))
+        assert equal(whole, parts), path
+    assert equal(found, again)
+
+
+@pytest.mark.skipif(not cuda.is_available(), reason=cuda.unavailable_reason())
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_recipes_run_on_cuda(name: str, tmp_path: Path) -> None:
+    """All of a recipe: training, evaluation, pictures; the figures themselves are asserted on the CPU's longer runs."""
+    before = cuda.memory_stats()["allocations"]
+    run(name, tmp_path, "--device", "cuda")
+    assert cuda.memory_stats()["allocations"] > before + 100  # it did run there
+    assert all(is_png(path) for path in tmp_path.rglob("*.png"))
+    for path in tmp_path.rglob("checkpoint.safetensors"):
+        for row in lamina.load_checkpoint(path)["rows"]:
+            assert all(np.isfinite(value) for value in row.values()), path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from recipe import is_png, load_recipe
+from recipe import is_png, load_recipe, run_recipe
 
 import lamina
 
@@ -57,15 +57,27 @@ def test_architectures_as_a_program(tmp_path, capsys):
     assert is_png(tmp_path / "vgg16.png")
 
 
-def test_convolution_lab_finds_one_answer_and_trains_its_blocks(tmp_path, capsys):
-    rows = convolution_lab.race_algorithms(28, 16, (3, 9), "cpu")
-    assert [row["kernel"] for row in rows] == [3, 9]
-    assert all(0 < row["deviation"] < 1e-5 for row in rows)
-    assert "winograd" in rows[0] and "winograd" not in rows[1]
-    arguments = ["--data", "digits", "--epochs", "1", "--channels", "16", "--kernels", "3", "--side", "28"]
-    convolution_lab.main([*arguments, "--run-dir", str(tmp_path)])
-    lines = capsys.readouterr().out
-    assert all(block in lines for block in convolution_lab.BLOCKS)
+def test_convolution_lab_finds_one_answer_and_trains_its_blocks(tmp_path):
+    arguments = [
+        "--data",
+        "digits",
+        "--epochs",
+        "1",
+        "--channels",
+        "16",
+        "--kernels",
+        "3",
+        "9",
+        "--side",
+        "28",
+    ]
+    found = run_recipe("convolution_lab", tmp_path, *arguments, "--limit", "800")
+    three, nine = found["algorithms"]
+    assert (three["kernel"], nine["kernel"]) == (3, 9)
+    assert 0 < three["deviation"] < 1e-5 and 0 < nine["deviation"] < 1e-5
+    assert "winograd" in three["seconds"] and "winograd" not in nine["seconds"]
+    assert list(found["blocks"]) == list(convolution_lab.BLOCKS)
+    assert all(block["accuracy"] > 0.2 for block in found["blocks"].values())  # a guess has 10 %
     for name in ("algorithms", "blocks"):
         assert is_png(tmp_path / f"{name}.png")
 
