@@ -16,17 +16,30 @@ from lamina.viz.figure import finish, new_figure
 ALGORITHMS = ("reference", "implicit", "winograd", "fft", "automatic")
 
 
+def able(x: lamina.Tensor, weight: lamina.Tensor) -> list[str]:
+    """The algorithms that can do this layer on this device."""
+    names = []
+    for name in ALGORITHMS:
+        if name == "winograd" and weight.shape[-1] != 3:
+            continue
+        try:
+            convolve(name, x, weight)
+            names.append(name)
+        except NotImplementedError as error:  # a device has some of the algorithms only
+            print(error)
+    return names
+
+
+def convolve(name: str, x: lamina.Tensor, weight: lamina.Tensor) -> lamina.Tensor:
+    with algorithm(name):
+        return F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+
+
 def deviations(names: list[str], x: lamina.Tensor, weight: lamina.Tensor) -> dict[str, float]:
     """The largest difference from plain loops in float64, relative to the largest value."""
-    padding = weight.shape[-1] // 2
-    with algorithm("reference"):
-        exact = F.conv2d(x.double(), weight.double(), padding=padding)
-    off = {}
-    for name in names:
-        with algorithm(name):
-            result = F.conv2d(x, weight, padding=padding)
-        off[name] = ((result.double() - exact).abs().max() / exact.abs().max()).item()
-    return off
+    exact = convolve("reference", x.cpu().double(), weight.cpu().double())
+    results = {name: convolve(name, x, weight).cpu().double() for name in names}
+    return {name: ((y - exact).abs().max() / exact.abs().max()).item() for name, y in results.items()}
 
 
 def median_seconds(calls: dict[str, Callable[[], object]], rounds: int = 7) -> dict[str, float]:
@@ -50,14 +63,14 @@ def race(side: int, channels: int, kernels: list[int], device: str) -> list[dict
         weight = lamina.randn(channels, channels, kernel, kernel, device=device) / (kernel * channels**0.5)
 
         def run(name: str, x: lamina.Tensor = x, weight: lamina.Tensor = weight) -> None:
-            with algorithm(name):
-                F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+            convolve(name, x, weight)
             if device != "cpu":
                 lamina.cuda.synchronize()
 
-        able = [name for name in ALGORITHMS if name != "winograd" or kernel == 3]
-        seconds = median_seconds({name: lambda name=name: run(name) for name in able if name != "reference"})
-        worst = max(deviations(able, x, weight).values())
+        names = able(x, weight)
+        timed = {name: lambda name=name: run(name) for name in names if name != "reference"}
+        seconds = median_seconds(timed)
+        worst = max(deviations(names, x, weight).values())
         rows.append({"kernel": kernel, "deviation": worst, "seconds": seconds})
         times = "  ".join(f"{name} {1e3 * taken:.2f} ms" for name, taken in seconds.items())
         print(f"{kernel}x{kernel} on {channels}x{side}x{side}: off by at most {worst:.1e}; {times}")

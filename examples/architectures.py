@@ -1,15 +1,19 @@
 """The numbers of the course notes: output sizes, parameters and memory of AlexNet, VGG-16, GoogLeNet and ResNet.
 
-    python examples/architectures.py                  # the tables and the comparison; takes seconds
+    python examples/architectures.py                  # the tables and the comparison
     python examples/architectures.py --network vgg16  # one table
 
 Each table has a row a layer, as the notes write it: the output's size, how many values that is (memory of the forward
 pass), the weights and the multiply-adds. Nothing is looked up: lamina.summary runs the network on an image of zeros and
-counts. Expect the notes' figures: AlexNet 62.4 M parameters without and 61.0 M with its two halves (the groups), VGG-16
-138,357,544 of which three quarters lie in the first linear layer, most memory in the first two convolutions;
-GoogLeNet 6.6 M; ResNet-50 25.6 M. The run folder gets vgg16.png: where memory, work and parameters lie.
+counts. The run folder gets vgg16.png: where memory, work and parameters lie. Nothing is trained, so that there is
+nothing to stop and resume.
 
-The notes' column of VGG-16's memory adds up to 15.2 M values (61 MB an image), not to the 24 M written under it.
+Result: the notes' figures. AlexNet 62.4 M parameters without and 61.0 M with its two halves (the groups), VGG-16
+138,357,544 of which three quarters lie in the first linear layer, most memory in the first two convolutions;
+GoogLeNet 6.6 M; ResNet-50 25.6 M. The notes' column of VGG-16's memory adds up to 15.2 M values (61 MB an image), not
+to the 24 M written under it.
+
+Time: @architectures@
 
 Source: CS231n, "Convolutional networks", https://cs231n.github.io/convolutional-networks/ (layer sizes, case studies);
 the papers are named in lamina.models.
@@ -19,8 +23,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-
-from tqdm import tqdm
 
 import lamina
 from lamina import models, nn, training
@@ -140,6 +142,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, lamina.Summary]:
     parser = training.parser(__doc__, "runs/architectures")
     parser.add_argument("--network", choices=NETWORKS, nargs="+", default=["alexnet", "vgg16"])
     args = training.start(parser, argv)
+    from tqdm import tqdm
+
     tables = {}
     for name in tqdm(NETWORKS, unit=" networks", leave=False):
         tables[name] = measure(name, args.device)

@@ -1,14 +1,18 @@
 """Convolution lab: four algorithms with one answer, and what smaller kernels save.
 
-    python examples/convolution_lab.py                 # both parts, on 12,000 images of Fashion-MNIST; some minutes
+    python examples/convolution_lab.py                 # both parts, on 12,000 images of Fashion-MNIST
     python examples/convolution_lab.py --data digits --epochs 2   # a quick look
 
 First, one layer by every algorithm that can do it: reference (plain loops), implicit (matrix multiply over im2col that
-is never written down), winograd (3×3 with fewer multiplications) and fft (the convolution theorem). Expect all to agree
-to some 1e-6 of the largest value, winograd to lead at 3×3 and fft from 5×5 on. "automatic" is lamina's own pick.
+is never written down), winograd (3×3 with fewer multiplications) and fft (the convolution theorem). "automatic" is
+lamina's own pick. Second, networks of blocks that see equally far: 5×5 against two 3×3, 1×5 and 5×1, and a 5×5 squeezed
+between 1×1; likewise 7×7.
 
-Second, blocks that see equally far: 5×5 against two 3×3, 1×5 and 5×1, and a 5×5 squeezed between 1×1; likewise 7×7.
-After 3 epochs, as the defaults are, expect these shares of the test images right:
+The run folder gets algorithms.png (time by kernel size), blocks.png (accuracy against work) and a folder for each
+training.
+
+Result: all algorithms agree to some 1e-6 of the largest value, winograd leads at 3×3 and fft from 5×5 on. After 3
+epochs these shares of the test images are right:
 
     5x5          83.1 %  20.1 M multiply-adds      7x7          84.5 %  39.3 M multiply-adds
     3x3 3x3      86.1 %  14.5 M                    3x3 3x3 3x3  87.3 %  21.7 M
@@ -18,7 +22,7 @@ After 3 epochs, as the defaults are, expect these shares of the test images righ
 Stacks and factorisations are cheaper and better, for there are more nonlinearities; the bottleneck costs a twelfth and
 a little accuracy.
 
-The run folder gets algorithms.png (time by kernel size) and blocks.png (accuracy against work).
+Time: @convolution_lab@
 
 Source: CS231n, "Convolutional networks" (small filters); Lavin & Gray, 2015 (arXiv:1509.09308); Szegedy et al., 2015
 (arXiv:1512.00567: factorisation).

@@ -77,7 +77,7 @@ def train(
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Outcome]:
-    options = training.parser(__doc__, "runs/linear-classifier", epochs=30)
+    options = training.parser(__doc__, "runs/linear_classifier", epochs=30)
     options.add_argument("--data", choices=training.DATASETS, default="digits")
     options.add_argument("--batch-size", type=training.positive(int), default=64)
     options.add_argument("--lr", type=training.positive(float), default=0.05)

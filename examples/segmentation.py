@@ -1,6 +1,6 @@
 """Semantic segmentation: the class of every pixel, by networks that bring detail back from their early layers.
 
-    python examples/segmentation.py                    # four networks in turn; some minutes each
+    python examples/segmentation.py                    # four networks in turn
     python examples/segmentation.py --networks unet --epochs 20
 
 Scenes are composed of real digits on cuttings of real photographs (_scenes.py); pixels are of eleven classes:
@@ -8,7 +8,9 @@ background and the ten digits. U-Net joins the maps of each level across, FCN-8s
 comes with learnt upsampling (transposed convolutions) and with bilinear interpolation in their place. Test scenes hold
 digits and parts of the photographs that training never showed.
 
-Expect after the default 8 epochs over 3,000 scenes (Dice and IoU are means over the ten digits; the last column asks
+For each network the run folder gets checkpoint, metrics.csv, curves.png and scenes.png: picture, truth, what it says.
+
+Result: after 8 epochs over 3,000 scenes (Dice and IoU are means over the ten digits; the last column asks
 only: a digit or not?):
 
                      Dice    IoU    Dice of any digit
@@ -20,7 +22,7 @@ only: a digit or not?):
 Where the way up has convolutions after each enlargement, as in U-Net, interpolation does as well as learnt weights, or
 better; where it has none, as in FCN, learning the enlargement pays.
 
-For each network the run folder gets checkpoint, metrics.csv, curves.png and scenes.png: picture, truth, what it says.
+Time: @segmentation@
 
 Source: Ronneberger, Fischer & Brox, 2015 (arXiv:1505.04597); Long, Shelhamer & Darrell, 2014 (arXiv:1411.4038).
 """

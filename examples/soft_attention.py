@@ -1,17 +1,19 @@
 """Soft attention: captions of pictures, and where the network looks for each word.
 
-    python examples/soft_attention.py                  # some minutes
+    python examples/soft_attention.py
 
 A picture shows one to three real digits; its caption names them from left to right: "seven and two and one". A small
 convolutional network turns the picture into 7×7 annotations; an LSTM writes the caption and, for each word, takes
 another weighted mean of them. Only words train it: that it looks at the digit it is about to name comes by itself, and
 is measured here as the share of attention that lies in that digit's box.
 
-Expect 79.8 % of the test captions right, word for word, and 56 % of the attention in the box of the digit named, which
-has about a tenth of the picture. For one or two epochs neither moves; then both rise together.
-
 The run folder gets checkpoint, metrics.csv, curves.png and attention.png: test pictures, and the attention of each
 word.
+
+Result: 79.8 % of the test captions right, word for word, and 56 % of the attention in the box of the digit named, which
+has about a tenth of the picture. For one or two epochs neither moves; then both rise together.
+
+Time: @soft_attention@
 
 Source: Xu et al., "Show, attend and tell", 2015 (arXiv:1502.03044); Bahdanau, Cho & Bengio, 2014 (arXiv:1409.0473).
 """

@@ -1,16 +1,18 @@
 """A spatial transformer learns by itself where to look: digits turned, scaled and moved, set upright again.
 
-    python examples/spatial_transformer.py             # with the transformer and without; some minutes
+    python examples/spatial_transformer.py             # with the transformer and without
 
 Real digits are laid onto 28×28 pixels at a random place, size and angle (up to 60°). A small convolutional network
 classifies them; before it, a transformer chooses an affine map for each image and samples the image through it. Nothing
 tells it the true map: the class alone trains it.
 
-Expect 97.7 % of the distorted test digits right with the transformer and 81.8 % without, after 100 epochs on 1,438
-digits; the angles by which it turns correlate with the digits' by 0.65.
-
 For both networks the run folder gets checkpoint, metrics.csv and curves.png, and crops.png for the transformer's: test
 images above, what it hands on below.
+
+Result: 97.7 % of the distorted test digits right with the transformer and 81.8 % without, after 100 epochs on 1,438
+digits; the angles by which it turns correlate with the digits' by 0.65.
+
+Time: @spatial_transformer@
 
 Source: Jaderberg et al., "Spatial transformer networks", 2015 (arXiv:1506.02025).
 """

@@ -1,19 +1,21 @@
 """Transfer: what a network learnt of five classes helps with five others; and what it looks at.
 
-    python examples/transfer.py                        # Fashion-MNIST; some minutes
-    python examples/transfer.py --data digits          # 8×8 pixels; less than a minute
+    python examples/transfer.py                        # Fashion-MNIST
+    python examples/transfer.py --data digits          # 8×8 pixels
 
 A small residual network learns the classes 0 to 4 from all their images. Then it meets the classes 5 to 9 with 10
 images each, in three ways: from scratch, with its features frozen and a new last layer, and fine-tuned (a new last
 layer, and everything else at a tenth of its rate).
 
-Expect of 1,000 test images of Fashion-MNIST 95.2 % right on the old classes; on the new ones 82.6 % from scratch,
-73.1 % with frozen features, 84.7 % fine-tuned. What tells pullovers from coats does not tell sandals from bags, but is
-a good start.
-
 The run folder gets a folder for each training, and pictures of the first network: filters.png, embedding.png (features
 of all ten classes by t-SNE), attribution.png (images, saliency, guided backpropagation, occlusion), classes.png (images
 that it would most like to see) and inversion.png (images, and what two of its layers still know of them).
+
+Result: of 1,000 test images of Fashion-MNIST 95.2 % right on the old classes; on the new ones 82.6 % from scratch,
+73.1 % with frozen features, 84.7 % fine-tuned. What tells pullovers from coats does not tell sandals from bags, but is
+a good start.
+
+Time: @transfer@
 
 Source: CS231n, "Transfer learning" and "Understanding and visualizing CNNs"; Yosinski et al., 2014 (arXiv:1411.1792);
 lamina.viz names the paper of each picture.
@@ -111,7 +113,9 @@ def draw_embedding(
     images, labels = (part[:1000] for part in test.tensors)
     with lamina.no_grad():
         seen = features(model, images.to(device)).numpy(force=True)
-    with threadpool_limits(1):  # its thousand short steps wait for each other's threads where others compute, too
+    with threadpool_limits(
+        1
+    ):  # its thousand short steps wait for each other's threads where others compute, too
         points = TSNE(random_state=0, init="pca").fit_transform(seen)
     viz.plot_embedding(points, labels, classes, path)
 
@@ -155,7 +159,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     )
     parser.add_argument("--batch-size", type=positive(int), default=64)
     parser.add_argument("--lr", type=positive(float), default=3e-3)
-    args = training.start(parser, argv)
+    args = training.start(parser, argv, needs=["sklearn"])
     args.epochs = args.epochs or {"digits": 20, "fashion-mnist": 4}[args.data]
     train_data, test_data, classes = load_images(args.data, args.limit)
     known = [of_classes(data, known=True) for data in (train_data, test_data)]

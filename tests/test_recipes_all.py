@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,8 @@ def test_a_stopped_recipe_goes_on_with_the_same_bits(
         whole, parts = (lamina.load_checkpoint(tmp_path / part / path) for part in ("whole", "parts"))
         assert equal(whole, parts), path
     assert equal(found, again)
+    with pytest.raises(SystemExit, match="holds a run with seed 0, not 1: choose another --run-dir"):
+        run(name, tmp_path / "parts", "--resume", "--seed", "1")
 
 
 @pytest.mark.skipif(not cuda.is_available(), reason=cuda.unavailable_reason())
@@ -155,3 +158,71 @@ def test_recipes_run_on_cuda(name: str, tmp_path: Path) -> None:
     for path in tmp_path.rglob("checkpoint.safetensors"):
         for row in lamina.load_checkpoint(path)["rows"]:
             assert all(np.isfinite(value) for value in row.values()), path
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_recipes_refuse_what_they_cannot_do(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before any data is read: epochs 0, no such device, the folder of another recipe, a missing package."""
+    for arguments, message in (
+        (["--epochs", "0"], "argument --epochs: invalid positive int value: '0'"),
+        (["--device", "tpu"], "argument --device: [device] expected 'cpu' or 'cuda'"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            run(name, tmp_path, *arguments)
+        assert message in capsys.readouterr().err
+    (tmp_path / "script.txt").write_text("another\n")
+    with pytest.raises(SystemExit, match=f"holds a run of another, not of {name}: choose another --run-dir"):
+        run(name, tmp_path)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(SystemExit, match="2"):
+        run(name, tmp_path)
+    assert "this needs matplotlib: pip install 'lamina[train]'" in capsys.readouterr().err
+
+
+BATCHES = "autoencoder convolution_lab fashion_mnist gan hard_attention instance_segmentation segmentation"
+BATCHES += " soft_attention spatial_transformer train vae"  # the others take what there is as one batch
+
+
+@pytest.mark.parametrize("name", BATCHES.split())
+def test_a_batch_of_more_than_the_data_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"a batch of 99 is more than the \d+ training samples"):
+        run(name, tmp_path, "--batch-size", "99")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("train", ["--lr", "-0.1"], "invalid positive float value: '-0.1'"),
+        ("gan", ["--lr", "inf"], "invalid positive float value: 'inf'"),
+        ("vae", ["--lr", "nan"], "invalid positive float value: 'nan'"),
+        ("autoencoder", ["--batch-size", "0"], "invalid positive int value: '0'"),
+        ("fashion_mnist", ["--data", "cats"], "invalid choice: 'cats'"),
+        ("instance_segmentation", ["--kinds", "11"], "invalid choice: 11"),
+        ("char_rnn", ["--kinds", "transformer"], "invalid choice: 'transformer'"),
+        ("segmentation", ["--networks", "fcn32s"], "invalid choice: 'fcn32s'"),
+        ("soft_attention", ["--most", "4"], "invalid choice: 4"),
+        ("hard_attention", ["--clutter", "-1"], "invalid choice: -1"),
+        ("convolution_lab", ["--kernels", "4"], "odd kernels, got 4 and [4]"),
+    ],
+)
+def test_wrong_choices_are_named(
+    name: str, arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run(name, tmp_path, *arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"not a checkpoint")
+    with pytest.raises(SystemExit, match=r"checkpoint\.safetensors: expected a whole safetensors file"):
+        run("gan", tmp_path, "--resume")
+
+
+def test_t_sne_is_looked_for_before_the_training(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(SystemExit, match="2"):
+        run("transfer", tmp_path)
+    assert "this needs sklearn: pip install 'lamina[train]'" in capsys.readouterr().err

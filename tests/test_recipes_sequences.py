@@ -75,6 +75,41 @@ def test_windows_continue_each_other():
     assert (parts[1:, :, 0] == parts[:-1, :, -1]).all()  # the last target is the next window's first input
 
 
+def test_fortunes_are_read_where_they_are(tmp_path, monkeypatch, capsys):
+    """As Debian lays them out: beside each collection its index, and a link to it."""
+    text = load_recipe("_text")
+    monkeypatch.setattr(text, "FORTUNES", tmp_path)
+    for name, content in (("riddles", b"Q: why?\n%\n"), ("art", b"a caf\xe9\n%\n"), ("art.dat", b"\0\0\0\2")):
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "riddles.u8").symlink_to("riddles")
+    assert text.read_text(None) == "a caf\ufffd\n%\nQ: why?\n%\n"
+    assert f"text: 2 files of {tmp_path}" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not load_recipe("_text").FORTUNES.is_dir(), reason="needs Debian's package fortunes")
+def test_installed_fortunes_teach_a_network(tmp_path, capsys):
+    bits = run_recipe("char_rnn", tmp_path, *SHORT_TEXT, "--kinds", "gru")
+    assert "files of /usr/share/games/fortunes" in capsys.readouterr().out and bits["gru"] < 4.7
+
+
+def test_without_fortunes_it_says_what_it_reads_instead(tmp_path, monkeypatch, capsys):
+    text = load_recipe("_text")
+    monkeypatch.setattr(text, "FORTUNES", tmp_path / "none")
+    pages = text.read_text(None)
+    assert len(pages) > 300_000 and "lambda" in pages
+    printed = capsys.readouterr().out
+    assert (
+        "Python's reference pages, for there are no fortunes" in printed and "apt install fortunes" in printed
+    )
+
+
+def test_texts_that_are_none_are_named(tmp_path):
+    (tmp_path / "latin1.txt").write_bytes(b"caf\xe9")
+    for name in ("missing.txt", "latin1.txt"):
+        with pytest.raises(SystemExit, match=f"{name}: expected a file of UTF-8 text"):
+            run_recipe("char_rnn", tmp_path / "run", "--text", str(tmp_path / name))
+
+
 def test_short_texts_are_refused(tmp_path):
     (tmp_path / "short.txt").write_text("abc" * 100)
     with pytest.raises(SystemExit, match="expected a text of more than 2048 characters, got 270"):

@@ -45,17 +45,23 @@ def parser(
     return options
 
 
-def start(options: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> argparse.Namespace:
+def start(
+    options: argparse.ArgumentParser, argv: Sequence[str] | None = None, needs: Sequence[str] = ()
+) -> argparse.Namespace:
     """Parses the arguments (default: the command line's), sets the number of threads and seeds lamina.
+
+    Args:
+        options: of :func:`parser`.
+        argv: the arguments.
+        needs: packages that the script imports beside tqdm and Matplotlib.
 
     Raises:
         SystemExit: an argument is wrong, the device is not there, the run folder is another script's, or a package
-            that shows progress or draws is not installed: now, and not when hours have passed.
+            is not installed: now, and not when hours have passed.
     """
     args = options.parse_args(argv)
-    for package in ("tqdm", "matplotlib"):
-        if find_spec(package) is None:
-            options.error(f"progress and pictures need {package}: pip install 'lamina[train]'")
+    if missing := [package for package in ("tqdm", "matplotlib", *needs) if find_spec(package) is None]:
+        options.error(f"this needs {', '.join(missing)}: pip install 'lamina[train]'")
     refuse_others(args.run_dir, args.script)
     try:
         zeros(1, device=args.device)
