@@ -15,7 +15,7 @@ Result: mean squared errors of held-out images, whose pixels run from 0 to 1:
 The dense network bends where PCA is flat. The convolutional one, which sees a few pixels around each place and has
 4,069 parameters to the 154,000 of 196 principal components, can't know what the images have in common as wholes.
 
-Time: @autoencoder@
+Time: half a minute on two cores; digits less.
 
 Source: Hinton & Salakhutdinov, "Reducing the dimensionality of data with neural networks", 2006; Masci et al., "Stacked
 convolutional auto-encoders for hierarchical feature extraction", 2011.

@@ -13,7 +13,7 @@ The run folder gets checkpoint, metrics.csv, curves.png and confusion.png.
 Result: 98.3 % of the 6,069 held-out names of Python 3.11 right, 94.1 % as a mean over the classes, which are of very
 unequal size; nearly half of the names are other letters'.
 
-Time: @sequence_classifier@
+Time: 20 seconds on two cores.
 
 Source: Graves, "Supervised sequence labelling with recurrent neural networks", 2012; CS231n, "Recurrent neural
 networks".

@@ -15,7 +15,7 @@ Result: of 1,000 test images of Fashion-MNIST 95.2 % right on the old classes; o
 73.1 % with frozen features, 84.7 % fine-tuned. What tells pullovers from coats does not tell sandals from bags, but is
 a good start.
 
-Time: @transfer@
+Time: half a minute on two cores.
 
 Source: CS231n, "Transfer learning" and "Understanding and visualizing CNNs"; Yosinski et al., 2014 (arXiv:1411.1792);
 lamina.viz names the paper of each picture.

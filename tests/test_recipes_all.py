@@ -23,7 +23,7 @@ pytest.importorskip("sklearn")
 RECIPES = {  # the smallest run that goes through all of a recipe
     "architectures": "--network vgg16",
     "autoencoder": "--data digits --limit 16 --epochs 2 --batch-size 8",
-    "char_rnn": "--limit 3000 --hidden 8 --layers 1 --epochs 1 --streams 32 --window 16 --sample 6",
+    "char_rnn": "--limit 1200 --hidden 8 --layers 1 --epochs 1 --streams 32 --window 8 --sample 3",
     "convolution_lab": "--data digits --limit 16 --test-limit 8 --epochs 1 --batch-size 8 --channels 4 --kernels 3"
     " --side 8",
     "fashion_mnist": "--data digits --limit 16 --epochs 2 --batch-size 4",
@@ -35,10 +35,10 @@ RECIPES = {  # the smallest run that goes through all of a recipe
     "linear_classifier": "--limit 8 --epochs 2 --batch-size 4",
     "optimizers": "--limit 16 --epochs 1",
     "segmentation": "--networks unet-bilinear fcn8s --limit 2 --epochs 1 --batch-size 1",
-    "sequence_classifier": "--limit 20 --epochs 2 --hidden 4 --batch-size 8",
-    "soft_attention": "--limit 4 --epochs 2 --hidden 8 --batch-size 2",
-    "spatial_transformer": "--limit 8 --epochs 2 --batch-size 4",
-    "train": "--limit 8 --epochs 2 --batch-size 4",
+    "sequence_classifier": "--limit 10 --epochs 1 --hidden 4 --batch-size 2",
+    "soft_attention": "--limit 2 --epochs 1 --hidden 8 --batch-size 1",
+    "spatial_transformer": "--limit 2 --epochs 1 --batch-size 1",
+    "train": "--limit 4 --epochs 2 --batch-size 2",
     "transfer": "--data digits --limit 40 --epochs 1 --new-epochs 1 --batch-size 8 --shots 2 --steps 2",
     "two_layer_net": "--limit 16 --epochs 2 --hidden 4 --batch-size 8",
     "vae": "--data digits --limit 20 --epochs 2 --hidden 8 --latent 3 --batch-size 8",
@@ -61,7 +61,10 @@ SMALLER: dict[str, dict[str, Any]] = {  # what has no option of its own
         "RATES": lambda rates: rates[::20],
         "KILLING_RATES": lambda rates: rates[:1],
     },
+    "instance_segmentation": {"SIDE": lambda _: 48, "WIDTH": lambda _: 8},
     "linear_classifier": {"PENALTIES": first_two},
+    "segmentation": {"SIDE": lambda _: 32},
+    "transfer": {"WIDTHS": lambda _: {"digits": (4, 4, 4)}},
     "optimizers": {"RULES": first_two, "DECAYS": first_two, "FULL_BATCH": first_two},
 }
 
