@@ -6,6 +6,7 @@ import ast
 import re
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import pytest
 from recipe import EXAMPLES, is_png, load_recipe
 
 import lamina
-from lamina import cuda, training
+from lamina import cuda, nn, training
+from lamina.models import BasicBlock, ResNet
 
 pytest.importorskip("tqdm")
 pytest.importorskip("matplotlib")
@@ -50,6 +52,18 @@ def first_two(table: dict[str, Any]) -> dict[str, Any]:
     return dict(list(table.items())[:2])
 
 
+def narrow_resnet(block: type[BasicBlock], layers: Sequence[int]) -> ResNet:
+    """Eight channels where the original has 64."""
+    net = ResNet(block, layers, num_classes=1)
+    net.conv1, net.bn1 = nn.Conv2d(3, 8, 7, 2, 3, bias=False), nn.BatchNorm2d(8)
+    for stage in range(4):
+        before, after, stride = (8, 8, 1) if stage == 0 else (4 << stage, 8 << stage, 2)
+        options = (stride, 1, 1, 64, nn.BatchNorm2d)
+        setattr(net, f"layer{stage + 1}", nn.Sequential(block(before, after, *options)))
+    net.fc = nn.Linear(64, 1)
+    return net
+
+
 SMALLER: dict[str, dict[str, Any]] = {  # what has no option of its own
     "architectures": {
         "NETWORKS": lambda _: {"vgg16": (lambda: lamina.models.SmallResNet(3, 10, (4, 8, 16)), 16)}
@@ -61,7 +75,7 @@ SMALLER: dict[str, dict[str, Any]] = {  # what has no option of its own
         "RATES": lambda rates: rates[::20],
         "KILLING_RATES": lambda rates: rates[:1],
     },
-    "instance_segmentation": {"SIDE": lambda _: 48, "WIDTH": lambda _: 8},
+    "instance_segmentation": {"SIDE": lambda _: 48, "WIDTH": lambda _: 8, "ResNet": lambda _: narrow_resnet},
     "linear_classifier": {"PENALTIES": first_two},
     "segmentation": {"SIDE": lambda _: 32},
     "transfer": {"WIDTHS": lambda _: {"digits": (4, 4, 4)}},

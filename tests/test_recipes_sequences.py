@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
-
 import numpy as np
 import pytest
 from recipe import is_png, load_recipe, run_recipe
@@ -22,28 +17,6 @@ SHORT_TEXT = [
 ]
 
 
-def interrupt_in_call(module: ModuleType, name: str, call: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C while ``module.name`` is called that often."""
-    function: Callable = getattr(module, name)
-    calls = 0
-
-    def counted(*arguments, **options):
-        nonlocal calls
-        calls += 1
-        if calls == call:
-            signal.raise_signal(signal.SIGINT)
-        return function(*arguments, **options)
-
-    monkeypatch.setattr(module, name, counted)
-
-
-def same_models(one: Path, other: Path) -> bool:
-    models = [lamina.load_checkpoint(folder / "checkpoint.safetensors")["model"] for folder in (one, other)]
-    return all(
-        tensor.numpy().tobytes() == models[1][key].numpy().tobytes() for key, tensor in models[0].items()
-    )
-
-
 def test_char_rnn_learns_with_every_kind_of_cell(tmp_path):
     bits = run_recipe("char_rnn", tmp_path, *SHORT_TEXT)
     assert set(bits) == {"rnn", "gru", "lstm"}
@@ -53,19 +26,6 @@ def test_char_rnn_learns_with_every_kind_of_cell(tmp_path):
         assert samples.count("--- temperature") == 4 and len(samples) > 4 * 40
         assert is_png(tmp_path / kind / "cells.png")
     assert is_png(tmp_path / "curves.png")
-
-
-def test_char_rnn_goes_on_in_the_middle_of_the_text(tmp_path, monkeypatch):
-    """The recurrent state is kept, too: otherwise the window after the stop would start from zeros."""
-    short = [*SHORT_TEXT, "--kinds", "gru", "--epochs", "1"]
-    run_recipe("char_rnn", tmp_path / "whole", *short)
-    recipe = load_recipe("char_rnn")
-    interrupt_in_call(recipe, "loss_of", 7, monkeypatch)
-    with pytest.raises(SystemExit) as stopped:
-        recipe.main(["--run-dir", str(tmp_path / "parts"), *short])
-    assert stopped.value.code == 130
-    run_recipe("char_rnn", tmp_path / "parts", *short, "--resume")
-    assert same_models(tmp_path / "whole" / "gru", tmp_path / "parts" / "gru")
 
 
 def test_windows_continue_each_other():
