@@ -63,20 +63,8 @@ def test_architectures_as_a_program(tables, tmp_path, monkeypatch, capsys):
 
 
 def test_convolution_lab_finds_one_answer_and_trains_its_blocks(tmp_path):
-    arguments = [
-        "--data",
-        "digits",
-        "--epochs",
-        "1",
-        "--channels",
-        "16",
-        "--kernels",
-        "3",
-        "9",
-        "--side",
-        "28",
-    ]
-    found = run_recipe("convolution_lab", tmp_path, *arguments, "--limit", "1000")
+    short = "--data digits --limit 1000 --epochs 3 --channels 16 --kernels 3 9 --side 28"
+    found = run_recipe("convolution_lab", tmp_path, *short.split())
     three, nine = found["algorithms"]
     assert (three["kernel"], nine["kernel"]) == (3, 9)
     assert 0 < three["deviation"] < 1e-5 and 0 < nine["deviation"] < 1e-5
