@@ -160,7 +160,7 @@ def test_a_stopped_recipe_goes_on_with_the_same_bits(
         whole, parts = (lamina.load_checkpoint(tmp_path / part / path) for part in ("whole", "parts"))
         assert equal(whole, parts), path
     assert equal(found, again)
-    with pytest.raises(SystemExit, match="holds a run with seed 0, not 1.*: choose another --run-dir"):
+    with pytest.raises(SystemExit, match=r"holds a run with seed 0, not 1.*: choose another --run-dir"):
         run(name, tmp_path / "parts", "--resume", "--seed", "1")
 
 
