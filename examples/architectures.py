@@ -1,15 +1,19 @@
 """The numbers of the course notes: output sizes, parameters and memory of AlexNet, VGG-16, GoogLeNet and ResNet.
 
-    python examples/architectures.py                  # the tables and the comparison; takes seconds
+    python examples/architectures.py                  # the tables and the comparison
     python examples/architectures.py --network vgg16  # one table
 
 Each table has a row a layer, as the notes write it: the output's size, how many values that is (memory of the forward
 pass), the weights and the multiply-adds. Nothing is looked up: lamina.summary runs the network on an image of zeros and
-counts. Expect the notes' figures: AlexNet 62.4 M parameters without and 61.0 M with its two halves (the groups), VGG-16
-138,357,544 of which three quarters lie in the first linear layer, most memory in the first two convolutions;
-GoogLeNet 6.6 M; ResNet-50 25.6 M. The run folder gets vgg16.png: where memory, work and parameters lie.
+counts. The run folder gets vgg16.png: where memory, work and parameters lie. Nothing is trained, so that there is
+nothing to stop and resume.
 
-The notes' column of VGG-16's memory adds up to 15.2 M values (61 MB an image), not to the 24 M written under it.
+Result: the notes' figures. AlexNet 62.4 M parameters without and 61.0 M with its two halves (the groups), VGG-16
+138,357,544 of which three quarters lie in the first linear layer, most memory in the first two convolutions;
+GoogLeNet 6.6 M; ResNet-50 25.6 M. The notes' column of VGG-16's memory adds up to 15.2 M values (61 MB an image), not
+to the 24 M written under it.
+
+Time: seconds.
 
 Source: CS231n, "Convolutional networks", https://cs231n.github.io/convolutional-networks/ (layer sizes, case studies);
 the papers are named in lamina.models.
@@ -17,12 +21,11 @@ the papers are named in lamina.models.
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import lamina
-from lamina import models, nn
+from lamina import models, nn, training
 from lamina.viz.figure import finish, new_figure
 
 
@@ -63,9 +66,9 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], int]] = {
 }
 
 
-def measure(name: str) -> lamina.Summary:
+def measure(name: str, device: str = "cpu") -> lamina.Summary:
     make, side = NETWORKS[name]
-    return lamina.summary(make(), (1, 3, side, side))
+    return lamina.summary(make().to(device), (1, 3, side, side))
 
 
 def rows_of_the_notes(table: lamina.Summary) -> list[lamina.Layer]:
@@ -135,18 +138,22 @@ def draw(table: lamina.Summary, path: Path) -> None:
     finish(figure, path)
 
 
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(argv: Sequence[str] | None = None) -> dict[str, lamina.Summary]:
+    parser = training.parser(__doc__, "runs/architectures")
     parser.add_argument("--network", choices=NETWORKS, nargs="+", default=["alexnet", "vgg16"])
-    parser.add_argument("--run-dir", type=Path, default=Path("runs/architectures"))
-    args = parser.parse_args(argv)
-    tables = {name: measure(name) for name in NETWORKS}
-    for name in args.network:
-        print(table_of_the_notes(name, tables[name]), end="\n\n")
+    args = training.start(parser, argv)
+    from tqdm import tqdm
+
+    tables = {}
+    for name in tqdm(NETWORKS, unit=" networks", leave=False):
+        tables[name] = measure(name, args.device)
+        if name in args.network:
+            tqdm.write(f"{table_of_the_notes(name, tables[name])}\n")
     print(comparison(tables))
     args.run_dir.mkdir(parents=True, exist_ok=True)
     draw(tables["vgg16"], args.run_dir / "vgg16.png")
     print(f"\nsee {args.run_dir / 'vgg16.png'}")
+    return tables
 
 
 if __name__ == "__main__":

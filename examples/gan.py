@@ -1,6 +1,6 @@
 """A generative adversarial network: one network draws clothes, the other learns to tell drawn from real.
 
-    python examples/gan.py                             # DCGAN on Fashion-MNIST; some minutes
+    python examples/gan.py                             # DCGAN on Fashion-MNIST
     python examples/gan.py --data digits --epochs 30 --lr 1e-3   # 8×8 pixels
 
 The discriminator learns to give real images a high score and drawn ones a low score; the generator learns to raise the
@@ -8,11 +8,15 @@ score of what it draws (the non-saturating loss). One step of each in turn, with
 and normal weights of deviation 0.02; the target of real images is 0.9, not 1.
 
 A GAN has no likelihood to report. Here the mean image and each pixel's deviation are compared between 512 drawn and 512
-real images: expect root mean square differences of 0.04 in both after 5 epochs, where pixels run from -1 to 1. Nine
-drawn images of ten are still told from real ones by then; a person can name most.
+real images.
 
 The run folder gets checkpoint, metrics.csv, curves.png and, after every epoch, what the generator makes of the same
 noise (samples-1.png, samples-2.png, ...), beside real.png.
+
+Result: root mean square differences of 0.04 in both after 5 epochs, where pixels run from -1 to 1. Nine drawn images of
+ten are still told from real ones by then; a person can name most.
+
+Time: 2 minutes on two cores.
 
 Source: Goodfellow et al., 2014 (arXiv:1406.2661); Radford, Metz & Chintala, 2015 (arXiv:1511.06434).
 """
@@ -26,7 +30,7 @@ import lamina.nn.functional as F
 from lamina import nn, training, viz
 from lamina.data import DataLoader, ToTensor
 from lamina.models import Discriminator, Generator
-from lamina.training import DATASETS, Run, first, positive
+from lamina.training import DATASETS, Run, first, positive, train_loader
 
 SIDE = {"digits": 8, "fashion-mnist": 32}  # a power of two, as the networks want it
 
@@ -69,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     args = training.start(parser, argv)
     side = SIDE[args.data]
     images = first(DATASETS[args.data](transform=ToTensor()), args.limit)
-    loader = DataLoader(images, args.batch_size, shuffle=True, drop_last=True)
+    loader = train_loader(images, args.batch_size)
     generator = Generator(args.latent, 1, args.width, side).to(args.device)
     discriminator = Discriminator(1, args.width, side).to(args.device)
     of_generator = lamina.optim.Adam(generator.parameters(), args.lr, betas=(0.5, 0.999))

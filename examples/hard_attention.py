@@ -1,16 +1,18 @@
 """Hard attention: a recurrent network that sees an image only through small glimpses, and decides where to look next.
 
-    python examples/hard_attention.py                  # some minutes
+    python examples/hard_attention.py
 
 A real digit lies somewhere on 32×32 pixels, among scraps of other digits. The network gets six glimpses, each three
 patches of 8×8 pixels: one sharp, one of twice the width at half the resolution, one of four times. Where to look is
 drawn at random around what the network proposes: no gradient passes through that, so REINFORCE teaches it, with reward
 1 for the right digit and a learnt baseline that takes the mean away; the rest learns by back-propagation.
 
-Expect 82.6 % of the test digits right after the default 60 epochs, and 63.5 % where the same network must keep its eyes
-on the middle. The first epochs hardly beat a guess.
-
 The run folder gets checkpoint, metrics.csv, curves.png and glimpses.png: where the network looked at test images.
+
+Result: 82.6 % of the test digits right after 60 epochs, and 63.5 % where the same network must keep its eyes on the
+middle. The first epochs hardly beat a guess.
+
+Time: a minute on two cores.
 
 Source: Mnih et al., "Recurrent models of visual attention", 2014 (arXiv:1406.6247); Williams, "Simple statistical
 gradient-following algorithms for connectionist reinforcement learning", 1992.
@@ -27,7 +29,7 @@ import lamina
 from lamina import nn, training
 from lamina.data import ArrayDataset, DataLoader, Dataset, Digits
 from lamina.models import RecurrentGlimpseModel, glimpse_loss
-from lamina.training import Run, accuracy, positive
+from lamina.training import Run, accuracy, positive, train_loader
 from lamina.viz.figure import finish, new_figure
 
 SIDE, ITEM, SCRAP = 32, 16, 6  # pixels of the picture, of a digit (twice its size) and of a scrap
@@ -87,17 +89,15 @@ def draw_glimpses(images: lamina.Tensor, locations: lamina.Tensor, size: int, pa
 def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     parser = training.parser(__doc__, "runs/hard_attention", epochs=60)
     parser.add_argument("--glimpses", type=positive(int), default=6)
-    parser.add_argument("--size", type=positive(int), default=8, help="pixels of a patch's side")
-    parser.add_argument("--clutter", type=int, default=2, help="scraps in a picture")
+    parser.add_argument("--size", type=int, choices=range(1, SIDE + 1), default=8, metavar="PIXELS")
+    parser.add_argument("--clutter", type=int, choices=range(10), default=2, help="scraps in a picture")
     parser.add_argument("--hidden", type=positive(int), default=256)
     parser.add_argument("--batch-size", type=positive(int), default=64)
     parser.add_argument("--lr", type=positive(float), default=1e-3)
     args = training.start(parser, argv)
     count = args.limit or 8000
-    loader = DataLoader(
-        Cluttered(Digits(), count, args.clutter, 0), args.batch_size, shuffle=True, drop_last=True
-    )
-    test_loader = DataLoader(Cluttered(Digits(False), 720, args.clutter, 1), 240)
+    loader = train_loader(Cluttered(Digits(), count, args.clutter, 0), args.batch_size)
+    test_loader = DataLoader(Cluttered(Digits(False), min(max(count, 10), 720), args.clutter, 1), 240)
     model = RecurrentGlimpseModel(1, 10, args.glimpses, args.size, 3, args.hidden, std=0.1).to(args.device)
     optimizer = lamina.optim.Adam(model.parameters(), args.lr)
     schedule = lamina.optim.lr_scheduler.CosineAnnealingLR(optimizer, args.epochs * len(loader))

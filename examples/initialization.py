@@ -33,11 +33,12 @@ from typing import Any, NamedTuple
 import lamina
 import lamina.nn.functional as F
 from lamina import Tensor, nn, training, viz
-from lamina.data import DataLoader, TensorDataset
+from lamina.data import TensorDataset
 from lamina.nn import init
 
 DEPTH, WIDTH = 10, 100
 KILLING_RATES = [0.003, 0.01, 0.03, 0.1]
+RATES = [10 ** (-5 + 6 * k / 99) for k in range(100)]  # of the range test
 
 
 class Variant(NamedTuple):
@@ -104,7 +105,7 @@ def step(net: nn.Module, optimizer: lamina.optim.Optimizer, images: Tensor, labe
 def train(args: Namespace, name: str, data: TensorDataset, lr: float) -> tuple[list[float], float]:
     """Mean loss of each epoch, and the share of dead units at the end."""
     net = make_net(VARIANTS[name], args.seed).to(args.device)
-    loader = DataLoader(data, 64, shuffle=True, drop_last=True)
+    loader = training.train_loader(data, 64)
     optimizer = lamina.optim.SGD(net.parameters(), lr, momentum=0.9)
     run = training.Run(args, name=f"{name}, rate {lr}", model=net, optimizer=optimizer, loader=loader)
     for _ in run.epochs(args.epochs):
@@ -119,7 +120,7 @@ def range_test(args: Namespace, name: str, data: TensorDataset, rates: list[floa
     net = make_net(VARIANTS[name], args.seed).to(args.device)
     optimizer = lamina.optim.SGD(net.parameters(), rates[0])
     losses: list[float] = []
-    batches = DataLoader(data, 128, shuffle=True, drop_last=True)
+    batches = training.train_loader(data, 128)
     while len(losses) < len(rates):
         for images, labels in batches:
             if len(losses) == len(rates):
@@ -147,8 +148,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     trained = {(name, lr): train(args, name, data, lr) for name, lr in sorted(jobs)}
     losses = {name: trained[name, args.lr][0] for name in VARIANTS}
     dead = {name: [trained[name, lr][1] for lr in KILLING_RATES] for name in killers}
-    rates = [10 ** (-5 + 6 * k / 99) for k in range(100)]
-    ranges = {name: range_test(args, name, data, rates) for name in VARIANTS}
+    ranges = {name: range_test(args, name, data, RATES) for name in VARIANTS}
 
     folder.mkdir(parents=True, exist_ok=True)
     viz.plot_histograms(first, path=folder / "histograms.png")
@@ -156,7 +156,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     viz.plot_curves({title: spread}, xlabel="layer", log=[title], path=folder / "spread.png")
     viz.plot_curves({"loss": losses}, log=["loss"], path=folder / "loss.png")
     viz.plot_curves({"dead units": dead}, KILLING_RATES, "learning rate", ["x"], folder / "dead.png")
-    viz.plot_curves({"loss": ranges}, rates, "learning rate", ["x", "loss"], folder / "lr_range.png")
+    viz.plot_curves({"loss": ranges}, RATES, "learning rate", ["x", "loss"], folder / "lr_range.png")
     for name in VARIANTS:
         end = f"{spread[name][-1]:.1e} in layer {DEPTH}, loss {losses[name][-1]:.3f} after training"
         print(f"{name:17} σ {spread[name][0]:.2f} in layer 1, {end}")

@@ -1,16 +1,18 @@
 """Instance segmentation: Mask R-CNN finds every digit of a scene, its box, its class and its pixels.
 
-    python examples/instance_segmentation.py           # some minutes
-    python examples/instance_segmentation.py --kinds 1 --limit 80 --epochs 3 --lr 2e-3   # zeros alone; seconds
+    python examples/instance_segmentation.py
+    python examples/instance_segmentation.py --kinds 1 --limit 80 --epochs 3 --lr 2e-3   # zeros alone
 
 Scenes of 96×96 pixels hold one to three real digits on cuttings of real photographs (_scenes.py); test scenes hold
 digits and parts of the photographs that training never showed. The network is torchvision's, made small: a residual
 network of ten layers with a feature pyramid, region proposals, and heads for boxes and masks, all from scratch.
 
-Expect after the default 8 epochs over 1,000 scenes an average precision on 100 test scenes of 0.737 for boxes and 0.672
+The run folder gets checkpoint, metrics.csv, curves.png and detections.png: test scenes and what was found in them.
+
+Result: after 8 epochs over 1,000 scenes an average precision on 100 test scenes of 0.737 for boxes and 0.672
 for masks, a mean over IoU from 0.50 to 0.95; at IoU 0.5 it is 0.956 and 0.952.
 
-The run folder gets checkpoint, metrics.csv, curves.png and detections.png: test scenes and what was found in them.
+Time: 2 minutes on two cores.
 
 Source: He, Gkioxari, Dollár & Girshick, "Mask R-CNN", 2017 (arXiv:1703.06870); Lin et al., "Microsoft COCO", 2014
 (arXiv:1405.0312: average precision).
@@ -30,10 +32,11 @@ from lamina import nn, training
 from lamina.data import DataLoader, Dataset, Digits
 from lamina.models import BasicBlock, ResNet
 from lamina.models.detection import MaskRCNN, ResNetFPN, mask_rcnn
-from lamina.training import Run, positive
+from lamina.training import Run, positive, train_loader
 from lamina.viz.figure import finish, new_figure
 
-SIDE, CLASSES = 96, 11  # with the background, class 0
+SIDE, WIDTH = 96, 64  # pixels of a scene, channels of the pyramid and of the mask head
+CLASSES = 11  # with the background, class 0
 
 
 class Instances(Dataset):
@@ -62,12 +65,12 @@ def as_lists(samples: list[tuple]) -> tuple[list, list]:
 
 def make_model() -> MaskRCNN:
     return mask_rcnn(
-        ResNetFPN(ResNet(BasicBlock, (1, 1, 1, 1)), out_channels=64),
+        ResNetFPN(ResNet(BasicBlock, (1, 1, 1, 1)), out_channels=WIDTH),
         CLASSES,
         min_size=SIDE,
         anchor_sizes=(16, 24, 32, 48, 64),
         hidden=128,
-        mask_layers=(64, 64),
+        mask_layers=(WIDTH, WIDTH),
         rpn_options={"pre_nms_top_n": (200, 100), "post_nms_top_n": (100, 50), "batch_size_per_image": 64},
         box_options={"batch_size_per_image": 64},
     )
@@ -97,7 +100,7 @@ def draw(model: MaskRCNN, data: Instances, device: str, path: Path) -> None:
 
     model.eval()
     figure = new_figure(9, 4.8)
-    for i, axes in enumerate(figure.subplots(2, 4).flat):
+    for i, axes in zip(range(len(data)), figure.subplots(2, 4).flat, strict=False):
         image = data[i][0]
         with lamina.no_grad():
             (result,) = model([image.to(device)])
@@ -123,8 +126,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     args = training.start(parser, argv)
     count = args.limit or 1000
     data = Instances(True, count, args.kinds)
-    loader = DataLoader(data, args.batch_size, shuffle=True, drop_last=True, collate_fn=as_lists)
-    test_data = Instances(False, max(count // 10, 20), args.kinds)
+    loader = train_loader(data, args.batch_size, collate_fn=as_lists)
+    test_data = Instances(False, max(count // 10, min(count, 20)), args.kinds)
     test_loader = DataLoader(test_data, 10, collate_fn=as_lists)
     model = make_model().to(args.device)
     optimizer = lamina.optim.AdamW(model.parameters(), args.lr, weight_decay=1e-2)

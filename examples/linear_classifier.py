@@ -46,11 +46,13 @@ class Outcome(NamedTuple):
     templates: lamina.Tensor  # [classes, H, W]
 
 
-def train(args: Namespace, loss: str, penalty: str, data: TensorDataset, test: TensorDataset) -> Outcome:
+def train(
+    args: Namespace, loss: str, penalty: str, data: TensorDataset, test: TensorDataset, classes: int
+) -> Outcome:
     lamina.manual_seed(args.seed)
-    images, labels = data.tensors
+    images, _ = data.tensors
     loader = DataLoader(data, args.batch_size, shuffle=True)
-    model = nn.Sequential(nn.Flatten(), nn.Linear(images[0].numel(), int(labels.max()) + 1)).to(args.device)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(images[0].numel(), classes)).to(args.device)
     weight = model[1].weight
     optimizer = lamina.optim.SGD(model.parameters(), args.lr, momentum=0.9)
     schedule = lamina.optim.lr_scheduler.CosineAnnealingLR(optimizer, args.epochs * len(loader))
@@ -75,14 +77,14 @@ def train(args: Namespace, loss: str, penalty: str, data: TensorDataset, test: T
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Outcome]:
-    options = training.parser(__doc__, "runs/linear-classifier", epochs=30)
+    options = training.parser(__doc__, "runs/linear_classifier", epochs=30)
     options.add_argument("--data", choices=training.DATASETS, default="digits")
     options.add_argument("--batch-size", type=training.positive(int), default=64)
     options.add_argument("--lr", type=training.positive(float), default=0.05)
     args = training.start(options, argv)
     data, test, classes = training.load_images(args.data, args.limit)
     outcomes = {
-        f"{loss}-{penalty}": train(args, loss, penalty, data, test)
+        f"{loss}-{penalty}": train(args, loss, penalty, data, test, len(classes))
         for loss in LOSSES
         for penalty in PENALTIES
     }

@@ -1,17 +1,19 @@
 """Soft attention: captions of pictures, and where the network looks for each word.
 
-    python examples/soft_attention.py                  # some minutes
+    python examples/soft_attention.py
 
 A picture shows one to three real digits; its caption names them from left to right: "seven and two and one". A small
 convolutional network turns the picture into 7×7 annotations; an LSTM writes the caption and, for each word, takes
 another weighted mean of them. Only words train it: that it looks at the digit it is about to name comes by itself, and
 is measured here as the share of attention that lies in that digit's box.
 
-Expect 79.8 % of the test captions right, word for word, and 56 % of the attention in the box of the digit named, which
-has about a tenth of the picture. For one or two epochs neither moves; then both rise together.
-
 The run folder gets checkpoint, metrics.csv, curves.png and attention.png: test pictures, and the attention of each
 word.
+
+Result: 79.8 % of the test captions right, word for word, and 56 % of the attention in the box of the digit named, which
+has about a tenth of the picture. For one or two epochs neither moves; then both rise together.
+
+Time: a minute on two cores.
 
 Source: Xu et al., "Show, attend and tell", 2015 (arXiv:1502.03044); Bahdanau, Cho & Bengio, 2014 (arXiv:1409.0473).
 """
@@ -29,7 +31,7 @@ import lamina.nn.functional as F
 from lamina import nn, training
 from lamina.data import DataLoader, Dataset, Digits
 from lamina.models import CaptioningNet
-from lamina.training import Run, positive
+from lamina.training import Run, positive, train_loader
 from lamina.viz.figure import finish, new_figure
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -130,10 +132,9 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     parser.add_argument("--batch-size", type=positive(int), default=16)
     parser.add_argument("--lr", type=positive(float), default=1e-3)
     args = training.start(parser, argv)
-    loader = DataLoader(
-        Captioned(True, args.limit or 6000, args.most), args.batch_size, shuffle=True, drop_last=True
-    )
-    test_loader = DataLoader(Captioned(False, 500, args.most), 250)
+    count = args.limit or 6000
+    loader = train_loader(Captioned(True, count, args.most), args.batch_size)
+    test_loader = DataLoader(Captioned(False, min(count, 500), args.most), 250)
     model = make_model(args.hidden).to(args.device)
     optimizer = lamina.optim.Adam(model.parameters(), args.lr)
     schedule = lamina.optim.lr_scheduler.CosineAnnealingLR(optimizer, args.epochs * len(loader))

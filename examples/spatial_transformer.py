@@ -1,16 +1,18 @@
 """A spatial transformer learns by itself where to look: digits turned, scaled and moved, set upright again.
 
-    python examples/spatial_transformer.py             # with the transformer and without; some minutes
+    python examples/spatial_transformer.py             # with the transformer and without
 
 Real digits are laid onto 28×28 pixels at a random place, size and angle (up to 60°). A small convolutional network
 classifies them; before it, a transformer chooses an affine map for each image and samples the image through it. Nothing
 tells it the true map: the class alone trains it.
 
-Expect 97.7 % of the distorted test digits right with the transformer and 81.8 % without, after 100 epochs on 1,438
-digits; the angles by which it turns correlate with the digits' by 0.65.
-
 For both networks the run folder gets checkpoint, metrics.csv and curves.png, and crops.png for the transformer's: test
 images above, what it hands on below.
+
+Result: 97.7 % of the distorted test digits right with the transformer and 81.8 % without, after 100 epochs on 1,438
+digits; the angles by which it turns correlate with the digits' by 0.65.
+
+Time: half a minute on two cores.
 
 Source: Jaderberg et al., "Spatial transformer networks", 2015 (arXiv:1506.02025).
 """
@@ -28,7 +30,7 @@ import lamina.nn.functional as F
 from lamina import nn, training, viz
 from lamina.data import DataLoader, Digits, ToTensor
 from lamina.models import SpatialTransformerNet
-from lamina.training import Run, accuracy, first, positive
+from lamina.training import Run, accuracy, first, positive, train_loader
 
 SIDE = 28
 
@@ -62,7 +64,7 @@ def chosen_angles(model: SpatialTransformerNet, images: lamina.Tensor) -> lamina
 def train(name: str, args: argparse.Namespace) -> dict[str, float]:
     lamina.manual_seed(args.seed)  # each network as if it were the only one
     digits, held_out = (first(Digits(part, ToTensor()), args.limit) for part in (True, False))
-    loader = DataLoader(digits, args.batch_size, shuffle=True, drop_last=True)
+    loader = train_loader(digits, args.batch_size)
     plain, labels = next(iter(DataLoader(held_out, len(held_out))))
     repeats = 5  # each held-out digit in several distortions, the same every time
     images, angles = distort(plain.repeat(repeats, 1, 1, 1), lamina.Generator().manual_seed(1))

@@ -122,7 +122,7 @@ def train(
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
-    options = training.parser(__doc__, "runs/two-layer-net", epochs=20)
+    options = training.parser(__doc__, "runs/two_layer_net", epochs=20)
     options.add_argument("--data", choices=training.DATASETS, default="digits")
     options.add_argument("--hidden", type=training.positive(int), default=100)
     options.add_argument("--batch-size", type=training.positive(int), default=64)

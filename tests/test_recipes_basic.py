@@ -15,7 +15,7 @@ pytest.importorskip("sklearn")
 
 
 def test_linear_classifier(tmp_path):
-    outcomes = run_recipe("linear_classifier", tmp_path, "--epochs", "8")
+    outcomes = run_recipe("linear_classifier", tmp_path, "--epochs", "5")
     assert len(outcomes) == 8
     for outcome in outcomes.values():
         assert outcome.accuracy[-1] > 0.94
@@ -52,9 +52,9 @@ def test_the_gradient_check_finds_a_wrong_backward():
 
 
 def test_optimizers(tmp_path):
-    found = run_recipe("optimizers", tmp_path, "--epochs", "4")
+    found = run_recipe("optimizers", tmp_path, "--epochs", "4", "--limit", "700")
     race = {name: losses[-1] for name, losses in found["race"].items()}
-    assert len(race) == 12 and max(race.values()) < 0.4
+    assert len(race) == 12 and max(race.values()) < 0.5  # 2.3 at first
     assert race["Nesterov"] < race["SGD"] and race["Adam"] < race["SGD"]
     decay = {name: losses[-1] for name, losses in found["decay"].items()}
     assert decay["cosine"] < decay["constant"] / 2
@@ -91,13 +91,13 @@ def test_fashion_mnist_on_digits(tmp_path):
 
 
 def test_hyperparameter_search(tmp_path):
-    arguments = ["--trials", "12", "--epochs", "2", "--limit", "800"]
+    arguments = ["--trials", "8", "--epochs", "2", "--limit", "600"]
     found = run_recipe("hyperparameter_search", tmp_path, *arguments)
-    mean = {stage: sum(right for _, right in done) / 12 for stage, done in found["stages"].items()}
+    mean = {stage: sum(right for _, right in done) / 8 for stage, done in found["stages"].items()}
     assert mean["fine"] > mean["coarse"] + 0.1
     assert found["validation"] > 0.93 and found["test"] > 0.9
     for values, _ in found["stages"]["fine"]:
         assert all(low <= values[name] <= high for name, (low, high) in found["ranges"].items())
     assert is_png(tmp_path / "search.png")
-    assert len((tmp_path / "trials.csv").read_text().splitlines()) == 1 + 2 * 12
+    assert len((tmp_path / "trials.csv").read_text().splitlines()) == 1 + 2 * 8
     assert run_recipe("hyperparameter_search", tmp_path, *arguments, "--resume") == found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from recipe import is_png, load_recipe
+from recipe import is_png, load_recipe, run_recipe
 
 import lamina
 
@@ -13,8 +13,12 @@ pytest.importorskip("sklearn")
 architectures, convolution_lab = load_recipe("architectures"), load_recipe("convolution_lab")
 
 
-def test_counts_are_those_of_the_literature():
-    tables = {name: architectures.measure(name) for name in architectures.NETWORKS}
+@pytest.fixture(scope="module")
+def tables():
+    return {name: architectures.measure(name) for name in architectures.NETWORKS}
+
+
+def test_counts_are_those_of_the_literature(tables):
     assert {name: table.parameters for name, table in tables.items()} == {
         "alexnet": 62_378_344,
         "alexnet-2-gpus": 60_965_224,
@@ -28,12 +32,12 @@ def test_counts_are_those_of_the_literature():
     assert tables["alexnet-2-gpus"].multiply_adds == 724_406_816  # "724 M", as the two-GPU network is quoted
 
 
-def test_sizes_are_those_of_the_notes():
-    rows = architectures.rows_of_the_notes(architectures.measure("alexnet"))
+def test_sizes_are_those_of_the_notes(tables):
+    rows = architectures.rows_of_the_notes(tables["alexnet"])
     assert [layer.outputs[0][2] for layer in rows if len(layer.outputs[0]) == 4] == [
         *(55, 27, 27, 13, 13, 13, 13, 6),
     ]
-    rows = architectures.rows_of_the_notes(architectures.measure("vgg16"))
+    rows = architectures.rows_of_the_notes(tables["vgg16"])
     counts = [architectures.values(layer) for layer in rows]
     assert counts[:3] == [224 * 224 * 64, 224 * 224 * 64, 112 * 112 * 64]
     assert 3 * 224 * 224 + sum(counts) == 15_237_608  # the header's 15.2 M
@@ -50,22 +54,23 @@ def test_the_formula_of_the_notes_is_what_layers_do(case):
     assert layer(lamina.zeros(1, 1, size, size)).shape[-1] == expected
 
 
-def test_architectures_as_a_program(tmp_path, capsys):
+def test_architectures_as_a_program(tables, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(architectures, "measure", lambda name, device: tables[name])
     architectures.main(["--network", "alexnet", "--run-dir", str(tmp_path)])
     printed = capsys.readouterr().out
     assert "62,378,344" in printed and "13x13x384" in printed
     assert is_png(tmp_path / "vgg16.png")
 
 
-def test_convolution_lab_finds_one_answer_and_trains_its_blocks(tmp_path, capsys):
-    rows = convolution_lab.race_algorithms(28, 16, (3, 9), "cpu")
-    assert [row["kernel"] for row in rows] == [3, 9]
-    assert all(0 < row["deviation"] < 1e-5 for row in rows)
-    assert "winograd" in rows[0] and "winograd" not in rows[1]
-    arguments = ["--data", "digits", "--epochs", "1", "--channels", "16", "--kernels", "3", "--side", "28"]
-    convolution_lab.main([*arguments, "--run-dir", str(tmp_path)])
-    lines = capsys.readouterr().out
-    assert all(block in lines for block in convolution_lab.BLOCKS)
+def test_convolution_lab_finds_one_answer_and_trains_its_blocks(tmp_path):
+    short = "--data digits --limit 1000 --epochs 3 --channels 16 --kernels 3 9 --side 28"
+    found = run_recipe("convolution_lab", tmp_path, *short.split())
+    three, nine = found["algorithms"]
+    assert (three["kernel"], nine["kernel"]) == (3, 9)
+    assert 0 < three["deviation"] < 1e-5 and 0 < nine["deviation"] < 1e-5
+    assert "winograd" in three["seconds"] and "winograd" not in nine["seconds"]
+    assert list(found["blocks"]) == list(convolution_lab.BLOCKS)
+    assert all(block["accuracy"] > 0.2 for block in found["blocks"].values())  # a guess has 10 %
     for name in ("algorithms", "blocks"):
         assert is_png(tmp_path / f"{name}.png")
 

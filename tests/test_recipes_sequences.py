@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
-
 import numpy as np
 import pytest
 from recipe import is_png, load_recipe, run_recipe
@@ -22,28 +17,6 @@ SHORT_TEXT = [
 ]
 
 
-def interrupt_in_call(module: ModuleType, name: str, call: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C while ``module.name`` is called that often."""
-    function: Callable = getattr(module, name)
-    calls = 0
-
-    def counted(*arguments, **options):
-        nonlocal calls
-        calls += 1
-        if calls == call:
-            signal.raise_signal(signal.SIGINT)
-        return function(*arguments, **options)
-
-    monkeypatch.setattr(module, name, counted)
-
-
-def same_models(one: Path, other: Path) -> bool:
-    models = [lamina.load_checkpoint(folder / "checkpoint.safetensors")["model"] for folder in (one, other)]
-    return all(
-        tensor.numpy().tobytes() == models[1][key].numpy().tobytes() for key, tensor in models[0].items()
-    )
-
-
 def test_char_rnn_learns_with_every_kind_of_cell(tmp_path):
     bits = run_recipe("char_rnn", tmp_path, *SHORT_TEXT)
     assert set(bits) == {"rnn", "gru", "lstm"}
@@ -55,24 +28,46 @@ def test_char_rnn_learns_with_every_kind_of_cell(tmp_path):
     assert is_png(tmp_path / "curves.png")
 
 
-def test_char_rnn_goes_on_in_the_middle_of_the_text(tmp_path, monkeypatch):
-    """The recurrent state is kept, too: otherwise the window after the stop would start from zeros."""
-    short = [*SHORT_TEXT, "--kinds", "gru", "--epochs", "1"]
-    run_recipe("char_rnn", tmp_path / "whole", *short)
-    recipe = load_recipe("char_rnn")
-    interrupt_in_call(recipe, "loss_of", 7, monkeypatch)
-    with pytest.raises(SystemExit) as stopped:
-        recipe.main(["--run-dir", str(tmp_path / "parts"), *short])
-    assert stopped.value.code == 130
-    run_recipe("char_rnn", tmp_path / "parts", *short, "--resume")
-    assert same_models(tmp_path / "whole" / "gru", tmp_path / "parts" / "gru")
-
-
 def test_windows_continue_each_other():
     parts = load_recipe("char_rnn").windows(np.arange(100), streams=3, length=8)
     assert parts.shape == (4, 3, 9)
     assert parts[0, :, 0].tolist() == [0, 32, 64]
     assert (parts[1:, :, 0] == parts[:-1, :, -1]).all()  # the last target is the next window's first input
+
+
+def test_fortunes_are_read_where_they_are(tmp_path, monkeypatch, capsys):
+    """As Debian lays them out: beside each collection its index, and a link to it."""
+    text = load_recipe("_text")
+    monkeypatch.setattr(text, "FORTUNES", tmp_path)
+    for name, content in (("riddles", b"Q: why?\n%\n"), ("art", b"a caf\xe9\n%\n"), ("art.dat", b"\0\0\0\2")):
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "riddles.u8").symlink_to("riddles")
+    assert text.read_text(None) == "a caf\ufffd\n%\nQ: why?\n%\n"
+    assert f"text: 2 files of {tmp_path}" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not load_recipe("_text").FORTUNES.is_dir(), reason="needs Debian's package fortunes")
+def test_installed_fortunes_teach_a_network(tmp_path, capsys):
+    bits = run_recipe("char_rnn", tmp_path, *SHORT_TEXT, "--kinds", "gru")
+    assert "files of /usr/share/games/fortunes" in capsys.readouterr().out and bits["gru"] < 4.7
+
+
+def test_without_fortunes_it_says_what_it_reads_instead(tmp_path, monkeypatch, capsys):
+    text = load_recipe("_text")
+    monkeypatch.setattr(text, "FORTUNES", tmp_path / "none")
+    pages = text.read_text(None)
+    assert len(pages) > 300_000 and "lambda" in pages
+    printed = capsys.readouterr().out
+    assert (
+        "Python's reference pages, for there are no fortunes" in printed and "apt install fortunes" in printed
+    )
+
+
+def test_texts_that_are_none_are_named(tmp_path):
+    (tmp_path / "latin1.txt").write_bytes(b"caf\xe9")
+    for name in ("missing.txt", "latin1.txt"):
+        with pytest.raises(SystemExit, match=f"{name}: expected a file of UTF-8 text"):
+            run_recipe("char_rnn", tmp_path / "run", "--text", str(tmp_path / name))
 
 
 def test_short_texts_are_refused(tmp_path):

@@ -34,7 +34,9 @@ def test_scenes_are_the_same_every_time_and_their_parts_agree():
 
 
 def test_segmentation_finds_the_digits(tmp_path):
-    result = run_recipe("segmentation", tmp_path, "--networks", "unet", "--limit", "320", "--epochs", "2")
+    result = run_recipe(
+        "segmentation", tmp_path, "--networks", "unet", "--limit", "240", "--epochs", "2", "--batch-size", "8"
+    )
     assert result["unet"]["foreground_dice"] > 0.5  # 0.18 if everything were a digit
     assert is_png(tmp_path / "unet" / "scenes.png") and is_png(tmp_path / "unet" / "curves.png")
 
@@ -119,7 +121,9 @@ def test_share_of_attention_in_boxes():
 
 
 def test_transfer_trains_three_ways_and_draws(tmp_path):
-    result = run_recipe("transfer", tmp_path, "--data", "digits", "--epochs", "5", "--new-epochs", "15")
+    result = run_recipe(
+        "transfer", tmp_path, "--data", "digits", "--epochs", "4", "--new-epochs", "10", "--steps", "20"
+    )
     assert result["pretrained"] > 0.9
     assert all(result[way] > 0.4 for way in ("scratch", "frozen", "fine-tuned"))  # a guess has 20 %
     for name in ("filters", "embedding", "attribution", "classes", "inversion"):
@@ -161,7 +165,7 @@ def test_average_precision_by_hand():
 
 
 def test_instance_segmentation_finds_digits_of_one_kind(tmp_path):
-    short = ["--kinds", "1", "--limit", "80", "--epochs", "3", "--batch-size", "2", "--lr", "2e-3"]
+    short = ["--kinds", "1", "--limit", "60", "--epochs", "3", "--batch-size", "2", "--lr", "2e-3"]
     result = run_recipe("instance_segmentation", tmp_path, *short)
     assert result["box_ap50"] > 0.4 and result["mask_ap50"] > 0.2
     assert result["box_ap"] <= result["box_ap50"] and result["mask_ap"] <= result["mask_ap50"]

@@ -101,6 +101,22 @@ def test_runs_of_several_models_have_folders_of_their_own(tmp_path):
         training.Run(resumed, {"rule": "a"}, name="b", model=nn.Linear(1, 1))
 
 
+def test_a_folder_is_one_scripts(tmp_path):
+    """Also where the other script's runs have names of their own, at which this one would not look."""
+    one, other = (training.parser("Train.", f"runs/{name}") for name in ("one", "other"))
+    folder = ["--run-dir", str(tmp_path)]
+    training.Run(training.start(one, folder), name="a", model=nn.Linear(1, 1)).save()
+    training.start(one, [*folder, "--resume"])
+    with pytest.raises(SystemExit, match="holds a run of one, not of other: choose another --run-dir"):
+        training.start(other, folder)
+
+
+def test_a_batch_is_no_more_than_the_data():
+    assert [len(batch) for batch in training.train_loader(range(5), 5)] == [5]
+    with pytest.raises(SystemExit, match="a batch of 6 is more than the 5 training samples"):
+        training.train_loader(range(5), 6)
+
+
 def test_what_could_not_go_on_is_refused(tmp_path):
     run = training.Run(arguments(tmp_path), model=nn.Linear(1, 1))
     loader = DataLoader(TensorDataset(lamina.arange(4)))

@@ -27,9 +27,9 @@ def test_curves_on_logarithmic_axes():
 
 def test_filters(tmp_path):
     grey = viz.plot_filters(lamina.zeros(6, 2, 3, 3), columns=4, path=tmp_path / "filters.png")
-    assert sum(len(axes.images) for axes in grey.axes) == 12
+    assert grey.axes[0].images[0].get_array().shape == (3 * (3 + 1), 4 * (3 + 1))  # 12 of 3×3, with gaps
     colour = viz.plot_filters(np.random.default_rng(0).normal(size=(5, 3, 7, 7)))
-    assert [axes.images[0].get_array().shape for axes in colour.axes if axes.images] == [(7, 7, 3)] * 5
+    assert colour.axes[0].images[0].get_array().shape == (2 * (7 + 1), 3 * (7 + 1), 3)
     assert (tmp_path / "filters.png").stat().st_size > 0
 
 
@@ -56,8 +56,15 @@ def test_search(tmp_path):
 
 
 def test_image_grid():
-    figure = viz.image_grid(np.arange(4 * 9).reshape(4, 3, 3), titles=list("abcd"))
-    assert [axes.get_title() for axes in figure.axes] == list("abcd")
+    images = np.arange(5 * 9).reshape(5, 3, 3)
+    figure = viz.image_grid(images, 3, titles=list("abcde"))
+    axes = figure.axes[0]
+    assert [text.get_text() for text in axes.texts] == list("abcde")
+    shown = axes.images[0].get_array()
+    for i, text in enumerate(axes.texts):  # below each title, its image
+        left, top = round(text.get_position()[0] - 2), round(text.get_position()[1] + 1)
+        assert np.allclose(shown[top : top + 3, left + 1 : left + 4], images[i] / 44), i
+    assert np.ma.getmaskarray(shown)[:, 0].all()  # nothing between them
 
 
 def test_confusion(tmp_path):

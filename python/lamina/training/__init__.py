@@ -15,6 +15,10 @@ That counts and shows epochs and steps, writes metrics and checkpoints, stops at
 from .arguments import parser, positive, start
 from .evaluate import accuracy, first, predict
 from .images import DATASETS, load_images
+from .loader import train_loader
 from .run import Run
 
-__all__ = ["DATASETS", "Run", "accuracy", "first", "load_images", "parser", "positive", "predict", "start"]
+__all__ = [
+    *("DATASETS", "Run", "accuracy", "first", "load_images"),
+    *("parser", "positive", "predict", "start", "train_loader"),
+]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from lamina.config import set_num_threads
 from lamina.ops import zeros
 from lamina.random import manual_seed
+
+from .folder import refuse_others
 
 
 def parser(
@@ -19,7 +23,7 @@ def parser(
 
     Args:
         description: the script's docstring; its first line is shown by --help.
-        run_dir: the default of --run-dir.
+        run_dir: the default of --run-dir; its last part is the script's name, by which it knows its own run folders.
         epochs: the default of --epochs.
 
     Example:
@@ -37,16 +41,28 @@ def parser(
     options.add_argument(
         "--resume", action="store_true", help="go on from the run folder's checkpoint, if any"
     )
+    options.set_defaults(script=Path(run_dir).name)
     return options
 
 
-def start(options: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> argparse.Namespace:
+def start(
+    options: argparse.ArgumentParser, argv: Sequence[str] | None = None, needs: Sequence[str] = ()
+) -> argparse.Namespace:
     """Parses the arguments (default: the command line's), sets the number of threads and seeds lamina.
 
+    Args:
+        options: of :func:`parser`.
+        argv: the arguments.
+        needs: packages that the script imports beside tqdm and Matplotlib.
+
     Raises:
-        SystemExit: an argument is wrong, or the device is not there.
+        SystemExit: an argument is wrong, the device is not there, the run folder is another script's, or a package
+            is not installed: now, and not when hours have passed.
     """
     args = options.parse_args(argv)
+    if missing := [package for package in ("tqdm", "matplotlib", *needs) if find_spec(package) is None]:
+        options.error(f"this needs {', '.join(missing)}: pip install 'lamina[train]'")
+    refuse_others(args.run_dir, args.script)
     try:
         zeros(1, device=args.device)
     except (RuntimeError, ValueError) as error:
@@ -58,10 +74,10 @@ def start(options: argparse.ArgumentParser, argv: Sequence[str] | None = None) -
 
 
 def positive(kind: type) -> Callable[[str], Any]:
-    """The ``type`` of an argparse option that takes an int or a float above zero."""
+    """The ``type`` of an argparse option that takes a finite int or float above zero."""
 
     def parse(text: str) -> Any:
-        if not kind(text) > 0:
+        if not 0 < kind(text) < math.inf:
             raise ValueError
         return kind(text)
 

@@ -12,6 +12,18 @@ from lamina.io import load_checkpoint, save_checkpoint
 from lamina.random import get_rng_state, set_rng_state
 
 
+def mark(path: Path, script: str) -> None:
+    """Says whose folder this is: scripts of several runs have folders in it that another script would not notice."""
+    (path / "script.txt").write_text(f"{script}\n")
+
+
+def refuse_others(path: Path, script: str) -> None:
+    """Ends the program, with a message, if the folder has another script's mark."""
+    known = path / "script.txt"
+    if known.exists() and (other := known.read_text().strip()) != script:
+        raise SystemExit(f"{path} holds a run of {other}, not of {script}: choose another --run-dir")
+
+
 class RunFolder:
     """The folder of a run, and the objects whose state its checkpoint holds beside lamina's random state.
 

@@ -15,9 +15,10 @@ from lamina.data import DataLoader
 from lamina.nn import Module
 from lamina.viz import plot_curves
 
-from .folder import RunFolder
+from .folder import RunFolder, mark
 
-_NOT_OF_THE_RUN = ("run_dir", "resume", "device", "threads")  # arguments that may change when a run goes on
+# Arguments that may change when a run goes on; the script itself is checked by start.
+_NOT_OF_THE_RUN = ("run_dir", "resume", "device", "threads", "script")
 
 
 class Run:
@@ -74,6 +75,7 @@ class Run:
         self._stop = False
         if found := self._disk.open(args.resume):
             self.rows, self._running = found
+        mark(Path(args.run_dir), args.script)
 
     def epochs(self, count: int) -> Iterator[int]:
         """The numbers of the epochs still to do, up to ``count``; writes metrics and a checkpoint after each.

@@ -30,6 +30,10 @@ def confusion_matrix(targets: Tensor | Any, predictions: Tensor | Any, num_class
 
     Raises:
         ValueError: the shapes differ, or a label is not in [0, C).
+
+    Example:
+        >>> lamina.viz.confusion_matrix(lamina.tensor([0, 1, 1]), lamina.tensor([0, 1, 0]), 2).tolist()
+        [[1, 0], [1, 1]]
     """
     true, predicted = (to_array(labels).reshape(-1).astype(np.int64) for labels in (targets, predictions))
     if true.shape != predicted.shape:
@@ -54,6 +58,11 @@ def plot_confusion_matrix(
 
     Raises:
         ValueError: the matrix is not square, or there is not one name per class.
+
+    Example:
+        >>> figure = lamina.viz.plot_confusion_matrix([[3, 1], [0, 4]], ["cat", "dog"])
+        >>> figure.axes[0].get_title()
+        '87.50% right'
     """
     counts = to_array(matrix)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:

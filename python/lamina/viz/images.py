@@ -34,6 +34,11 @@ def image_grid(
 
     Raises:
         ValueError: the shape is another, there are no images, or not one title per image.
+
+    Example:
+        >>> figure = lamina.viz.image_grid(lamina.rand(6, 1, 8, 8), columns=3, titles=list("abcdef"))
+        >>> figure.axes[0].images[0].get_array().shape  # two rows of three
+        (22, 27)
     """
     array = to_array(images).astype(np.float64)
     if array.ndim == 3:
@@ -45,18 +50,29 @@ def image_grid(
     columns = math.ceil(math.sqrt(len(array))) if columns is None else columns
     if columns <= 0:
         raise ValueError(f"[image_grid] expected a positive number of columns, got {columns}")
-    rows = -(-len(array) // columns)
-    pixels = _to_unit(array).transpose(0, 2, 3, 1)  # [N, H, W, C]
-    figure = new_figure(0.9 * columns, (0.9 if titles is None else 1.2) * rows)
-    for i, axes in enumerate(figure.subplots(rows, columns, squeeze=False).reshape(-1)):
-        axes.axis("off")
-        if i < len(pixels):
-            axes.imshow(
-                pixels[i].squeeze(-1) if array.shape[1] == 1 else pixels[i], cmap="gray", vmin=0, vmax=1
-            )
-            if titles is not None:
-                axes.set_title(titles[i], fontsize=7)
+    figure = new_figure(0.9 * columns, (0.9 if titles is None else 1.2) * -(-len(array) // columns))
+    axes = figure.subplots()
+    height, width = array.shape[2:]
+    # A line of a title is 0.13 inches high, an image 0.9.  One mosaic: as many axes take matplotlib seconds.
+    above = 1 if titles is None else 1 + math.ceil(0.15 * height * max(t.count("\n") + 1 for t in titles))
+    axes.imshow(_mosaic(_to_unit(array), columns, above), cmap="gray", vmin=0, vmax=1)
+    axes.axis("off")
+    for i, title in enumerate(titles or ()):
+        x, y = (i % columns) * (width + 1) + (width + 1) / 2, (i // columns) * (height + above) + above - 1
+        axes.text(x, y, title, fontsize=7, ha="center", va="bottom")
     return finish(figure, path)
+
+
+def _mosaic(images: NDArray[np.float64], columns: int, above: int) -> NDArray[np.float64]:
+    """[N, C, H, W] -> [rows * (above + H), columns * (1 + W), C] (without C if it is 1), white between the images."""
+    count, channels, height, width = images.shape
+    rows = -(-count // columns)
+    cells = np.full((rows * columns, channels, above + height, 1 + width), 1.0 if channels == 3 else np.nan)
+    cells[:count, :, above:, 1:] = images
+    cells = cells.reshape(rows, columns, *cells.shape[1:]).transpose(0, 3, 1, 4, 2)
+    return cells.reshape(rows * (above + height), columns * (1 + width), channels).squeeze(
+        2 if channels == 1 else ()
+    )
 
 
 def plot_filters(
@@ -72,6 +88,9 @@ def plot_filters(
 
     Raises:
         ValueError: the weight is not 4-dimensional.
+
+    Example:
+        >>> figure = lamina.viz.plot_filters(nn.Conv2d(3, 8, 5).weight, columns=4)
     """
     filters = to_array(weight)
     if filters.ndim != 4:

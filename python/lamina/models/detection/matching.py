@@ -46,6 +46,6 @@ def sample(labels: Tensor, count: int, positive_fraction: float) -> tuple[Tensor
     positives = min(len(positive), int(count * positive_fraction))
     negatives = min(len(negative), count - positives)
     return (
-        positive[lamina.randperm(len(positive))[:positives]],
-        negative[lamina.randperm(len(negative))[:negatives]],
+        positive[lamina.randperm(len(positive), device=labels.device)[:positives]],
+        negative[lamina.randperm(len(negative), device=labels.device)[:negatives]],
     )

@@ -84,7 +84,7 @@ class AnchorGenerator(Module):
         return anchors
 
     def forward(self, image_list: ImageList, feature_maps: Sequence[Tensor]) -> list[Tensor]:
-        """For each image the anchors of all feature maps, one after the other: (anchors, 4)."""
+        """For each image the anchors of all feature maps, one after the other: (anchors, 4), where the images are."""
         if len(feature_maps) != len(self.sizes):
             raise ValueError(
                 f"[AnchorGenerator] expected {len(self.sizes)} feature maps, got {len(feature_maps)}"
@@ -92,5 +92,5 @@ class AnchorGenerator(Module):
         height, width = image_list.tensors.shape[-2:]
         sizes = [(f.shape[-2], f.shape[-1]) for f in feature_maps]
         strides = [(height // rows, width // columns) for rows, columns in sizes]
-        anchors = cat([a.to(image_list.tensors.dtype) for a in self.grid_anchors(sizes, strides)])
+        anchors = cat(self.grid_anchors(sizes, strides)).to(image_list.tensors)
         return [anchors for _ in image_list.image_sizes]
