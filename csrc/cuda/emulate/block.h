@@ -10,6 +10,8 @@
 namespace lamina::cuda::emulate {
 
 inline constexpr unsigned kWarp = 32, kMaxWarps = 32;
+inline constexpr int kMultiprocessors = 4;         // of a device
+inline constexpr size_t kMostShared = 227 * 1024;  // bytes of a block
 
 class Fiber;
 struct Block;
@@ -18,6 +20,7 @@ struct Block;
 struct Grid {
   dim3 grid, block;
   size_t dynamic_shared;
+  bool cooperative;                // all blocks are there at once
   void (*entry)(void* arguments);  // calls the kernel
   void* arguments;
 };
@@ -52,8 +55,9 @@ struct SharedArray {
 struct Block {
   const Grid* grid;
   uint3 index;
-  unsigned live;          // threads that are not done
-  unsigned barriers = 0;  // passed
+  unsigned live;               // threads that are not done
+  unsigned barriers = 0;       // passed: the block's own,
+  unsigned grid_barriers = 0;  // and the grid's
   // Addresses that ThreadSanitizer hangs the order of barriers on: those of the block, in turn, and
   // of its warps.
   char order[2], warp_orders[kMaxWarps];
@@ -72,8 +76,9 @@ extern Thread* current;  // the thread that runs
 int current_lane();
 
 // Runs a launch to its end; throws std::runtime_error where it never ends or may not be launched.
-// A cooperative one has all its blocks at once.
-void run(const Grid& grid, bool cooperative);
+void run(const Grid& grid);
+// How many blocks like these an emulated multiprocessor holds at once.
+int resident_blocks(unsigned threads, size_t dynamic_shared);
 
 // ---- called by emulated threads
 

@@ -23,13 +23,12 @@ void run_kernel(bool cooperative, void (*kernel)(P...), dim3 grid, dim3 block, s
   (check_pointer(arguments), ...);
   using Call = std::pair<void (*)(P...), std::tuple<P...>>;
   Call call{kernel, {arguments...}};
-  run({grid, block, shared,
+  run({grid, block, shared, cooperative,
        [](void* opaque) {
          auto& [function, values] = *static_cast<Call*>(opaque);
          std::apply(function, values);
        },
-       &call},
-      cooperative);
+       &call});
 }
 
 }  // namespace lamina::cuda::emulate
