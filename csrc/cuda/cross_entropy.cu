@@ -57,7 +57,7 @@ __global__ void __launch_bounds__(kRowThreads)
 }
 
 template <class T, int lanes>
-__global__ void __launch_bounds__(kRowThreads)
+__global__ void __launch_bounds__(kRowThreads, 4)
     backward_kernel(const Rows rows, const CrossEntropyParams p, const T* scores,
                     const int64_t* targets, const T* weight, const T* log_sums, const T* dlosses,
                     T* dscores) {
