@@ -1,5 +1,5 @@
-"""Both ways of a recurrent layer on CUDA through time: a launch or more a step, and all steps in one launch that keeps the
-recurrent weights on chip.  ``_C.cuda_set_rnn_path`` forces one; the cases of tests/test_cuda_cases.py take what fits."""
+"""Both ways of a recurrent layer on CUDA through time: a launch or more a step, and all steps in one launch that keeps
+the recurrent weights on chip.  ``_C.cuda_set_rnn_path`` forces one; tests/test_cuda_cases.py takes what fits."""
 
 from __future__ import annotations
 

@@ -22,8 +22,9 @@ using kernels::ConvShape;
 using kernels::ConvTensor;
 
 constexpr int kThreads = 256, kStrip = 4;
-constexpr int kLeastBlocks =
-    2;  // of a multiprocessor: 128 registers, which the widest windows need
+
+// Blocks that a multiprocessor has room for: 128 registers, and more for windows of the widest kernels.
+constexpr int least_blocks(int width) { return width == 7 ? 1 : 2; }
 constexpr int64_t kWidest = 16;  // channels of a group, on either side
 
 // T: what memory holds; sums are of Summed<T>.
@@ -61,7 +62,7 @@ inline constexpr int kVectorChannels = kHalf<T> ? 4 : kChunk<T>;
 // kVector channels, each of a group of one; or (1) any one.  kWidth and kStep: compile-time taps
 // and step along the width, at reach 1 or -1; kWidth 0 for any.
 template <class T, int kVector, int kWidth, int kStep>
-__global__ void __launch_bounds__(kThreads, kLeastBlocks)
+__global__ void __launch_bounds__(kThreads, least_blocks(kWidth))
     strip_kernel(const StripProblem<T> p, const unsigned count, const int first_image,
                  const int first_phase) {
   unsigned index = blockIdx.x * kThreads + threadIdx.x;

@@ -40,8 +40,8 @@ LOWERS = {
     "cuda": f"{CONVOLUTIONS} {PRODUCTS} mv lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell",
     "cpu": PRODUCTS,
 }
-# Likewise, where the kernels are of float32: arguments and result are rounded to the lower precision, and what lies between
-# is computed as its own kernels would, with sums in float32.
+# Likewise, where the kernels are of float32: arguments and result are rounded to the lower precision, and what lies
+# between is computed as its own kernels would, with sums in float32.
 ROUNDS = {"cuda": "recurrent_layer", "cpu": CONVOLUTIONS}
 # Run in float32, and give it.
 WIDENS = {
