@@ -24,10 +24,18 @@ def automatic_afterwards() -> Iterator[None]:
     _C.cuda_set_rnn_path(AUTOMATIC)
 
 
-@pytest.mark.parametrize("path", [STEPS, PERSISTENT], ids=["steps", "persistent"])
-@pytest.mark.parametrize(
-    "case, sample", [pytest.param(c, s, id=f"{c.name}-{i}") for c in CASES for i, s in enumerate(c.samples)]
-)
+# 1.1 MB of weights in float64: more than the four multiprocessors of the emulated device hold.
+TOO_LARGE = "rnn.lstm-6"
+EITHER_WAY = [
+    pytest.param(case, sample, path, id=f"{case.name}-{i}-{name}")
+    for case in CASES
+    for i, sample in enumerate(case.samples)
+    for path, name in ((STEPS, "steps"), (PERSISTENT, "persistent"))
+    if not (path == PERSISTENT and f"{case.name}-{i}" == TOO_LARGE)
+]
+
+
+@pytest.mark.parametrize("case, sample, path", EITHER_WAY)
 def test_cases_either_way(case: Case, sample: Sample, path: int) -> None:
     _C.cuda_set_rnn_path(path)
     run_case(case, sample)
