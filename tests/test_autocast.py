@@ -137,9 +137,9 @@ def check(op: Op, dtype: str, device: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("name", [*LISTED_ALIKE, *CPU_ONLY])
+@pytest.mark.parametrize("name", [*LISTED_ALIKE, *CONVOLUTIONS, *CPU_ONLY])
 def test_dtypes_on_the_cpu_are_torchs(name: str, dtype: str) -> None:
-    check((LISTED_ALIKE | CPU_ONLY)[name], dtype, "cpu")
+    check((LISTED_ALIKE | CONVOLUTIONS | CPU_ONLY)[name], dtype, "cpu")
 
 
 @CUDA
@@ -156,12 +156,13 @@ def test_dtypes_on_cuda_are_those_of_torchs_list(name: str) -> None:
     assert str(run((call, shapes), "bfloat16", "cuda")[0].dtype) == f"lamina.{expected}"
 
 
-@pytest.mark.parametrize("name", CONVOLUTIONS)
-def test_convolutions_on_the_cpu_say_that_they_cannot(name: str) -> None:
-    with pytest.raises(
-        TypeError, match=r"\[conv\w+\] autocast asks for lamina.bfloat16, for which cpu has no"
-    ):
-        run(CONVOLUTIONS[name], "float32", "cpu")
+def test_a_convolution_on_the_cpu_rounds_its_arguments_and_result() -> None:
+    x, w = (lamina.tensor(drawn(*shape)) for shape in ((2, 16, 5, 5), (8, 16, 3, 3)))
+    with lamina.autocast("cpu", lamina.bfloat16):
+        y = F.conv2d(x, w)
+    assert y.dtype == lamina.bfloat16
+    want = F.conv2d(x.bfloat16().float(), w.bfloat16().float()).bfloat16()
+    assert lamina.equal(y, want)
 
 
 @CUDA
@@ -435,14 +436,20 @@ def test_an_overflow_skips_the_step() -> None:
 
 
 @CUDA
-def test_a_recurrent_layer_runs_in_float32() -> None:
-    layer = lamina.nn.LSTM(3, 4).cuda()
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_a_recurrent_layer_gives_16_bits_as_torchs(kind: str) -> None:
+    """The result of float32 kernels on rounded arguments, rounded."""
+    layer = getattr(lamina.nn, kind)(3, 4).cuda()
     x = lamina.randn(5, 2, 3).cuda()
     with lamina.autocast("cuda", lamina.bfloat16):
-        y, _ = layer(x.bfloat16())
-    assert y.dtype == lamina.float32
-    y.sum().backward()
+        y, state = layer(x)
+    h = state[0] if kind == "LSTM" else state
+    assert (y.dtype, h.dtype) == (lamina.bfloat16, lamina.bfloat16)
+    y.float().sum().backward()
     assert all(p.grad is not None and p.grad.dtype == lamina.float32 for p in layer.parameters())
+    rounded = getattr(lamina.nn, kind)(3, 4).cuda()
+    rounded.load_state_dict({k: v.bfloat16().float() for k, v in layer.state_dict().items()})
+    assert lamina.equal(rounded(x.bfloat16().float())[0].bfloat16(), y)
 
 
 @pytest.mark.parametrize("device", DEVICES)

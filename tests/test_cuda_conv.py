@@ -115,9 +115,38 @@ def test_depthwise(name: str, dtype: str, last: tuple[bool, bool]) -> None:
 @pytest.mark.parametrize("name", GEOMETRIES)
 def test_half_precision(name: str, last: tuple[bool, bool], dtype: lamina.dtype) -> None:
     """Products of rounded factors, summed in float32 and rounded once."""
-    shape, kernel, options = GEOMETRIES[name]
+    check_half_precision(("implicit", "reference"), *GEOMETRIES[name], last, dtype)
+
+
+@pytest.mark.parametrize("dtype", [lamina.bfloat16, lamina.float16], ids=str)
+@pytest.mark.parametrize("last", [(True, True), (False, False)])
+@pytest.mark.parametrize("name", DEPTHWISE)
+def test_depthwise_in_half_precision(name: str, last: tuple[bool, bool], dtype: lamina.dtype) -> None:
+    x, w, options = DEPTHWISE[name]
+    check_half_precision(("depthwise",), x, w, {**options, "groups": x[1] // w[1]}, last, dtype)
+
+
+def test_depthwise_is_chosen_under_autocast() -> None:
+    layer = lamina.nn.Conv2d(16, 16, 3, padding=1, groups=16).cuda()
+    x = on("cuda", draw(2, 16, 6, 6), True)
+    with lamina.autocast("cuda", lamina.bfloat16):
+        y = layer(x)
+        with F.conv_algorithm("depthwise"):
+            same = layer(x)
+    assert y.dtype == lamina.bfloat16
+    assert lamina.equal(y, same)
+
+
+def check_half_precision(
+    algorithms: tuple[str, ...],
+    shape: tuple[int, ...],
+    kernel: tuple[int, ...],
+    options: dict[str, Any],
+    last: tuple[bool, bool],
+    dtype: lamina.dtype,
+) -> None:
     bound = 2.0**-8 if dtype == lamina.bfloat16 else 2.0**-11
-    for algorithm in ("implicit", "reference"):
+    for algorithm in algorithms:
         x, w = (on("cpu", draw(*s), False).to(dtype) for s in (shape, kernel))
         exact = [t.to(lamina.float64).requires_grad_() for t in (x, w)]
         y = CONVOLUTIONS[len(shape)](*exact, **options)

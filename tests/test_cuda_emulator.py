@@ -50,6 +50,9 @@ BUGS = [
     Bug("BOUNDS", None, "heap-buffer-overflow", None),
     Bug("NO_ATOMIC", None, None, "data race"),
     Bug("NOT_WRITTEN", "WRONG", "WRONG", "WRONG"),
+    Bug("NO_GRID_BARRIER", "WRONG", "WRONG", "data race"),
+    Bug("NO_SECOND_GRID_BARRIER", "WRONG", "WRONG", "data race"),
+    Bug("NOT_COOPERATIVE", "deadlock", "deadlock", "deadlock"),
 ]
 SHUFFLED = {"LAMINA_EMULATE_ORDER": "shuffled"}
 ORDERS = [

@@ -53,6 +53,9 @@ void bind_cuda(py::module_& m) {
   m.def("cuda_matmul_allows_tf32", [] { return cuda::matmul_allows_tf32.load(); });
   m.def("cuda_set_matmul_allows_tf32", [](bool allow) { cuda::matmul_allows_tf32 = allow; });
   m.def("cuda_conv_allows_tf32", [] { return cuda::conv_allows_tf32.load(); });
+  // For tests: 0 automatic, 1 step by step, 2 persistent.
+  m.def("cuda_set_rnn_path",
+        [](uint8_t path) { cuda::rnn_path = static_cast<cuda::RnnPath>(path); });
   m.def("cuda_set_conv_allows_tf32", [](bool allow) { cuda::conv_allows_tf32 = allow; });
   m.def("cuda_memory_stats", &stats_dict);
   m.def("cuda_reset_peak_memory_stats", &cuda::reset_peak_memory_stats);

@@ -48,6 +48,14 @@ using Stream = uintptr_t;
 // cores multiply.  Sums stay float32.
 inline std::atomic<bool> matmul_allows_tf32{false}, conv_allows_tf32{false};
 
+// ---- recurrent layers
+
+// Which way a recurrent layer takes through time: with a launch or more a step, or all steps in one
+// launch that keeps W_hh on chip.  Chosen by shape, but by tests, which run both; the persistent one,
+// asked for where it does not fit, raises.
+enum class RnnPath : uint8_t { automatic, steps, persistent };
+inline std::atomic<RnnPath> rnn_path{RnnPath::automatic};
+
 // ---- memory, in order of the current stream of the device
 
 void* allocate(size_t bytes, int device);

@@ -4,7 +4,8 @@
 //
 // Forward is two passes (sums by channel; y) with a launch between them for the channels'
 // coefficients, backward likewise (sums; dx).  Bound by bytes: 2 reads and 1 write of the data
-// forward, 4 and 1 backward; ReLU costs none, a residual 1 read forward, 1 and 1 backward.
+// forward, 4 and 1 backward; ReLU costs none, a residual 1 read forward, 1 and 1 backward.  Of 32 images
+// of 256 channels, 56 x 56, in float32, 103 MB: 64 us forward and 107 us backward on an H200.
 #include "cuda/channel_norm.h"
 #include "kernels/batch_norm.h"
 #include "kernels/registry.h"

@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "cuda/column_sums.h"
+#include "cuda/divide.h"
 
 namespace lamina::cuda {
 
@@ -246,10 +247,11 @@ struct GradientTerm {
 // The coefficients of dx.  `parts` is null where statistics are constants.
 template <class T, int lanes>
 __global__ void __launch_bounds__(kRowThreads)
-    gradient_kernel(const Rows rows, const ChannelNorm<T> norm, const Sums* parts, const T* means,
-                    const T* inv_stds, const Coefficients<T> to) {
+    gradient_kernel(const Rows rows, const ChannelNorm<T> norm, const WideDivisor splits,
+                    const Sums* parts, const T* means, const T* inv_stds,
+                    const Coefficients<T> to) {
   const Row<lanes> row(rows);
-  const int64_t first = row.index * norm.group, splits = rows.n / norm.group;
+  const int64_t first = row.index * norm.group;
   Sums sums{0, 0};
   if (parts)
     row.each([&](int64_t s, int64_t at) {
@@ -336,7 +338,8 @@ void channel_norm_backward(const ChannelNorm<T>& norm, Incoming<T> in, const T* 
   launch_rows(
       group_rows(norm, sums.splits()),
       [](auto lanes) { return &gradient_kernel<T, decltype(lanes)::value>; }, norm,
-      batch_statistics ? sums.parts() : nullptr, mean, inv_std, memory.get());
+      WideDivisor(sums.splits()), batch_statistics ? sums.parts() : nullptr, mean, inv_std,
+      memory.get());
   if (in.dresidual) in = {in.x, in.dresidual, nullptr, nullptr, false};  // masked already
   map_columns(c, packs, InputGradient<T>{in, dx, batch_statistics, memory.get()});
 }

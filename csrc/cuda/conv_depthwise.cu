@@ -1,10 +1,13 @@
 // Convolutions whose groups are so narrow that no tile of a matrix product would be filled: every
 // channel for itself (depthwise), or a few.
 //
-// fprop and dgrad: a thread makes a strip of neighbouring outputs of one channel, or of 16 bytes of
-// channels where they lie together.  Kernels 3, 5 and 7 wide pass over a window that the strip
+// fprop and dgrad: a thread makes a strip of neighbouring outputs of one channel, or of a vector of
+// channels where they lie together: 16 bytes, of 16-bit floats 8, since each becomes a float32, in which
+// all is summed, as it is loaded.  Kernels 3, 5 and 7 wide pass over a window that the strip
 // keeps in registers: a 3 x 3 output then loads 4.5 inputs instead of 9, all but one of them from L1.
-// wgrad: conv_depthwise_wgrad.h.  Bound by bytes as long as L1 keeps up.
+// wgrad: conv_depthwise_wgrad.h.  Bound by bytes as long as L1 keeps up: a 3 x 3 step of 32 images of 128
+// channels, 56 x 56, reads and writes 103 MB in float32, 21 us on an H200 at 4.8 TB/s, half of it in
+// 16 bits; its 9 multiply-adds an element take 4 us.  Compiled and emulated, not yet run on a device.
 #include "cuda/conv_activation.h"
 #include "cuda/conv_algorithms.h"
 #include "cuda/conv_depthwise_wgrad.h"
@@ -19,8 +22,12 @@ using kernels::ConvShape;
 using kernels::ConvTensor;
 
 constexpr int kThreads = 256, kStrip = 4;
+
+// Blocks that a multiprocessor has room for: 128 registers, and more for windows of the widest kernels.
+constexpr int least_blocks(int width) { return width == 7 ? 1 : 2; }
 constexpr int64_t kWidest = 16;  // channels of a group, on either side
 
+// T: what memory holds; sums are of Summed<T>.
 template <class T>
 struct StripProblem {
   int n, groups, phase_count;
@@ -30,7 +37,7 @@ struct StripProblem {
   const T* weights;  // (taps x summed channels) x made channels, a group and phase
   int64_t weight_pitch, weight_size;
   const T *bias, *residual;
-  T low, high;
+  Summed<T> low, high;
   unsigned lanes;  // threads of one strip: for each group and channel that it makes
 };
 
@@ -39,10 +46,23 @@ struct alignas(sizeof(T) * n) Channels {
   T v[n];
 };
 
+template <class To, class From, int n>
+__device__ __forceinline__ Channels<To, n> channels_at(const From* from) {
+  const auto x = *reinterpret_cast<const Channels<From, n>*>(from);
+  Channels<To, n> y;
+  LAMINA_UNROLL
+  for (int e = 0; e < n; ++e) y.v[e] = convert<To>(x.v[e]);
+  return y;
+}
+
+// Channels of a vector.
+template <class T>
+inline constexpr int kVectorChannels = kHalf<T> ? 4 : kChunk<T>;
+
 // kVector channels, each of a group of one; or (1) any one.  kWidth and kStep: compile-time taps
 // and step along the width, at reach 1 or -1; kWidth 0 for any.
 template <class T, int kVector, int kWidth, int kStep>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, least_blocks(kWidth))
     strip_kernel(const StripProblem<T> p, const unsigned count, const int first_image,
                  const int first_phase) {
   unsigned index = blockIdx.x * kThreads + threadIdx.x;
@@ -66,8 +86,9 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t group = kVector > 1 ? lane * kVector : lane / made;
   const int64_t channel = kVector > 1 ? lane * kVector : lane;  // of the target
 
-  using Pack = Channels<T, kVector>;
-  T sum[kStrip][kVector] = {};
+  using Sum = Summed<T>;
+  using Pack = Channels<Sum, kVector>;
+  Sum sum[kStrip][kVector] = {};
   const int64_t (&stride)[2 + kConvDims] = p.source.stride;
   const T* image = p.source.data + n * stride[0] + group * summed * stride[1];
   // Vectors of channels have their weights side by side, as one group's.
@@ -89,11 +110,11 @@ __global__ void __launch_bounds__(kThreads)
       const auto load = [&](int64_t c, int at_w) {
         Pack x{};
         if (inside(at_w, p.dims[2].source))
-          x = *reinterpret_cast<const Pack*>(row + c * stride[1] + at_w * stride[4]);
+          x = channels_at<Sum, T, kVector>(row + c * stride[1] + at_w * stride[4]);
         return x;
       };
       const auto weight = [&](int64_t c, int tw) {
-        return *reinterpret_cast<const Pack*>(tap_row + (tw * summed + c) * p.weight_pitch);
+        return channels_at<Sum, T, kVector>(tap_row + (tw * summed + c) * p.weight_pitch);
       };
       for (int64_t c = 0; c < summed; ++c) {
         if constexpr (kWidth > 0) {
@@ -132,15 +153,15 @@ __global__ void __launch_bounds__(kThreads)
   for (int o = 0; o < kStrip; ++o) {
     if (w0 + o >= pw.rows) return;
     const int64_t to = out.spot({{n, d, h, w0 + o}}).offset + channel * p.target.stride[1];
-    Pack y;
+    Channels<T, kVector> y;
     LAMINA_UNROLL
     for (int e = 0; e < kVector; ++e) {
-      T value = sum[o][e];
-      if (p.bias) value += p.bias[channel + e];
-      if (p.residual) value += p.residual[to + e];
-      y.v[e] = value < p.low ? p.low : value > p.high ? p.high : value;  // NaN stays
+      Sum value = sum[o][e];
+      if (p.bias) value += convert<Sum>(p.bias[channel + e]);
+      if (p.residual) value += convert<Sum>(p.residual[to + e]);
+      y.v[e] = convert<T>(value < p.low ? p.low : value > p.high ? p.high : value);  // NaN stays
     }
-    *reinterpret_cast<Pack*>(p.target.data + to) = y;
+    *reinterpret_cast<Channels<T, kVector>*>(p.target.data + to) = y;
   }
 }
 
@@ -159,12 +180,15 @@ void launch_strips(const StripProblem<T>& p, int64_t per_image) {
   const int reach = w.dilation, step = w.forward ? w.stride : 1;
   const bool windows = reach == 1 && (w.forward ? step <= 2 : w.stride == 1);
   auto kernel = &strip_kernel<T, kVector, 0, 1>;
-  if (windows && w.kernel == 3)
-    kernel = step == 1 ? &strip_kernel<T, kVector, 3, 1> : &strip_kernel<T, kVector, 3, 2>;
-  if (windows && w.kernel == 5)
-    kernel = step == 1 ? &strip_kernel<T, kVector, 5, 1> : &strip_kernel<T, kVector, 5, 2>;
-  if (windows && w.kernel == 7)
-    kernel = step == 1 ? &strip_kernel<T, kVector, 7, 1> : &strip_kernel<T, kVector, 7, 2>;
+  // Each takes seconds to compile: there are those for float32, and channels of 16 bits that come last.
+  if constexpr (__is_same(T, float) || (kHalf<T> && kVector > 1)) {
+    if (windows && w.kernel == 3)
+      kernel = step == 1 ? &strip_kernel<T, kVector, 3, 1> : &strip_kernel<T, kVector, 3, 2>;
+    if (windows && w.kernel == 5)
+      kernel = step == 1 ? &strip_kernel<T, kVector, 5, 1> : &strip_kernel<T, kVector, 5, 2>;
+    if (windows && w.kernel == 7)
+      kernel = step == 1 ? &strip_kernel<T, kVector, 7, 1> : &strip_kernel<T, kVector, 7, 2>;
+  }
   // A thread's number is below 2^31, a grid's second dimension below 2^16.
   constexpr int64_t kMostThreads = int64_t{1} << 31;
   constexpr int kMostPhases = 65535;
@@ -212,31 +236,40 @@ void strips(const ConvShape& s, bool forward, const ConvTensor& source, const vo
   p.weight_size = packed.size;
   p.bias = static_cast<const T*>(bias);
   p.residual = static_cast<const T*>(residual);
-  p.low = static_cast<T>(low);
-  p.high = static_cast<T>(high);
+  p.low = static_cast<Summed<T>>(low);
+  p.high = static_cast<Summed<T>>(high);
   if (vectors) {
-    p.lanes = static_cast<unsigned>(s.c / kChunk<T>);
-    launch_strips<T, kChunk<T>>(p, count * p.lanes);
+    p.lanes = static_cast<unsigned>(s.c / kVectorChannels<T>);
+    launch_strips<T, kVectorChannels<T>>(p, count * p.lanes);
   } else {
     p.lanes = static_cast<unsigned>(forward ? s.k : s.c);
     launch_strips<T, 1>(p, count * p.lanes);
   }
 }
 
+// f(number of the dtype)
+template <class F>
+void visit_floating(DType dtype, const F& f) {
+  if (dtype == DType::bfloat16) return f(bfloat16{});
+  if (dtype == DType::float16) return f(float16{});
+  visit_real(dtype, f);
+}
+
 void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
            const ConvEpilogue& e, const ConvTensor& y) {
-  visit_real(dtype, [&](auto tag) {
+  visit_floating(dtype, [&](auto tag) {
     strips<decltype(tag)>(s, true, x, w, y, e.bias, e.residual, e.low, e.high);
   });
 }
 
 void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w, const void* bias,
            const ConvTensor& dx) {
-  visit_real(dtype, [&](auto tag) { strips<decltype(tag)>(s, false, dy, w, dx, bias, nullptr); });
+  visit_floating(dtype,
+                 [&](auto tag) { strips<decltype(tag)>(s, false, dy, w, dx, bias, nullptr); });
 }
 
 void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTensor& dy, void* dw) {
-  visit_real(dtype, [&](auto tag) {
+  visit_floating(dtype, [&](auto tag) {
     using T = decltype(tag);
     TapProblem<T> p{};
     p.n = static_cast<int>(s.n);
@@ -257,11 +290,11 @@ void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTenso
   });
 }
 
-bool offers(ConvPass pass, const ConvShape& s, DType dtype) {
+bool offers(ConvPass pass, const ConvShape& s, DType) {
   constexpr int64_t kMost = int64_t{1} << 31;
-  return itemsize(dtype) >= 4 && s.groups > 1 && s.c / s.groups <= kWidest &&
-         s.k / s.groups <= kWidest && places_fit(s, pass, kWidest) &&
-         s.c * s.in[0] * s.in[1] * s.in[2] < kMost && s.k * s.out[0] * s.out[1] * s.out[2] < kMost;
+  return s.groups > 1 && s.c / s.groups <= kWidest && s.k / s.groups <= kWidest &&
+         places_fit(s, pass, kWidest) && s.c * s.in[0] * s.in[1] * s.in[2] < kMost &&
+         s.k * s.out[0] * s.out[1] * s.out[2] < kMost;
 }
 
 // A column tile of 64 has to be filled to a quarter before a matrix product is faster.

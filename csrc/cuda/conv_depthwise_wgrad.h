@@ -2,10 +2,17 @@
 // threads of a block that share a pair of channels, and blocks that share it, add up in order.
 #pragma once
 
+#include <type_traits>
+
 #include "cuda/conv_activation.h"
+#include "cuda/convert.h"
 #include "cuda/scratch.h"
 
 namespace lamina::cuda {
+
+// What products of Ts are summed in.
+template <class T>
+using Summed = std::conditional_t<kHalf<T>, float, T>;
 
 inline constexpr int kTapThreads = 256;
 inline constexpr int kRowTaps = 8;  // that a thread sums at once
@@ -24,16 +31,17 @@ struct TapProblem {
 // positions.  parts is (splits, pairs, taps).
 template <class T, int kLanes>
 __global__ void __launch_bounds__(kTapThreads)
-    tap_kernel(const TapProblem<T> p, T* parts, const unsigned first_row) {
+    tap_kernel(const TapProblem<T> p, Summed<T>* parts, const unsigned first_row) {
+  using Sum = Summed<T>;
   constexpr int kSharers = kTapThreads / kLanes;
-  LAMINA_SHARED(T, sums, [kRowTaps][kTapThreads]);
+  LAMINA_SHARED(Sum, sums, [kRowTaps][kTapThreads]);
   const Dimension &d = p.dims[0], &h = p.dims[1], &w = p.dims[2];
   const int64_t pair = int64_t{blockIdx.x} * kLanes + threadIdx.x % kLanes;
   const int sharer = static_cast<int>(threadIdx.x) / kLanes;
   const int tap_row = static_cast<int>((first_row + blockIdx.z) / p.row_parts);
   const int t0 = static_cast<int>((first_row + blockIdx.z) % p.row_parts) * kRowTaps;
   const int td = tap_row / h.kernel, th = tap_row % h.kernel;
-  T sum[kRowTaps] = {};
+  Sum sum[kRowTaps] = {};
   if (pair < p.pairs) {
     const int64_t filter = pair / p.x.channels;
     const int64_t channel = filter / p.dy.channels * p.x.channels + pair % p.x.channels;
@@ -50,15 +58,15 @@ __global__ void __launch_bounds__(kTapThreads)
       if (static_cast<unsigned>(at_d) >= static_cast<unsigned>(d.source) ||
           static_cast<unsigned>(at_h) >= static_cast<unsigned>(h.source))
         continue;
-      const T dy = p.dy.data[o.v[0] * ys[0] + filter * ys[1] + o.v[1] * ys[2] + o.v[2] * ys[3] +
-                             o.v[3] * ys[4]];
+      const Sum dy = convert<Sum>(p.dy.data[o.v[0] * ys[0] + filter * ys[1] + o.v[1] * ys[2] +
+                                            o.v[2] * ys[3] + o.v[3] * ys[4]]);
       const T* row = p.x.data + o.v[0] * xs[0] + channel * xs[1] + at_d * xs[2] + at_h * xs[3];
       const int at_w = o.v[3] * w.stride - w.pad;
       LAMINA_UNROLL
       for (int t = 0; t < kRowTaps; ++t) {
         const int at = at_w + (t0 + t) * w.dilation;
         if (t0 + t < w.kernel && static_cast<unsigned>(at) < static_cast<unsigned>(w.source))
-          sum[t] += dy * row[at * xs[4]];
+          sum[t] += dy * convert<Sum>(row[at * xs[4]]);
       }
     }
   }
@@ -73,18 +81,18 @@ __global__ void __launch_bounds__(kTapThreads)
   }
   if (sharer > 0 || pair >= p.pairs) return;
   const int64_t taps = int64_t{d.kernel} * h.kernel * w.kernel;
-  T* to = parts + (blockIdx.y * p.pairs + pair) * taps + int64_t{tap_row} * w.kernel + t0;
+  Sum* to = parts + (blockIdx.y * p.pairs + pair) * taps + int64_t{tap_row} * w.kernel + t0;
   for (int t = 0; t < kRowTaps && t0 + t < w.kernel; ++t) to[t] = sums[t][threadIdx.x];
 }
 
 template <class T>
 __global__ void __launch_bounds__(kTapThreads)
-    sum_taps_kernel(T* dw, const T* parts, int64_t count, int splits) {
+    sum_taps_kernel(T* dw, const Summed<T>* parts, int64_t count, int splits) {
   const int64_t i = int64_t{blockIdx.x} * kTapThreads + threadIdx.x;
   if (i >= count) return;
-  T sum = parts[i];
+  Summed<T> sum = parts[i];
   for (int s = 1; s < splits; ++s) sum += parts[s * count + i];
-  dw[i] = sum;
+  dw[i] = convert<T>(sum);
 }
 
 template <class T, int kLanes>
@@ -100,8 +108,9 @@ void launch_taps(TapProblem<T>& p, void* dw) {
   p.per_split = (p.positions + splits - 1) / splits;
   splits = (p.positions + p.per_split - 1) / p.per_split;
   const int64_t count = p.pairs * taps;
-  const DeviceScratch scratch(splits > 1 ? sizeof(T) * static_cast<size_t>(splits * count) : 1);
-  T* parts = splits > 1 ? scratch.as<T>() : static_cast<T*>(dw);
+  const bool rounds = splits > 1 || kHalf<T>;
+  const DeviceScratch scratch(rounds ? sizeof(Summed<T>) * static_cast<size_t>(splits * count) : 1);
+  auto* parts = static_cast<Summed<T>*>(rounds ? scratch.as<void>() : dw);
   for (int64_t first = 0; first < rows; first += kMostRows) {
     const int64_t left = rows - first;
     const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(splits),
@@ -109,9 +118,10 @@ void launch_taps(TapProblem<T>& p, void* dw) {
     launch(&tap_kernel<T, kLanes>, grid, kTapThreads, 0, stream(), p, parts,
            static_cast<unsigned>(first));
   }
-  if (splits > 1)
+  if (rounds)
     launch(&sum_taps_kernel<T>, blocks_for(count, kTapThreads), kTapThreads, 0, stream(),
-           static_cast<T*>(dw), static_cast<const T*>(parts), count, static_cast<int>(splits));
+           static_cast<T*>(dw), static_cast<const Summed<T>*>(parts), count,
+           static_cast<int>(splits));
 }
 
 }  // namespace lamina::cuda

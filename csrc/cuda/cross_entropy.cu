@@ -3,8 +3,8 @@
 //   loss_i = (1 - s) w_t (L - x_t) + s / classes * sum_c w_c (L - x_c),   L = log sum_c exp x_c
 //
 // with label smoothing s and target t; without log_softmax, L = 0 and s = 0.  Backward computes the
-// probabilities again from the scores and L.  Bound by the scores: one read forward, one read and one
-// write backward.
+// probabilities again from the scores and L.  Bound by the scores' bytes: one read forward, one read
+// and one write backward; 8192 rows of 32000 float32 scores are 1.05 GB, 0.22 and 0.44 ms on an H200.
 #include "core/dtype.h"
 #include "cuda/check_range.h"
 #include "cuda/log_sum_exp.h"
@@ -57,7 +57,7 @@ __global__ void __launch_bounds__(kRowThreads)
 }
 
 template <class T, int lanes>
-__global__ void __launch_bounds__(kRowThreads)
+__global__ void __launch_bounds__(kRowThreads, 4)
     backward_kernel(const Rows rows, const CrossEntropyParams p, const T* scores,
                     const int64_t* targets, const T* weight, const T* log_sums, const T* dlosses,
                     T* dscores) {

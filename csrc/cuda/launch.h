@@ -18,6 +18,17 @@ namespace lamina::cuda {
 
 inline constexpr unsigned kWarpSize = 32, kAllLanes = 0xffffffffu;
 
+#if !defined(LAMINA_EMULATE)
+// Lets a kernel have more shared memory than it gets unasked.
+template <class Kernel>
+void allow_shared(Kernel kernel, size_t shared) {
+  constexpr size_t kUnasked = 48 << 10;
+  if (shared > kUnasked)
+    LAMINA_CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                           static_cast<int>(shared)));
+}
+#endif
+
 // Runs kernel(arguments...) on the grid, in order of the stream, with `shared` bytes of dynamic
 // shared memory a block.  No size of the grid or the block may be 0.
 template <class... P, class... A>
@@ -26,10 +37,7 @@ void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, cudaStre
 #if defined(LAMINA_EMULATE)
   emulate::run_kernel<P...>(false, stream, kernel, grid, block, shared, arguments...);
 #else
-  constexpr size_t kUnasked = 48 << 10;  // more shared memory must be asked for
-  if (shared > kUnasked)
-    LAMINA_CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                           static_cast<int>(shared)));
+  allow_shared(kernel, shared);
   [&](P... values) {
     void* pointers[] = {&values..., nullptr};
     LAMINA_CUDA_CHECK(cudaLaunchKernel(reinterpret_cast<const void*>(kernel), grid, block, pointers,

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "core/dtype.h"
-#include "cuda/rnn_cell.h"
+#include "cuda/rnn_unit.h"
 #include "kernels/matmul.h"
 #include "kernels/rnn.h"
 
@@ -76,21 +76,64 @@ void with_rnn_cell(const kernels::RnnShape& s, const F& f) {
   });
 }
 
-// The rows of a step, and of the one before it in the direction's order: those of its sequences that
-// had begun, the others come from the first state.
-struct RnnStep {
-  int64_t first, count;
-  int64_t before, begun;
+// Of direction d: `inputs` (D, rows, G H), what W_ih made.
+template <class Cell, class T>
+ForwardUnits<T> forward_units(const kernels::RnnForward& args, const T* inputs, int d) {
+  const kernels::RnnShape& s = args.shape;
+  const int64_t states = s.batch * s.hidden;
+  ForwardUnits<T> u{};
+  u.hidden = s.hidden;
+  u.y_row = s.directions * s.hidden;
+  u.input = inputs + d * s.rows * Cell::kGates * s.hidden;
+  u.h = static_cast<T*>(args.hn) + d * states;
+  u.c = Cell::kCellState ? static_cast<T*>(args.cn) + d * states : nullptr;
+  u.y = static_cast<T*>(args.y) + d * s.hidden;
+  if (Cell::kSaved > 0 && args.saved) {
+    u.gates = static_cast<T*>(args.saved) + d * s.rows * rnn_saved_row<Cell>(s);
+    u.cells = Cell::kCellState ? u.gates + s.rows * s.hidden * Cell::kSaved : nullptr;
+  }
+  return u;
+}
+
+// What the passes of backward hand on, for both directions: gradients by the gates (D, rows, G H), as
+// W_ih and as W_hh made them, one and the same but for a GRU; and h before each step (D, rows, H).
+template <class T>
+struct RnnGates {
+  T *input, *state, *before;
 };
 
-inline RnnStep rnn_step(const kernels::RnnShape& s, int direction, int64_t nth) {
-  const int64_t t = s.reverse[direction] ? s.steps - 1 - nth : nth;
-  RnnStep step{s.offsets[t], s.offsets[t + 1] - s.offsets[t], 0, 0};
-  if (nth == 0) return step;
-  const int64_t earlier = s.reverse[direction] ? t + 1 : t - 1;
-  step.before = s.offsets[earlier];
-  step.begun = s.offsets[earlier + 1] - step.before;
-  return step;
+template <class Cell, class T>
+BackwardUnits<T> backward_units(const kernels::RnnBackward& args, const RnnGates<T>& gates, int d) {
+  const kernels::RnnShape& s = args.shape;
+  const int64_t states = s.batch * s.hidden, of_gates = d * s.rows * Cell::kGates * s.hidden;
+  const auto of = [](const void* data) { return static_cast<const T*>(data); };
+  BackwardUnits<T> u{};
+  u.hidden = s.hidden;
+  u.y_row = s.directions * s.hidden;
+  u.h0 = of(args.h0) + d * states;
+  u.y = of(args.y) + d * s.hidden;
+  u.dy = args.dy ? of(args.dy) + d * s.hidden : nullptr;
+  if (Cell::kSaved > 0) u.gates = of(args.saved) + d * s.rows * rnn_saved_row<Cell>(s);
+  u.dh = static_cast<T*>(args.dh0) + d * states;
+  if (Cell::kCellState) {
+    u.c0 = of(args.c0) + d * states;
+    u.cells = u.gates + s.rows * s.hidden * Cell::kSaved;
+    u.dc = static_cast<T*>(args.dc0) + d * states;
+  }
+  u.input = gates.input + of_gates;
+  u.state = gates.state + of_gates;
+  u.before = gates.before + d * s.rows * s.hidden;
+  return u;
 }
+
+inline RnnSteps rnn_steps(const kernels::RnnShape& s, int direction) {
+  return {s.steps, s.batch, s.offsets, s.reverse[direction]};
+}
+
+// All steps of both directions in one launch (rnn_persistent.h), from the first states where hn, cn,
+// dh0 and dc0 will be.  False, and nothing done, where that does not fit or pay.
+bool rnn_persistent_forward(const kernels::RnnForward& args, const void* inputs);
+bool rnn_persistent_backward(const kernels::RnnBackward& args, void* input, void* state,
+                             void* before);
 
 }  // namespace lamina::cuda

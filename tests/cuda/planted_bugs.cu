@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cuda/async_copy.h"
+#include "cuda/cooperative.h"
 #include "cuda/launch.h"
 #include "cuda/reduce.h"
 
@@ -97,6 +98,22 @@ __global__ void half_written(float* y, const float* x) {
   y[threadIdx.x] = tile[threadIdx.x ^ 1];
 }
 
+// Each block doubles its own elements and then adds those of the block after it, in place.
+__global__ void neighbouring_blocks(float* y, const float* x, GridBarrier barrier) {
+  const unsigned i = blockIdx.x * kThreads + threadIdx.x, other = (i + kThreads) % kN;
+  y[i] = 2 * x[i];
+#ifdef BUG_NO_GRID_BARRIER
+  __syncthreads();
+#else
+  barrier.wait(1);
+#endif
+  const float sum = y[i] + y[other];
+#ifndef BUG_NO_SECOND_GRID_BARRIER
+  barrier.wait(2);
+#endif
+  y[i] = sum;
+}
+
 struct DeviceArray {
   float* data;
   explicit DeviceArray(size_t n) { cudaMalloc(reinterpret_cast<void**>(&data), n * sizeof(float)); }
@@ -125,11 +142,12 @@ bool all() {
   const float* source = in.data;
   bool ok = true;
 
-  std::vector<float> reversed, doubled, block_sums, of_warps, neighbours;
+  std::vector<float> reversed, doubled, block_sums, of_warps, neighbours, blocks_summed;
   for (int i = 0; i < kN; ++i) {
     const int block = i / kThreads * kThreads;
     reversed.push_back(at(block + kThreads - 1 - i % kThreads));
     doubled.push_back(2 * at(i));
+    blocks_summed.push_back(2 * at(i) + 2 * at((i + kThreads) % kN));
   }
   for (int b = 0; b < kBlocks; ++b) {
     float sum = 0;
@@ -157,6 +175,14 @@ bool all() {
   ok &= same("half_written", y, neighbours);
   run(&guarded, kBlocks, few.data, source, static_cast<unsigned>(kN - 5));
   ok &= same("guarded", few, {doubled.begin(), doubled.end() - 5});
+  cudaMemsetAsync(counter.data, 0, sizeof(int), nullptr);
+  const GridBarrier barrier{reinterpret_cast<unsigned*>(counter.data)};
+#ifdef BUG_NOT_COOPERATIVE
+  run(&neighbouring_blocks, kBlocks, y.data, source, barrier);
+#else
+  launch_cooperative(&neighbouring_blocks, kBlocks, kThreads, 0, nullptr, y.data, source, barrier);
+#endif
+  ok &= same("neighbouring_blocks", y, blocks_summed);
   cudaMemsetAsync(counter.data, 0, sizeof(int), nullptr);
   run(&count, kBlocks, reinterpret_cast<int*>(counter.data));
   int counted = 0;

@@ -10,6 +10,7 @@
 
 #include "core/half.h"
 #include "cuda/async_copy.h"
+#include "cuda/cooperative.h"
 #include "cuda/mma.h"
 #include "cuda/reduce.h"
 
@@ -101,6 +102,20 @@ __global__ void copy(float* y, const float* x) {
 
 __global__ void sum_of_warp(float* y, const float* x) {
   y[threadIdx.x] = warp_reduce(x[threadIdx.x], [](float a, float b) { return a + b; });
+}
+
+// A hundred rounds, in each of which a block reads what another one wrote in the round before.
+__global__ void around(float* y, GridBarrier barrier) {
+  const unsigned blocks = gridDim.x, lanes = blockDim.x;
+  const unsigned mine = blockIdx.x * lanes + threadIdx.x;
+  const unsigned other = (blockIdx.x + 1) % blocks * lanes + threadIdx.x;
+  y[mine] = static_cast<float>(blockIdx.x);
+  for (unsigned round = 1; round <= 100; ++round) {
+    barrier.wait(2 * round - 1);
+    const float got = y[other];
+    barrier.wait(2 * round);
+    y[mine] = got + 1;
+  }
 }
 
 template <class T>
@@ -199,6 +214,15 @@ bool all() {
   const DeviceArray<float> numbers_there(numbers), sums(32);
   run(&sum_of_warp, sums.data, static_cast<const float*>(numbers_there.data));
   ok &= same("shfl", sums, std::vector<float>(32, 496));
+
+  constexpr int kBlocks = 4;
+  std::vector<float> turned;
+  for (int i = 0; i < kBlocks * 64; ++i)
+    turned.push_back(static_cast<float>((i / 64 + 100) % kBlocks + 100));
+  const DeviceArray<unsigned> arrived(std::vector<unsigned>{0});
+  const DeviceArray<float> passed(turned.size());
+  launch_cooperative(&around, kBlocks, 64, 0, nullptr, passed.data, GridBarrier{arrived.data});
+  ok &= same("red.release and ld.acquire", passed, turned);
   return ok;
 }
 

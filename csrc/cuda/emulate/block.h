@@ -12,6 +12,8 @@ struct CUstream_st;
 namespace lamina::cuda::emulate {
 
 inline constexpr unsigned kWarp = 32, kMaxWarps = 32;
+inline constexpr int kMultiprocessors = 4;         // of a device
+inline constexpr size_t kMostShared = 227 * 1024;  // bytes of a block
 
 class Fiber;
 struct Block;
@@ -20,6 +22,7 @@ struct Block;
 struct Grid {
   dim3 grid, block;
   size_t dynamic_shared;
+  bool cooperative;                // all blocks are there at once
   void (*entry)(void* arguments);  // calls the kernel
   void* arguments;
 };
@@ -54,8 +57,9 @@ struct SharedArray {
 struct Block {
   const Grid* grid;
   uint3 index;
-  unsigned live;          // threads that are not done
-  unsigned barriers = 0;  // passed
+  unsigned live;               // threads that are not done
+  unsigned barriers = 0;       // passed: the block's own,
+  unsigned grid_barriers = 0;  // and the grid's
   // Addresses that ThreadSanitizer hangs the order of barriers on: those of the block, in turn, and
   // of its warps.
   char order[2], warp_orders[kMaxWarps];
@@ -74,10 +78,11 @@ extern Thread* current;  // the thread that runs
 int current_lane();
 
 // Runs a launch to its end; throws std::runtime_error where it never ends or may not be launched.
-// A cooperative one has all its blocks at once.
-void run(const Grid& grid, bool cooperative);
+void run(const Grid& grid);
+// How many blocks like these an emulated multiprocessor holds at once.
+int resident_blocks(unsigned threads, size_t dynamic_shared);
 // Whether the stream captures; its graph then gets the launch, with a copy of its arguments (graph.cpp).
-bool capture_launch(CUstream_st* stream, const Grid& grid, size_t argument_bytes, bool cooperative);
+bool capture_launch(CUstream_st* stream, const Grid& grid, size_t argument_bytes);
 
 // ---- called by emulated threads
 

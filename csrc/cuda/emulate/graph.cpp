@@ -60,8 +60,7 @@ struct Capture {
   bool spoilt = false;
 };
 
-bool capture_launch(cudaStream_t stream, const Grid& grid, size_t argument_bytes,
-                    bool cooperative) {
+bool capture_launch(cudaStream_t stream, const Grid& grid, size_t argument_bytes) {
   if (!stream || !stream->capture) return false;
   CUgraph_st& graph = *stream->capture->graph;
   const std::shared_ptr<void> arguments = copy_of(grid.arguments, argument_bytes);
@@ -70,10 +69,10 @@ bool capture_launch(cudaStream_t stream, const Grid& grid, size_t argument_bytes
     std::memcpy(&word, static_cast<const std::byte*>(arguments.get()) + at, sizeof word);
     graph.touch(word);
   }
-  graph.nodes.push_back({selected_device(), [grid, arguments, cooperative] {
+  graph.nodes.push_back({selected_device(), [grid, arguments] {
                            Grid launched = grid;
                            launched.arguments = arguments.get();
-                           run(launched, cooperative);
+                           run(launched);
                          }});
   return true;
 }

@@ -24,13 +24,13 @@ void run_kernel(bool cooperative, cudaStream_t stream, void (*kernel)(P...), dim
   (check_pointer(arguments), ...);
   using Call = std::pair<void (*)(P...), std::tuple<P...>>;
   Call call{kernel, {arguments...}};
-  const Grid launched{grid, block, shared,
+  const Grid launched{grid, block, shared, cooperative,
                       [](void* opaque) {
                         auto& [function, values] = *static_cast<Call*>(opaque);
                         std::apply(function, values);
                       },
                       &call};
-  if (!capture_launch(stream, launched, sizeof call, cooperative)) run(launched, cooperative);
+  if (!capture_launch(stream, launched, sizeof call)) run(launched);
 }
 
 }  // namespace lamina::cuda::emulate

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "cuda/emulate/access.h"
+#include "cuda/emulate/block.h"
 #include "cuda/emulate/cuda_runtime.h"
 #include "cuda/emulate/graph.h"
 #include "cuda/emulate/options.h"
@@ -176,7 +177,13 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   properties->totalGlobalMem = options().memory;
   properties->major = 9;
   properties->minor = 0;
-  properties->multiProcessorCount = 4;
+  properties->multiProcessorCount = kMultiprocessors;
+  return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {
+  if (device < 0 || device >= options().devices) return cudaErrorInvalidDevice;
+  *value = attribute == cudaDevAttrCooperativeLaunch ? 1 : static_cast<int>(kMostShared);
   return cudaSuccess;
 }
 

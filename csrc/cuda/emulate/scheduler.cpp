@@ -24,7 +24,10 @@ Thread* current = nullptr;
 namespace {
 
 constexpr unsigned kMaxThreads = 1024, kMaxGridYZ = 65535, kMaxBlockZ = 64;
-constexpr size_t kMaxShared = 227 * 1024;
+// Of a multiprocessor: its shared memory, of which the system takes some for each block; its threads and blocks.
+constexpr size_t kSharedMemory = 228 * 1024, kSharedOfBlock = 1024;
+constexpr unsigned kResidentThreads = 2048;
+constexpr int kResidentBlocks = 32;
 
 std::mutex one_launch;
 Fiber* home = nullptr;  // the scheduler's own
@@ -80,48 +83,64 @@ Fibers& fibers() {
   return *instance;
 }
 
-// The blocks that are alive together: one, or all of a cooperative launch.
+// A block and its warps, in the order that their threads run in.
+struct Running {
+  Block block;
+  std::vector<std::vector<Thread*>> warps;
+
+  Running(const Grid& grid, unsigned position) : block(grid, position) {
+    for (Thread& thread : block.threads) {
+      if (thread.lane == 0) warps.emplace_back();
+      warps.back().push_back(&thread);
+    }
+    if (options().order != Order::reverse) return;
+    std::reverse(warps.begin(), warps.end());
+    for (auto& warp : warps) std::reverse(warp.begin(), warp.end());
+  }
+};
+
+// The blocks that are alive together: one, or all of a cooperative launch.  Each runs as far as it gets
+// without the others, so that what it takes from them without waiting is not there yet.
 class Blocks {
  public:
   Blocks(const Grid& grid, unsigned first, unsigned count, std::mt19937& random) : random_(random) {
-    for (unsigned i = first; i < first + count; ++i) {
-      blocks_.push_back(std::make_unique<Block>(grid, i));
-      for (Thread& thread : blocks_.back()->threads) {
-        if (thread.lane == 0) warps_.emplace_back();
-        warps_.back().push_back(&thread);
-      }
-    }
-    live_ = blocks_[0]->live * count;
-    if (options().order == Order::reverse) {
-      std::reverse(warps_.begin(), warps_.end());
-      for (auto& warp : warps_) std::reverse(warp.begin(), warp.end());
-    }
+    for (unsigned i = first; i < first + count; ++i)
+      blocks_.push_back(std::make_unique<Running>(grid, i));
+    live_ = blocks_[0]->block.live * count;
+    if (options().order == Order::reverse) std::reverse(blocks_.begin(), blocks_.end());
   }
 
   void run() {
-    while (live_ > 0 && !failure)
-      if (!run_ready() && !failure && !open_barriers())
+    while (live_ > 0 && !failure) {
+      if (options().order == Order::shuffled) std::shuffle(blocks_.begin(), blocks_.end(), random_);
+      bool ran = false;
+      for (auto& running : blocks_)
+        while (!failure && (run_ready(*running) || open_block(running->block))) ran = true;
+      if (!ran && !failure && !open_grid())
         failure = "deadlock: threads wait for others that never come";
+    }
   }
 
   std::string waiting() const {
     std::string text;
     int shown = 0;
-    for (const auto& block : blocks_)
-      for (const Thread& t : block->threads)
-        if (t.wait != Wait::done && *t.op && shown++ < 4)
-          text += "; block (" + std::to_string(block->index.x) + ", " +
-                  std::to_string(block->index.y) + ", " + std::to_string(block->index.z) +
-                  ") thread " + std::to_string(t.linear) + " waits in " + t.op;
+    for (const auto& running : blocks_)
+      for (const Thread& t : running->block.threads) {
+        if (t.wait == Wait::done || !*t.op || shown++ >= 4) continue;
+        const uint3 index = running->block.index;
+        text += "; block (" + std::to_string(index.x) + ", " + std::to_string(index.y) + ", " +
+                std::to_string(index.z) + ") thread " + std::to_string(t.linear) + " waits in " +
+                t.op;
+      }
     return text;
   }
 
  private:
-  bool run_ready() {
+  bool run_ready(Running& running) {
     const bool shuffled = options().order == Order::shuffled;
-    if (shuffled) std::shuffle(warps_.begin(), warps_.end(), random_);
+    if (shuffled) std::shuffle(running.warps.begin(), running.warps.end(), random_);
     bool ran = false;
-    for (auto& warp : warps_) {
+    for (auto& warp : running.warps) {
       if (shuffled) std::shuffle(warp.begin(), warp.end(), random_);
       for (bool again = true; again && !failure;) {
         again = false;
@@ -148,20 +167,18 @@ class Blocks {
     }
   }
 
-  bool open_barriers() {
-    unsigned at_grid = 0;
-    for (auto& block : blocks_) at_grid += waiting_in(*block, Wait::grid_barrier);
-    if (at_grid > 0 && at_grid == live_) {
-      for (auto& block : blocks_) open(*block, Wait::grid_barrier);
-      return true;
-    }
-    bool opened = false;
-    for (auto& block : blocks_)
-      if (block->live > 0 && waiting_in(*block, Wait::block_barrier) == block->live) {
-        open(*block, Wait::block_barrier);
-        opened = true;
-      }
-    return opened;
+  static bool open_block(Block& block) {
+    if (block.live == 0 || waiting_in(block, Wait::block_barrier) < block.live) return false;
+    open(block, Wait::block_barrier);
+    return true;
+  }
+
+  bool open_grid() {
+    unsigned waiting = 0;
+    for (auto& running : blocks_) waiting += waiting_in(running->block, Wait::grid_barrier);
+    if (waiting < live_) return false;
+    for (auto& running : blocks_) open(running->block, Wait::grid_barrier);
+    return true;
   }
 
   static unsigned waiting_in(const Block& block, Wait kind) {
@@ -170,14 +187,13 @@ class Blocks {
   }
 
   static void open(Block& block, Wait kind) {
-    ++block.barriers;
+    ++(kind == Wait::grid_barrier ? block.grid_barriers : block.barriers);
     for (Thread& t : block.threads)
       if (t.wait == kind) t.wait = Wait::nothing;
   }
 
   std::mt19937& random_;
-  std::vector<std::unique_ptr<Block>> blocks_;
-  std::vector<std::vector<Thread*>> warps_;
+  std::vector<std::unique_ptr<Running>> blocks_;
   unsigned live_;
 };
 
@@ -195,12 +211,22 @@ void give_up(const char* why) {
   suspend(Wait::warp, why);
 }
 
-void run(const Grid& grid, bool cooperative) {
+int resident_blocks(unsigned threads, size_t dynamic_shared) {
+  const auto by_threads = static_cast<int>(kResidentThreads / threads);
+  const auto by_shared = static_cast<int>(kSharedMemory / (dynamic_shared + kSharedOfBlock));
+  return std::min({by_threads, by_shared, kResidentBlocks});
+}
+
+void run(const Grid& grid) {
   const dim3 g = grid.grid, b = grid.block;
   const size_t total = size_t{g.x} * g.y * g.z, threads = size_t{b.x} * b.y * b.z;
   if (total == 0 || g.y > kMaxGridYZ || g.z > kMaxGridYZ || g.x > 0x7fffffffu || threads == 0 ||
-      threads > kMaxThreads || b.z > kMaxBlockZ || grid.dynamic_shared > kMaxShared)
+      threads > kMaxThreads || b.z > kMaxBlockZ || grid.dynamic_shared > kMostShared)
     throw std::runtime_error("[emulate] a launch configuration that a device refuses");
+  if (grid.cooperative &&
+      total > static_cast<size_t>(kMultiprocessors * resident_blocks(static_cast<unsigned>(threads),
+                                                                     grid.dynamic_shared)))
+    throw std::runtime_error("[emulate] a cooperative launch of more blocks than a device holds");
   const std::lock_guard guard(one_launch);
   Fiber self;
   home = &self;
@@ -209,7 +235,7 @@ void run(const Grid& grid, bool cooperative) {
   gridDim = g;
   std::mt19937 random(options().seed);
   sanitizer::release(&launched);
-  const auto step = static_cast<unsigned>(cooperative ? total : 1);
+  const auto step = static_cast<unsigned>(grid.cooperative ? total : 1);
   for (unsigned first = 0; first < total; first += step) {
     Blocks blocks(grid, first, step, random);
     blocks.run();

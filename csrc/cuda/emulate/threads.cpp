@@ -45,9 +45,11 @@ Block::~Block() {
 int current_lane() { return static_cast<int>(current->lane); }
 
 void barrier(Wait kind, const char* op) {
-  Thread& me = *current;
-  char* order =
-      (kind == Wait::grid_barrier ? grid_order : me.block->order) + me.block->barriers % 2;
+  Block& block = *current->block;
+  const bool of_grid = kind == Wait::grid_barrier;
+  if (of_grid && !block.grid->cooperative)
+    give_up("deadlock: a barrier of the grid in a launch that is not cooperative");
+  char* order = of_grid ? grid_order + block.grid_barriers % 2 : block.order + block.barriers % 2;
   sanitizer::release(order);
   suspend(kind, op);
   sanitizer::acquire(order);

@@ -41,7 +41,7 @@ class autocast:  # noqa: N801 (torch's name)
     Parameters stay float32, and so do their gradients. A parameter's cast is made once a block. Leave the block before
     ``backward``, which computes in the dtypes of forward. It is a setting of each thread.
 
-    On the CPU convolutions have no kernels of 16 bits and say so.
+    Convolutions on the CPU, and recurrent layers on CUDA, compute in float32 what they take and give in ``dtype``.
 
     Args:
         device_type: ``"cuda"`` or ``"cpu"``: tensors elsewhere are not cast.

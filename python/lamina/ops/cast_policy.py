@@ -23,7 +23,7 @@ HALVES = (bfloat16, float16)
 ELIGIBLE = (*HALVES, float32)  # float64 and integers stay what they are
 
 CONVOLUTIONS = "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d"
-PRODUCTS = f"{CONVOLUTIONS} addmm baddbmm bmm einsum linear matmul mm prelu"
+PRODUCTS = "addmm baddbmm bmm einsum linear matmul mm prelu"
 LOSSES = """
     cosine_embedding_loss cross_entropy hinge_embedding_loss huber_loss kl_div l1_loss margin_ranking_loss mse_loss
     multi_margin_loss multilabel_margin_loss nll_loss poisson_nll_loss smooth_l1_loss soft_margin_loss
@@ -37,15 +37,18 @@ POOLS = """
 
 # Run in the lower precision.
 LOWERS = {
-    "cuda": f"{PRODUCTS} mv lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell",
+    "cuda": f"{CONVOLUTIONS} {PRODUCTS} mv lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell",
     "cpu": PRODUCTS,
 }
+# Likewise, where the kernels are of float32: arguments and result are rounded to the lower precision, and what lies
+# between is computed as its own kernels would, with sums in float32.
+ROUNDS = {"cuda": "recurrent_layer", "cpu": CONVOLUTIONS}
 # Run in float32, and give it.
 WIDENS = {
     "cuda": f"""
         acos asin cosh erfinv exp expm1 log log10 log2 log1p reciprocal rsqrt sinh tan pow softplus
         layer_norm rms_norm group_norm cosine_similarity dist pdist cdist logsumexp interpolate
-        prod softmax log_softmax cumprod cumsum sum norm vector_norm recurrent_layer {LOSSES}
+        prod softmax log_softmax cumprod cumsum sum norm vector_norm {LOSSES}
     """,
     "cpu": f"""
         avg_pool3d max_pool3d adaptive_avg_pool3d max_unpool2d max_unpool3d
@@ -63,9 +66,8 @@ KEEPS = {
     "cuda": f"{NORMS} {POOLS} unfold fold ctc_loss",
     "cpu": f"{NORMS} {POOLS} unfold fold layer_norm rms_norm group_norm softmax log_softmax pdist",
 }
-# Refused: the results would be wrong, or there is no kernel.
+# Refused: the results would be wrong.
 REFUSES = {"cuda": "binary_cross_entropy"}
-NO_LOWER_KERNEL = {"cpu": frozenset(CONVOLUTIONS.split())}
 
 
 def is_listed(name: str) -> bool:
@@ -96,13 +98,13 @@ def in_autocast(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> 
 
 def _lower(function: F, device: str, args: Any, kwargs: Any) -> Any:
     to = casting.dtypes[device]
-    lacks = function.__name__ in NO_LOWER_KERNEL.get(device, ())
-    if lacks and any(_eligible(x, device) for x in _tensors((*args, *kwargs.values()))):
-        raise TypeError(
-            f"[{function.__name__}] autocast asks for {to}, for which {device} has no kernel; "
-            f"run it under lamina.autocast({device!r}, enabled=False)"
-        )
     return _call(function, args, kwargs, device, lambda x: _lowered(x, to))
+
+
+def _round(function: F, device: str, args: Any, kwargs: Any) -> Any:
+    to = casting.dtypes[device]
+    result = _call(function, args, kwargs, device, lambda x: _to(_lowered(x, to), float32))
+    return _mapped(result, lambda x: _to(x, to) if x.dtype is float32 else x)
 
 
 def _widen(function: F, device: str, args: Any, kwargs: Any) -> Any:
@@ -143,7 +145,14 @@ def _refuse(function: F, device: str, args: Any, kwargs: Any) -> NoReturn:
 
 
 def _table(device: str) -> dict[str, Callable[..., Any]]:
-    lists = ((LOWERS, _lower), (KEEPS, _keep), (WIDENS, _widen), (PROMOTES, _promote), (REFUSES, _refuse))
+    lists = (
+        (LOWERS, _lower),
+        (ROUNDS, _round),
+        (KEEPS, _keep),
+        (WIDENS, _widen),
+        (PROMOTES, _promote),
+        (REFUSES, _refuse),
+    )
     return {name: policy for names, policy in lists for name in names.get(device, "").split()}
 
 
