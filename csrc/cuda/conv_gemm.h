@@ -61,12 +61,12 @@ struct WindowProblem {
 
     template <class Core>
     __device__ auto loader_a(int64_t row, int64_t begin, int64_t end) const {
-      return WindowLoader<typename Core::A, Core::kThreads, true>(windows_, row, rows(), begin,
+      return WindowLoader<typename Core::A, Core::kLoaders, true>(windows_, row, rows(), begin,
                                                                   end);
     }
     template <class Core>
     __device__ auto loader_b(int64_t column, int64_t begin, int64_t end) const {
-      return MatrixLoader<typename Core::B, Core::kThreads>(weights_, column,
+      return MatrixLoader<typename Core::B, Core::kLoaders>(weights_, column,
                                                             problem_.target.channels, begin, end);
     }
     __device__ auto output() const {
@@ -147,11 +147,11 @@ struct WeightProblem {
 
     template <class Core>
     __device__ auto loader_a(int64_t row, int64_t begin, int64_t end) const {
-      return WindowLoader<typename Core::A, Core::kThreads, false>(dy_, row, rows(), begin, end);
+      return WindowLoader<typename Core::A, Core::kLoaders, false>(dy_, row, rows(), begin, end);
     }
     template <class Core>
     __device__ auto loader_b(int64_t column, int64_t begin, int64_t end) const {
-      return WindowLoader<typename Core::B, Core::kThreads, false>(
+      return WindowLoader<typename Core::B, Core::kLoaders, false>(
           x_, column, problem_.taps * problem_.x.channels, begin, end);
     }
     __device__ auto output() const {

@@ -100,7 +100,7 @@ class Blocks {
 
   void run() {
     while (live_ > 0 && !failure)
-      if (!run_ready() && !failure && !open_barriers())
+      if (!run_ready() && !failure && !open_barriers() && !land_boxes())
         failure = "deadlock: threads wait for others that never come";
   }
 
@@ -162,6 +162,21 @@ class Blocks {
         opened = true;
       }
     return opened;
+  }
+
+  // One bulk copy of each block: the oldest, the youngest or any, as threads run.
+  bool land_boxes() {
+    bool landed = false;
+    for (auto& block : blocks_) {
+      const size_t count = block->boxes.size();
+      if (count == 0) continue;
+      const Order order = options().order;
+      land_box(*block, order == Order::forward   ? 0
+                       : order == Order::reverse ? count - 1
+                                                 : random_() % count);
+      landed = true;
+    }
+    return landed;
   }
 
   static unsigned waiting_in(const Block& block, Wait kind) {
