@@ -29,8 +29,12 @@ build() {
 # The instructions that kernels use by name mean on this device what they mean in the emulator.
 wrappers() {
   capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)
-  nvcc -std=c++20 -O2 --expt-relaxed-constexpr -gencode "arch=compute_$capability,code=sm_$capability" -Icsrc \
-    tests/cuda/wrappers.cu -o build/wrappers && build/wrappers
+  programs=wrappers
+  [ "$capability" = 90 ] && capability=90a programs="wrappers hopper"
+  for program in $programs; do
+    nvcc -std=c++20 -O2 --expt-relaxed-constexpr -gencode "arch=compute_$capability,code=sm_$capability" -Icsrc \
+      "tests/cuda/$program.cu" -o "build/$program" && "build/$program" || return 1
+  done
 }
 
 runtime() { "$python" -m pytest -q --no-torch tests/test_cuda.py; }

@@ -115,15 +115,16 @@ class WindowLoader {
 
   // Starts the copies of the next tile.
   __device__ __forceinline__ void load(T* tile) {
-    const auto to = [&](int i) { return tile + Tile::chunk(mine_.line + i * Mine::kStep, mine_.place); };
+    const auto to = [&](int i) {
+      return tile + Tile::chunk(mine_.line + i * Mine::kStep, mine_.place);
+    };
     if constexpr (Tile::kAlongDepth) {
       Digits digits = depth_;
       LAMINA_UNROLL
       for (int e = 0; e < kChunkSize; ++e) {
         const Spot depth = e < left_ ? depth_axis().spot(digits) : Spot::outside();
         LAMINA_UNROLL
-        for (int i = 0; i < kSides; ++i)
-          copy(to(i) + e, side_[i], depth);
+        for (int i = 0; i < kSides; ++i) copy(to(i) + e, side_[i], depth);
         if (wide()) break;
         digits = depth_axis().sum(digits, one_);
       }

@@ -117,8 +117,7 @@ __global__ void __launch_bounds__(Core::kThreads)
   auto b = part.template loader_b<Core>(column0, begin, end);
   main_loop(core, a, b, ring,
             end > begin ? (end - begin + Core::A::kDepths - 1) / Core::A::kDepths : 0);
-  if (parts)
-    parts += (z * int64_t{tiling.splits} + blockIdx.y) * tiling.rows * tiling.columns;
+  if (parts) parts += (z * int64_t{tiling.splits} + blockIdx.y) * tiling.rows * tiling.columns;
   store_tile(core, part, row0, column0, tiling, parts);
 }
 

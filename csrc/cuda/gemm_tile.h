@@ -39,9 +39,7 @@ struct Tile {
     return kAlongDepth ? side * kPitch + depth : depth * kPitch + side;
   }
   // Where element `place` of a line lies, the first of a chunk.
-  static __device__ __forceinline__ int chunk(int line, int place) {
-    return line * kPitch + place;
-  }
+  static __device__ __forceinline__ int chunk(int line, int place) { return line * kPitch + place; }
 };
 
 // As Hopper's tensor cores and copy engine take tiles of 16-bit floats: panels of 128 bytes a line,

@@ -32,7 +32,7 @@ class Wgmma {
   using Sum = float;
   using A = TileA;
   using B = TileB;
-  static constexpr int kMultipliers = 2;                           // warpgroups
+  static constexpr int kMultipliers = 2;                            // warpgroups
   static constexpr int kThreads = kWarpgroup * (1 + kMultipliers);  // the first one loads
   static constexpr bool kWgmma = true;
   static constexpr int kLoaders = kWarpgroup;
@@ -147,27 +147,28 @@ struct Loading {
                              Mbarrier* empty) {
     RingPlace<kStages> to, landed;
     int in_flight = 0;
-    for_each_tile<Core>(problem, tiling, [&](const Part& part, int64_t row, int64_t column,
-                                             int64_t begin, int64_t end, unsigned) {
-      A a = part.template loader_a<Core>(row, begin, end);
-      B b = part.template loader_b<Core>(column, begin, end);
-      for (int64_t left = depth_tiles<Core>(begin, end); left > 0; --left, to.advance()) {
-        mbarrier_wait(empty + to.stage, to.parity ^ 1);
-        T* stage = ring + to.stage * Core::kStage;
-        if (threadIdx.x == 0) mbarrier_expect_boxes(full + to.stage);
-        load(a, stage, full + to.stage);
-        load(b, stage + Core::A::kSize, full + to.stage);
-        if constexpr (kBoxesAlone) {
-          mbarrier_arrive(full + to.stage);
-        } else {
-          commit_async_copies();
-          if (++in_flight <= kBehind) continue;
-          wait_async_copies<kBehind>();
-          hand_over(full, landed);
-          --in_flight;
-        }
-      }
-    });
+    for_each_tile<Core>(
+        problem, tiling,
+        [&](const Part& part, int64_t row, int64_t column, int64_t begin, int64_t end, unsigned) {
+          A a = part.template loader_a<Core>(row, begin, end);
+          B b = part.template loader_b<Core>(column, begin, end);
+          for (int64_t left = depth_tiles<Core>(begin, end); left > 0; --left, to.advance()) {
+            mbarrier_wait(empty + to.stage, to.parity ^ 1);
+            T* stage = ring + to.stage * Core::kStage;
+            if (threadIdx.x == 0) mbarrier_expect_boxes(full + to.stage);
+            load(a, stage, full + to.stage);
+            load(b, stage + Core::A::kSize, full + to.stage);
+            if constexpr (kBoxesAlone) {
+              mbarrier_arrive(full + to.stage);
+            } else {
+              commit_async_copies();
+              if (++in_flight <= kBehind) continue;
+              wait_async_copies<kBehind>();
+              hand_over(full, landed);
+              --in_flight;
+            }
+          }
+        });
     if constexpr (!kBoxesAlone) {
       wait_async_copies<0>();
       for (; in_flight > 0; --in_flight) hand_over(full, landed);
@@ -201,28 +202,30 @@ __device__ void multiply_tiles(const Problem& problem, const Tiling& tiling, flo
                                const typename Core::Element* ring, Mbarrier* full,
                                Mbarrier* empty) {
   RingPlace<Core::kStages> from;
-  for_each_tile<Core>(problem, tiling, [&](const auto& part, int64_t row0, int64_t column0,
-                                           int64_t begin, int64_t end, unsigned part_of) {
-    Core core;
-    core.hold();
-    const auto hand_back = [&](int stage) {
-      if (threadIdx.x % kWarpSize == 0) mbarrier_arrive(empty + stage);
-    };
-    int last = -1;
-    for (int64_t left = depth_tiles<Core>(begin, end); left > 0; --left, from.advance()) {
-      mbarrier_wait(full + from.stage, from.parity);
-      const auto* stage = ring + from.stage * Core::kStage;
-      core.multiply(stage, stage + Core::A::kSize);
-      wait_products<1>();  // those of the last stage are done
-      if (last >= 0) hand_back(last);
-      last = from.stage;
-    }
-    wait_products<0>();
-    core.hold();
-    if (last >= 0) hand_back(last);
-    store_tile(core, part, row0, column0, tiling,
-               parts ? parts + part_of * tiling.rows * tiling.columns : nullptr);
-  });
+  for_each_tile<Core>(
+      problem, tiling,
+      [&](const auto& part, int64_t row0, int64_t column0, int64_t begin, int64_t end,
+          unsigned part_of) {
+        Core core;
+        core.hold();
+        const auto hand_back = [&](int stage) {
+          if (threadIdx.x % kWarpSize == 0) mbarrier_arrive(empty + stage);
+        };
+        int last = -1;
+        for (int64_t left = depth_tiles<Core>(begin, end); left > 0; --left, from.advance()) {
+          mbarrier_wait(full + from.stage, from.parity);
+          const auto* stage = ring + from.stage * Core::kStage;
+          core.multiply(stage, stage + Core::A::kSize);
+          wait_products<1>();  // those of the last stage are done
+          if (last >= 0) hand_back(last);
+          last = from.stage;
+        }
+        wait_products<0>();
+        core.hold();
+        if (last >= 0) hand_back(last);
+        store_tile(core, part, row0, column0, tiling,
+                   parts ? parts + part_of * tiling.rows * tiling.columns : nullptr);
+      });
 }
 
 template <class Core, class Problem>

@@ -23,10 +23,10 @@ bool multiply(const kernels::MatrixProduct& product) {
                        stride,
                        apart};
   };
-  const MatrixStack a = stack(1, batch.a_along_depth, product.m,
-                              batch.a_along_depth ? product.a_row : product.a_col);
-  const MatrixStack b = stack(2, !batch.b_along_side, product.n,
-                              batch.b_along_side ? product.b_row : product.b_col);
+  const MatrixStack a =
+      stack(1, batch.a_along_depth, product.m, batch.a_along_depth ? product.a_row : product.a_col);
+  const MatrixStack b =
+      stack(2, !batch.b_along_side, product.n, batch.b_along_side ? product.b_row : product.b_col);
   const bool together = (batch.a_along_depth ? product.a_col : product.a_row) == 1 &&
                         (batch.b_along_side ? product.b_col : product.b_row) == 1;
   if (!together || !can_be_mapped(a) || !can_be_mapped(b)) return false;

@@ -1,8 +1,8 @@
 // Products of a batch of strided matrices for the main loop of gemm.h.
 #pragma once
 
-#include "cuda/gemm_boxes.h"
 #include "cuda/gemm.h"
+#include "cuda/gemm_boxes.h"
 #include "cuda/gemm_matrix.h"
 #include "cuda/gemm_output.h"
 #include "cuda/strides.h"
@@ -120,9 +120,8 @@ template <template <class, Order, Order> class Cores, class T>
 void multiply_matrices(const kernels::MatrixProduct& product) {
   const MatmulBatch<T> batch(product);
   const auto& p = batch.problem;
-  batch.visit_orders([&](auto a, auto b) {
-    launch_tiles<Cores<T, a(), b()>>(p, batch.matrices, p.m, p.n, p.k);
-  });
+  batch.visit_orders(
+      [&](auto a, auto b) { launch_tiles<Cores<T, a(), b()>>(p, batch.matrices, p.m, p.n, p.k); });
 }
 
 }  // namespace lamina::cuda

@@ -28,8 +28,8 @@ __device__ __forceinline__ uint64_t describe_tile(const void* shared, unsigned p
   const unsigned start = 0;
 #endif
   constexpr uint64_t kEightLines = 1024 >> 4, kSwizzle128 = 1;
-  return uint64_t{start >> 4 & 0x3fff} | uint64_t{panels >> 4 & 0x3fff} << 16 |
-         kEightLines << 32 | kSwizzle128 << 62;
+  return uint64_t{start >> 4 & 0x3fff} | uint64_t{panels >> 4 & 0x3fff} << 16 | kEightLines << 32 |
+         kSwizzle128 << 62;
 }
 
 // Registers of d, and tiles that fences have shown, may be used by the products that follow.
@@ -71,47 +71,50 @@ __device__ __forceinline__ void hold_registers([[maybe_unused]] float (&d)[size]
 }
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
-#define LAMINA_D8(i) \
-  "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]), "+f"(d[i + 6]), "+f"(d[i + 7])
+#define LAMINA_D8(i)                                                                          \
+  "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]), \
+      "+f"(d[i + 6]), "+f"(d[i + 7])
 #define LAMINA_D32(i) LAMINA_D8(i), LAMINA_D8(i + 8), LAMINA_D8(i + 16), LAMINA_D8(i + 24)
-#define LAMINA_REGISTERS_32 \
+#define LAMINA_REGISTERS_32                                                          \
   "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, " \
   "%18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
-#define LAMINA_REGISTERS_64 \
+#define LAMINA_REGISTERS_64                                                          \
   "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, " \
   "%18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, " \
   "%34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, " \
   "%50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
-#define LAMINA_REGISTERS_128 \
-  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, " \
-  "%18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, " \
-  "%34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, " \
-  "%50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, %64, %65, " \
-  "%66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, %80, %81, " \
-  "%82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, %96, %97, " \
-  "%98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, " \
+#define LAMINA_REGISTERS_128                                                             \
+  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, "     \
+  "%18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, "     \
+  "%34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, "     \
+  "%50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, %64, %65, "     \
+  "%66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, %80, %81, "     \
+  "%82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, %96, %97, "     \
+  "%98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "   \
   "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, " \
   "%126, %127"
 // Accumulates (scale-d), without negation; the last two say which operands lie along their sides.
-#define LAMINA_WGMMA(type, columns, registers, a, b, ta, tb, ...)                     \
-  asm volatile("{\n.reg .pred p;\nsetp.eq.u32 p, 0, 0;\n"                              \
-               "wgmma.mma_async.sync.aligned.m64n" columns "k16.f32." type "." type     \
-               " {" registers "}, %" a ", %" b ", p, 1, 1, %" ta ", %" tb ";\n}"        \
-               : __VA_ARGS__                                                            \
-               : "l"(a_tile), "l"(b_tile), "n"(a_along_side), "n"(b_along_side)         \
-               : "memory")
-#define LAMINA_WGMMA_COLUMNS(type)                                                            \
-  if constexpr (columns == 64)                                                                \
-    LAMINA_WGMMA(type, "64", LAMINA_REGISTERS_32, "32", "33", "34", "35", LAMINA_D32(0));     \
-  else if constexpr (columns == 128)                                                          \
-    LAMINA_WGMMA(type, "128", LAMINA_REGISTERS_64, "64", "65", "66", "67", LAMINA_D32(0),     \
-                 LAMINA_D32(32));                                                             \
-  else                                                                                        \
+#define LAMINA_WGMMA(type, columns, registers, a, b, ta, tb, ...)                                  \
+  asm volatile(                                                                                    \
+      "{\n.reg .pred p;\nsetp.eq.u32 p, 0, 0;\n"                                                   \
+      "wgmma.mma_async.sync.aligned.m64n" columns "k16.f32." type "." type " {" registers "}, %" a \
+      ", %" b ", p, 1, 1, %" ta ", %" tb ";\n}"                                                    \
+      : __VA_ARGS__                                                                                \
+      : "l"(a_tile), "l"(b_tile), "n"(a_along_side), "n"(b_along_side)                             \
+      : "memory")
+#define LAMINA_WGMMA_COLUMNS(type)                                                             \
+  if constexpr (columns == 64)                                                                 \
+    LAMINA_WGMMA(type, "64", LAMINA_REGISTERS_32, "32", "33", "34", "35", LAMINA_D32(0));      \
+  else if constexpr (columns == 128)                                                           \
+    LAMINA_WGMMA(type, "128", LAMINA_REGISTERS_64, "64", "65", "66", "67", LAMINA_D32(0),      \
+                 LAMINA_D32(32));                                                              \
+  else                                                                                         \
     LAMINA_WGMMA(type, "256", LAMINA_REGISTERS_128, "128", "129", "130", "131", LAMINA_D32(0), \
                  LAMINA_D32(32), LAMINA_D32(64), LAMINA_D32(96))
 #endif
 
-// Starts a product.  An operand's 16 depths lie in its lines (128 bytes of sides), or are its lines.
+// Starts a product.  An operand along its side has lines that are 16 depths, of 64 sides a panel; the
+// other has lines that are sides, of which it reads 16 depths.
 template <class T, int columns, bool a_along_side, bool b_along_side>
 __device__ __forceinline__ void start_product([[maybe_unused]] float (&d)[columns / 2],
                                               [[maybe_unused]] uint64_t a_tile,

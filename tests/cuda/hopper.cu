@@ -179,16 +179,20 @@ bool multiplies(const char* what, DType dtype) {
   const DeviceArray<float> d(want.size());
   constexpr bool kAAlong = a_order == Order::depth, kBAlong = b_order == Order::depth;
   const MatrixOperand<T> operand{a_there.data, kAAlong ? kDepth : 1, kAAlong ? 1 : kRows, true};
-  const MatrixStack stack{b_there.data, kBAlong ? kDepth : columns, kBAlong ? columns : kDepth, 1,
-                          kBAlong ? kDepth : columns, 0};
+  const MatrixStack stack{b_there.data,
+                          kBAlong ? kDepth : columns,
+                          kBAlong ? columns : kDepth,
+                          1,
+                          kBAlong ? kDepth : columns,
+                          0};
   if (!can_be_mapped(stack)) return false;
   const CUtensorMap map = tensor_map(dtype, stack, kBAlong ? columns : kTileDepth);
   const size_t shared =
       kStages * ((kRows + columns) * kTileDepth * sizeof(T) + 2 * sizeof(Mbarrier));
   launch(&multiply<T, a_order, b_order, columns>, 1, 2 * kWarpgroup, shared, nullptr, map, operand,
          d.data);
-  LAMINA_CUDA_CHECK(cudaMemcpyAsync(got.data(), d.data, got.size() * sizeof(float),
-                                    cudaMemcpyDefault, nullptr));
+  LAMINA_CUDA_CHECK(
+      cudaMemcpyAsync(got.data(), d.data, got.size() * sizeof(float), cudaMemcpyDefault, nullptr));
   LAMINA_CUDA_CHECK(cudaStreamSynchronize(nullptr));
   if (got == want) return true;
   std::printf("%s: WRONG\n", what);

@@ -47,12 +47,12 @@ struct Thread {
   Block* block;
   Fiber* fiber = nullptr;
   Wait wait = Wait::nothing;
-  const char* op = "";       // the operation that it waits in,
-  unsigned mask = 0;         // its lanes
-  void* operand = nullptr;   // and what it brings
-  std::vector<Copy> copies;  // in flight
-  unsigned group = 0;        // that the next copies join
-  bool unfenced = false;     // copies have landed that the async proxy may not see
+  const char* op = "";            // the operation that it waits in,
+  unsigned mask = 0;              // its lanes
+  void* operand = nullptr;        // and what it brings
+  std::vector<Copy> copies;       // in flight
+  unsigned group = 0;             // that the next copies join
+  bool unfenced = false;          // copies have landed that the async proxy may not see
   std::vector<Product> products;  // started
   unsigned product_group = 0;     // that the next products join
   bool products_begun = false;

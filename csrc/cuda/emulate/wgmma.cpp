@@ -61,7 +61,7 @@ void multiply(void* const (&lanes)[kWarp], size_t i) {
   const Product& p = first.products[i];
   const Operand a(p.a, p.a_along_side, p.bfloat16), b(p.b, p.b_along_side, p.bfloat16);
   const int row0 = static_cast<int>(first.linear / kWarp % 4) * 16;
-  static float a_tile[16][kDepth], b_tile[kDepth][kMostSides], sums[16][kMostSides];
+  float a_tile[16][kDepth], b_tile[kDepth][kMostSides], sums[16][kMostSides];
   for (int depth = 0; depth < kDepth; ++depth) {
     for (int row = 0; row < 16; ++row) a_tile[row][depth] = a.at(row0 + row, depth);
     for (int column = 0; column < p.columns; ++column) b_tile[depth][column] = b.at(column, depth);
@@ -84,8 +84,7 @@ void finish(void* const (&lanes)[kWarp], unsigned, const void* context) {
   const unsigned left = *static_cast<const unsigned*>(context);
   const Thread& first = *static_cast<const Thread*>(lanes[0]);
   size_t due = 0;
-  while (due < first.products.size() &&
-         first.products[due].group + left < first.product_group)
+  while (due < first.products.size() && first.products[due].group + left < first.product_group)
     multiply(lanes, due++);
   for (void* lane : lanes) {
     auto& products = static_cast<Thread*>(lane)->products;
@@ -103,8 +102,8 @@ void start(void* const (&lanes)[kWarp], unsigned, const void* product) {
 }  // namespace
 
 unsigned shared_address(const void* shared) {
-  const auto offset = static_cast<const char*>(shared) -
-                      static_cast<const char*>(dynamic_shared_array());
+  const auto offset =
+      static_cast<const char*>(shared) - static_cast<const char*>(dynamic_shared_array());
   if (offset < 0 || static_cast<size_t>(offset) >= current->block->grid->dynamic_shared)
     give_up("tensor cores are given a tile outside dynamic shared memory");
   return static_cast<unsigned>(offset);
