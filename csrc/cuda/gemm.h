@@ -93,6 +93,18 @@ __device__ __forceinline__ void store_tile(const Core& core, const Part& part, i
       const int64_t column = column0 + column_in_tile;
       if (column >= columns) return;
       if (!parts) return out.template store<Core::kRun>(row, row_offset, column, columns, sums);
+      constexpr int kWide = Core::kRun % kChunk<Sum> == 0 ? kChunk<Sum> : 1;
+      if (kWide > 1 && columns % kWide == 0) {  // then 16 bytes are whole, and aligned
+        LAMINA_UNROLL
+        for (int e = 0; e < Core::kRun; e += kWide) {
+          Chunk<Sum> chunk;
+          LAMINA_UNROLL
+          for (int i = 0; i < kWide; ++i) chunk.v[i] = sums[e + i];
+          if (column + e < columns)
+            *reinterpret_cast<Chunk<Sum>*>(parts + row_offset + column + e) = chunk;
+        }
+        return;
+      }
       LAMINA_UNROLL
       for (int e = 0; e < Core::kRun; ++e)
         if (column + e < columns) parts[row_offset + column + e] = sums[e];

@@ -40,7 +40,7 @@ class Wgmma {
   static constexpr int kStages = 192 * 1024 / sizeof(T) / kStage;
   static constexpr size_t kTiles = kStages * kStage * sizeof(T);
   static constexpr size_t kShared = kTiles + 2 * kStages * sizeof(Mbarrier);
-  static constexpr int kRun = 2;  // columns that lie together
+  static constexpr int kRun = 8;  // columns that lie together: 16 bytes, once gather_runs() has run
   static_assert(A::kSides == 64 * kMultipliers && A::kDepths == 64 && B::kDepths == 64);
 
   __device__ Wgmma() : thread_(static_cast<int>(threadIdx.x) - kWarpgroup) {}
@@ -62,16 +62,48 @@ class Wgmma {
   // As Mma's: f(row of the tile, each) for this thread's rows, each(g) calling g(column, kRun sums).
   template <class Visit>
   __device__ __forceinline__ void for_each_row(Visit f) const {
-    const int row = thread_ / 32 * 16 + thread_ % 32 / 4, column = thread_ % 4 * 2;
+    const int row = thread_ / 32 * 16 + thread_ % 32 / 4, column = thread_ % 4 * kRun;
     LAMINA_UNROLL
     for (int half = 0; half < 2; ++half)
       f(row + half * 8, [&](auto g) {
         LAMINA_UNROLL
-        for (int j = 0; j < B::kSides / 8; ++j) g(j * 8 + column, &sum_[j * 4 + half * 2]);
+        for (int j = 0; j < B::kSides; j += 4 * kRun) {
+          float run[kRun];
+          LAMINA_UNROLL
+          for (int e = 0; e < kRun; ++e) run[e] = sum_[at(j, e / 2, half, e % 2)];
+          g(j + column, run);
+        }
       });
   }
 
+  // Four neighbouring lanes hold two columns each of four blocks of eight: afterwards each holds the
+  // eight of one block, so that a store fills sectors of memory.  All lanes of a warp call it.
+  __device__ __forceinline__ void gather_runs() {
+    const bool odd = thread_ % 2 != 0, high = thread_ / 2 % 2 != 0;
+    LAMINA_UNROLL
+    for (int i = 0; i < B::kSides / 8; ++i) {  // 32 columns of a half, by which of a pair
+      const int j = i / 4 * 32, half = i / 2 % 2, e = i % 2;
+      const auto block = [&](int b) -> float& { return sum_[at(j, b, half, e)]; };
+      LAMINA_UNROLL
+      for (int b = 0; b < 4; b += 2) exchange(block(b), block(b + 1), odd, 1);
+      LAMINA_UNROLL
+      for (int b = 0; b < 2; ++b) exchange(block(b), block(b + 2), high, 2);
+    }
+  }
+
  private:
+  // In sum_, of the 32 columns from j on: block b, the upper or lower eight rows, element e of a pair.
+  static constexpr int at(int j, int b, int half, int e) { return j / 2 + b * 4 + half * 2 + e; }
+
+  // The lane gives one of two blocks to the lane whose number differs in a bit, and gets there its part
+  // of the other: in order of the lanes.
+  static __device__ __forceinline__ void exchange(float& first, float& second, bool upper,
+                                                  int bit) {
+    const float got = __shfl_xor_sync(kAllLanes, upper ? first : second, bit);
+    first = upper ? got : first;
+    second = upper ? second : got;
+  }
+
   // 64 sides or all from `side` on, a multiple of 64, by 16 depths.
   template <class Tile>
   static __device__ __forceinline__ uint64_t describe(const T* tile, int side, int depth) {
@@ -223,6 +255,7 @@ __device__ void multiply_tiles(const Problem& problem, const Tiling& tiling, flo
         wait_products<0>();
         core.hold();
         if (last >= 0) hand_back(last);
+        core.gather_runs();
         store_tile(core, part, row0, column0, tiling,
                    parts ? parts + part_of * tiling.rows * tiling.columns : nullptr);
       });
