@@ -92,7 +92,7 @@ class Build(NamedTuple):
 
 def compile_(arguments: list[str], target: Path) -> None:
     includes = [f"-I{ROOT / 'csrc'}", f"-I{ROOT / 'csrc' / 'cuda' / 'emulate'}"]
-    command = [str(COMPILER), "-std=gnu++20", "-O1", "-g1", "-DLAMINA_EMULATE", *includes]
+    command = [str(COMPILER), "-std=gnu++20", "-O1", "-g1", "-Wno-psabi", "-DLAMINA_EMULATE", *includes]
     subprocess.run([*command, *arguments, "-o", str(target), "-pthread"], check=True)
 
 
