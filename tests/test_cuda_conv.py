@@ -130,21 +130,22 @@ HALF_PRECISION = {
 @pytest.mark.parametrize("name", HALF_PRECISION)
 def test_half_precision(architecture: None, name: str, last: tuple[bool, bool], dtype: lamina.dtype) -> None:
     algorithms = ("implicit", "reference") if name in GEOMETRIES else ("implicit",)
-    check_half(*HALF_PRECISION[name], last, dtype, algorithms)
+    check_half_precision(algorithms, *HALF_PRECISION[name], last, dtype)
 
 
 def test_tiles_of_many_columns() -> None:
     """As many tiles as make Hopper's loop take wide ones."""
-    check_half((1, 8, 128, 130), (256, 8, 1, 1), {}, (True, True), lamina.bfloat16, ("implicit",))
+    shapes = (1, 8, 128, 130), (256, 8, 1, 1)
+    check_half_precision(("implicit",), *shapes, {}, (True, True), lamina.bfloat16)
 
 
-def check_half(
+def check_half_precision(
+    algorithms: tuple[str, ...],
     shape: tuple[int, ...],
     kernel: tuple[int, ...],
     options: dict[str, Any],
     last: tuple[bool, bool],
     dtype: lamina.dtype,
-    algorithms: tuple[str, ...],
 ) -> None:
     """Products of rounded factors, summed in float32 and rounded once."""
     bound = 2.0**-8 if dtype == lamina.bfloat16 else 2.0**-11

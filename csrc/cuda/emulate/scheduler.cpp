@@ -164,18 +164,20 @@ class Blocks {
     return opened;
   }
 
-  // One bulk copy of each block: the oldest, the youngest or any, as threads run.
+  // One bulk copy: the oldest, the youngest or any, as threads run.
+  bool land_one(Block& block) {
+    const size_t count = block.boxes.size();
+    if (count == 0) return false;
+    const Order order = options().order;
+    land_box(block, order == Order::forward   ? 0
+                    : order == Order::reverse ? count - 1
+                                              : random_() % count);
+    return true;
+  }
+
   bool land_boxes() {
     bool landed = false;
-    for (auto& block : blocks_) {
-      const size_t count = block->boxes.size();
-      if (count == 0) continue;
-      const Order order = options().order;
-      land_box(*block, order == Order::forward   ? 0
-                       : order == Order::reverse ? count - 1
-                                                 : random_() % count);
-      landed = true;
-    }
+    for (auto& block : blocks_) landed |= land_one(*block);
     return landed;
   }
 
