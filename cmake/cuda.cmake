@@ -54,6 +54,9 @@ else()
     set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
     add_library(lamina_cuda OBJECT ${cuda_sources})
     set(exact -fmad=false)
+    if(CMAKE_CUDA_ARCHITECTURES MATCHES "90a")
+      target_compile_definitions(lamina_cuda PRIVATE LAMINA_SM90A)  # there is code for Hopper's own instructions
+    endif()
     # As on the CPU, denormals are flushed.
     target_compile_options(lamina_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-ftz=true --expt-relaxed-constexpr>)
     target_include_directories(lamina_cuda SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})

@@ -6,6 +6,7 @@ Runs on a device, real or emulated; tests/test_cuda_cases.py runs the cases of e
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -110,12 +111,32 @@ def test_depthwise(name: str, dtype: str, last: tuple[bool, bool]) -> None:
     check("depthwise", draw(*x, dtype=dtype), draw(*w, dtype=dtype), last, groups=x[1] // w[1], **options)
 
 
+@pytest.fixture(params=range(cuda.device_count() if cuda.is_emulated() else 1), ids="cuda:{}".format)
+def architecture(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each emulated device has another compute capability; the one in use is the current device."""
+    with cuda.device(request.param):
+        yield
+
+
+HALF_PRECISION = {
+    **GEOMETRIES,
+    "several tiles": ((1, 72, 13, 12), (136, 72, 3, 3), {"padding": 1}),
+    "several tiles of groups": ((1, 48, 13, 12), (32, 24, 3, 3), {"stride": 2, "groups": 2}),
+}
+
+
 @pytest.mark.parametrize("dtype", [lamina.bfloat16, lamina.float16], ids=str)
 @pytest.mark.parametrize("last", [(True, True), (False, False)])
-@pytest.mark.parametrize("name", GEOMETRIES)
-def test_half_precision(name: str, last: tuple[bool, bool], dtype: lamina.dtype) -> None:
-    """Products of rounded factors, summed in float32 and rounded once."""
-    check_half_precision(("implicit", "reference"), *GEOMETRIES[name], last, dtype)
+@pytest.mark.parametrize("name", HALF_PRECISION)
+def test_half_precision(architecture: None, name: str, last: tuple[bool, bool], dtype: lamina.dtype) -> None:
+    algorithms = ("implicit", "reference") if name in GEOMETRIES else ("implicit",)
+    check_half_precision(algorithms, *HALF_PRECISION[name], last, dtype)
+
+
+def test_tiles_of_many_columns() -> None:
+    """As many tiles as make Hopper's loop take wide ones."""
+    shapes = (1, 8, 128, 130), (256, 8, 1, 1)
+    check_half_precision(("implicit",), *shapes, {}, (True, True), lamina.bfloat16)
 
 
 @pytest.mark.parametrize("dtype", [lamina.bfloat16, lamina.float16], ids=str)
@@ -145,6 +166,7 @@ def check_half_precision(
     last: tuple[bool, bool],
     dtype: lamina.dtype,
 ) -> None:
+    """Products of rounded factors, summed in float32 and rounded once."""
     bound = 2.0**-8 if dtype == lamina.bfloat16 else 2.0**-11
     for algorithm in algorithms:
         x, w = (on("cpu", draw(*s), False).to(dtype) for s in (shape, kernel))

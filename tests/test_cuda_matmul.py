@@ -22,6 +22,13 @@ pytestmark = pytest.mark.skipif(not cuda.is_available(), reason=cuda.unavailable
 BOUNDS = {"float64": 1e-14, "float32": 1e-6, "bfloat16": 2**-8, "float16": 2**-11}
 
 
+@pytest.fixture(params=range(cuda.device_count() if cuda.is_emulated() else 1), ids="cuda:{}".format)
+def architecture(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each emulated device has another compute capability; the one in use is the current device."""
+    with cuda.device(request.param):
+        yield
+
+
 @contextmanager
 def tf32(switch: Any, allow: bool) -> Iterator[None]:
     """The switch for a while."""
@@ -93,6 +100,30 @@ def test_products(size: tuple[int, int, int], dtype: str, orders: tuple[str, str
 @pytest.mark.parametrize("orders", ORDERS[:4], ids="-".join)
 def test_large_tiles(dtype: str, orders: tuple[str, str]) -> None:
     check(300, 40, 260, dtype, orders, BOUNDS[dtype], (15,))
+
+
+@pytest.mark.parametrize("columns", [128, 256])
+@pytest.mark.parametrize("orders", [ORDERS[1], ORDERS[2]], ids="-".join)
+def test_tiles_of_many_columns(columns: int, orders: tuple[str, str]) -> None:
+    """As many tiles as make Hopper's loop take wide ones."""
+    check(130, 24, columns, "bfloat16", orders, BOUNDS["bfloat16"], (66,))
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("orders", ORDERS, ids="-".join)
+def test_each_architecture(architecture: None, dtype: str, orders: tuple[str, str]) -> None:
+    """The products of test_products on whatever devices there are."""
+    for size in ((64, 32, 64), (130, 17, 9), (3, 600, 5), (72, 136, 40)):
+        check(*size, dtype, orders, BOUNDS[dtype])
+    check(70, 80, 48, dtype, orders, BOUNDS[dtype], (3,))
+    check(16, 24, 8, dtype, orders, BOUNDS[dtype], (2, 3))
+
+
+def test_one_matrix_for_a_whole_batch() -> None:
+    a, b = rounded(draw(3, 40, 64), "bfloat16"), rounded(draw(1, 64, 72), "bfloat16")
+    one = operand(b, "bfloat16", "rows").expand(3, 64, 72)
+    got = (operand(a, "bfloat16", "rows") @ one).cpu().to(lamina.float64).numpy()
+    assert (np.abs(got - a @ b) <= BOUNDS["bfloat16"] * (np.abs(a) @ np.abs(b))).all()
 
 
 def test_tf32_rounds_factors_only_where_it_is_allowed() -> None:

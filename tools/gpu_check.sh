@@ -44,7 +44,9 @@ build() {
 }
 
 # The instructions and runtime calls that kernels use by name mean on this device what they mean in the emulator.
-wrappers() { program tests/cuda/wrappers.cu && program tests/cuda/graphs.cu; }
+wrappers() {
+  program tests/cuda/wrappers.cu && program tests/cuda/graphs.cu && { [ "$(capability)" != 90 ] || program tests/cuda/hopper.cu; }
+}
 
 runtime() { $tests --no-torch tests/test_cuda.py tests/test_cuda_capture.py; }
 

@@ -4,6 +4,7 @@
 
 #include "cuda/conv_activation.h"
 #include "cuda/gemm.h"
+#include "cuda/gemm_boxes.h"
 #include "cuda/gemm_matrix.h"
 #include "cuda/gemm_output.h"
 
@@ -32,11 +33,12 @@ struct WindowProblem {
   const T* weights;
   int64_t weight_pitch, weight_size;  // columns in memory; elements a group and phase
   Finish<T> finish;                   // of group 0
+  CUtensorMap weight_map;             // for Hopper's loop: those of all groups and phases
 
   class Part {
    public:
     __device__ Part(const WindowProblem& p, unsigned z)
-        : problem_(p), group_(z % p.groups), phase_(p.dims, static_cast<int>(z / p.groups)) {
+        : problem_(p), z_(z), group_(z % p.groups), phase_(p.dims, static_cast<int>(z / p.groups)) {
       const auto& [d, h, w] = phase_;
       const int64_t (&s)[2 + kConvDims] = p.source.stride;
       windows_.data = p.source.group(group_);
@@ -61,13 +63,16 @@ struct WindowProblem {
 
     template <class Core>
     __device__ auto loader_a(int64_t row, int64_t begin, int64_t end) const {
-      return WindowLoader<typename Core::A, Core::kThreads, true>(windows_, row, rows(), begin,
+      return WindowLoader<typename Core::A, Core::kLoaders, true>(windows_, row, rows(), begin,
                                                                   end);
     }
     template <class Core>
     __device__ auto loader_b(int64_t column, int64_t begin, int64_t end) const {
-      return MatrixLoader<typename Core::B, Core::kThreads>(weights_, column,
-                                                            problem_.target.channels, begin, end);
+      if constexpr (Core::kWgmma)
+        return BoxLoader<typename Core::B>(problem_.weight_map, column, begin, z_);
+      else
+        return MatrixLoader<typename Core::B, Core::kLoaders>(weights_, column,
+                                                              problem_.target.channels, begin, end);
     }
     __device__ auto output() const {
       const Activation<T>& t = problem_.target;
@@ -86,6 +91,7 @@ struct WindowProblem {
     static __device__ int nonzero(int size) { return size > 0 ? size : 1; }  // a radix
 
     const WindowProblem& problem_;
+    unsigned z_;
     int64_t group_;
     Phases phase_;
     Windows<T> windows_;
@@ -147,11 +153,11 @@ struct WeightProblem {
 
     template <class Core>
     __device__ auto loader_a(int64_t row, int64_t begin, int64_t end) const {
-      return WindowLoader<typename Core::A, Core::kThreads, false>(dy_, row, rows(), begin, end);
+      return WindowLoader<typename Core::A, Core::kLoaders, false>(dy_, row, rows(), begin, end);
     }
     template <class Core>
     __device__ auto loader_b(int64_t column, int64_t begin, int64_t end) const {
-      return WindowLoader<typename Core::B, Core::kThreads, false>(
+      return WindowLoader<typename Core::B, Core::kLoaders, false>(
           x_, column, problem_.taps * problem_.x.channels, begin, end);
     }
     __device__ auto output() const {

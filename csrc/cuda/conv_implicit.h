@@ -8,6 +8,15 @@
 
 namespace lamina::cuda {
 
+// On Hopper's tensor cores: false, and nothing done, where the device or the operands are not for it.
+// conv_hopper.h
+template <class T>
+bool launch_windows_on_hopper(WindowProblem<T>& problem, const PackedWeights& packed,
+                              int64_t matrices, int64_t rows);
+template <class T>
+bool launch_weights_on_hopper(const WeightProblem<T>& problem, int64_t groups, int64_t filters,
+                              int64_t columns, int64_t depth);
+
 // With cores of template `Cores<T, order of A, order of B>`.
 template <template <class, Order, Order> class Cores, class T>
 struct ImplicitConv {
@@ -37,6 +46,8 @@ struct ImplicitConv {
     p.dw = static_cast<T*>(dw);
     p.taps = static_cast<int>(s.kernel[0] * s.kernel[1] * s.kernel[2]);
     const int64_t columns = p.taps * channels, depth = s.n * s.out[0] * s.out[1] * s.out[2];
+    if constexpr (sizeof(T) == 2)
+      if (launch_weights_on_hopper(p, s.groups, filters, columns, depth)) return;
     const bool x_together = channels_together(x, channels);
     const bool dy_together = channels_together(dy, filters);
     // Mixed, one side has few channels (a network's first convolution or its last): small tiles do.
@@ -78,6 +89,8 @@ struct ImplicitConv {
     const DeviceScratch scratch(packed.bytes<T>());
     p.weights = pack_weights<T>(packed, w, scratch);
     const int64_t matrices = s.groups * p.phases, depth = packed.size / packed.pitch;
+    if constexpr (sizeof(T) == 2)
+      if (launch_windows_on_hopper(p, packed, matrices, rows)) return;
     if (channels_together(source, packed.summed))
       launch_tiles<Cores<T, Order::depth, Order::side>>(p, matrices, rows, packed.made, depth);
     else

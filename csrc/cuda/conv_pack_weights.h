@@ -55,7 +55,10 @@ __global__ void __launch_bounds__(kPackThreads)
   const int64_t z = i / p.size, row = i % p.size / p.pitch, made = i % p.pitch;
   const Phases phase(p.dims, static_cast<int>(z / p.groups));
   const int64_t tap = row / p.summed;
-  if (tap >= phase.taps() || made >= p.made) return;
+  if (tap >= phase.taps() || made >= p.made) {  // read with the last tile; nothing but zeros may be
+    packed[i] = T{};
+    return;
+  }
   const int64_t w = tap % phase.w.taps, h = tap / phase.w.taps % phase.h.taps,
                 d = tap / phase.w.taps / phase.h.taps;
   const auto number = [](const Phase& along, const Dimension& dim, int64_t j) {

@@ -16,6 +16,7 @@ using kernels::ConvTensor;
 using kernels::kConvDims;
 
 constexpr int kThreads = 256;
+constexpr int kBlocks = 4;  // a multiprocessor: left to choose, the compiler takes five, and spills
 
 // One element of an activation: its image, channel and position.
 struct Element {
@@ -88,7 +89,7 @@ struct Meeting {
 };
 
 template <class T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocks)
     fprop_kernel(const ConvShape s, const ConvTensor x, const T* w, const ConvTensor y,
                  const T* bias, const T* residual, double low, double high, int64_t count) {
   const int64_t index = int64_t{blockIdx.x} * kThreads + threadIdx.x;

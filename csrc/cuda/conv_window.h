@@ -93,7 +93,7 @@ class WindowLoader {
   using T = typename Tile::Element;
   using Mine = Share<Tile, threads>;
   static constexpr int kChunkSize = kChunk<T>;
-  static constexpr int kSides = Tile::kAlongDepth ? Mine::kCopies : kChunkSize;
+  static constexpr int kSides = Tile::kAlongDepth ? Mine::kCopies : Tile::kWide ? 1 : kChunkSize;
 
  public:
   // Sides first_side... of `sides`, and depths from `begin` to `end`.
@@ -115,16 +115,17 @@ class WindowLoader {
 
   // Starts the copies of the next tile.
   __device__ __forceinline__ void load(T* tile) {
-    T* to = tile + mine_.line * Tile::kPitch + mine_.place;
+    const auto to = [&](int i) {
+      return tile + Tile::chunk(mine_.line + i * Mine::kStep, mine_.place);
+    };
     if constexpr (Tile::kAlongDepth) {
       Digits digits = depth_;
       LAMINA_UNROLL
       for (int e = 0; e < kChunkSize; ++e) {
         const Spot depth = e < left_ ? depth_axis().spot(digits) : Spot::outside();
         LAMINA_UNROLL
-        for (int i = 0; i < kSides; ++i)
-          copy(to + i * Mine::kStep * Tile::kPitch + e, side_[i], depth);
-        if (windows_.wide) break;
+        for (int i = 0; i < kSides; ++i) copy(to(i) + e, side_[i], depth);
+        if (wide()) break;
         digits = depth_axis().sum(digits, one_);
       }
       depth_ = depth_axis().sum(depth_, step_);
@@ -135,8 +136,8 @@ class WindowLoader {
         const Spot depth = left_ > 0 ? depth_axis().spot(depth_) : Spot::outside();
         LAMINA_UNROLL
         for (int e = 0; e < kSides; ++e) {
-          copy(to + i * Mine::kStep * Tile::kPitch + e, side_[e], depth);
-          if (windows_.wide) break;
+          copy(to(i) + e, side_[e], depth);
+          if (wide()) break;
         }
         depth_ = depth_axis().sum(depth_, step_);
         left_ -= Mine::kStep;
@@ -158,6 +159,8 @@ class WindowLoader {
       return windows_.positions;
   }
 
+  __device__ __forceinline__ bool wide() const { return Tile::kWide || windows_.wide; }
+
   // A chunk or an element.
   __device__ __forceinline__ void copy(T* to, const Spot& a, const Spot& b) const {
     bool inside = true;
@@ -165,7 +168,7 @@ class WindowLoader {
     for (int d = 0; d < kConvDims; ++d)
       inside &= static_cast<unsigned>(a.at[d] + b.at[d]) < static_cast<unsigned>(windows_.size[d]);
     const T* from = inside ? windows_.data + (a.offset + b.offset) : windows_.data;
-    if (windows_.wide)
+    if (wide())
       copy_chunk(to, from, inside ? kChunkSize : 0);
     else
       copy_element(to, from, inside);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cuda/error.h"
+#include "cuda/sm90.h"
 
 namespace lamina::cuda {
 namespace {
@@ -86,6 +87,15 @@ void activate(int device) {
 }
 
 int active_device() { return active; }
+
+bool on_sm90() {
+#if defined(LAMINA_SM90A) || defined(LAMINA_EMULATE)
+  const Properties& p = found().devices[static_cast<size_t>(active)];
+  return p.major == 9 && p.minor == 0;
+#else
+  return false;  // built without code for it
+#endif
+}
 
 cudaStream_t stream() { return reinterpret_cast<cudaStream_t>(current_stream(active)); }
 

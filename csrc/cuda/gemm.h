@@ -1,7 +1,7 @@
 // The one main loop of matrix products and convolutions: D (m, n) = A (m, k) B (k, n), and what is
 // done to a sum on its way to memory.
 //
-// A block makes one tile of D.  Tiles of A and B pass through a ring of `kStages` in shared memory:
+// A block makes one tile of D (on Hopper, of 16-bit floats, one after another: gemm_wgmma.h).  Tiles of A and B pass through a ring of `kStages` in shared memory:
 // while stage s is multiplied, asynchronous copies fill the ones behind it, with one barrier a tile.
 // Four things plug in:
 //   Core       how tiles in shared memory are multiplied, and with how many threads: gemm_simt.h
@@ -21,10 +21,35 @@ namespace lamina::cuda {
 // that run together share rows of A in L2; y a part of the depth; z a matrix.
 struct Tiling {
   int64_t rows, columns;  // the most of any matrix
-  unsigned column_tiles, splits;
+  unsigned row_tiles, column_tiles, splits;
   int64_t per_split;  // of the depth
+  int64_t tiles;      // of all matrices and splits
   unsigned first;     // matrix of this launch
 };
+
+// In at most as many blocks as `busy`, where that needs the depth split.
+inline constexpr int64_t kLeastTiles = 8;  // of the depth for a part, to be worth its sums
+
+template <class Core>
+Tiling tile_product(int64_t matrices, int64_t rows, int64_t columns, int64_t depth, int64_t busy) {
+  constexpr int64_t kDepths = Core::A::kDepths;
+  const int64_t row_tiles = (rows + Core::A::kSides - 1) / Core::A::kSides;
+  const int64_t column_tiles = (columns + Core::B::kSides - 1) / Core::B::kSides;
+  const int64_t depth_tiles = (depth + kDepths - 1) / kDepths;
+  int64_t splits = busy / (row_tiles * column_tiles * matrices);
+  if (splits > depth_tiles / kLeastTiles) splits = depth_tiles / kLeastTiles;
+  if (splits < 1) splits = 1;
+  const int64_t per_split = (depth_tiles + splits - 1) / splits * kDepths;
+  if (depth > 0) splits = (depth + per_split - 1) / per_split;
+  return {rows,
+          columns,
+          static_cast<unsigned>(row_tiles),
+          static_cast<unsigned>(column_tiles),
+          static_cast<unsigned>(splits),
+          per_split,
+          row_tiles * column_tiles * splits * matrices,
+          0};
+}
 
 template <class Core, class A, class B>
 __device__ __forceinline__ void main_loop(Core& core, A& a, B& b, typename Core::Element* ring,
@@ -52,6 +77,41 @@ __device__ __forceinline__ void main_loop(Core& core, A& a, B& b, typename Core:
   }
 }
 
+// The tile from (row0, column0) on, to its place or, of a part of the depth, to `parts`.
+template <class Core, class Part>
+__device__ __forceinline__ void store_tile(const Core& core, const Part& part, int64_t row0,
+                                           int64_t column0, const Tiling& tiling,
+                                           typename Core::Sum* parts) {
+  using Sum = typename Core::Sum;
+  const int64_t rows = part.rows(), columns = tiling.columns;
+  const auto out = part.output();
+  core.for_each_row([&](int row_in_tile, auto each) {
+    const int64_t row = row0 + row_in_tile;
+    if (row >= rows) return;
+    const int64_t row_offset = parts ? row * columns : out.row_offset(row);
+    each([&](int column_in_tile, const Sum* sums) {
+      const int64_t column = column0 + column_in_tile;
+      if (column >= columns) return;
+      if (!parts) return out.template store<Core::kRun>(row, row_offset, column, columns, sums);
+      constexpr int kWide = Core::kRun % kChunk<Sum> == 0 ? kChunk<Sum> : 1;
+      if (kWide > 1 && columns % kWide == 0) {  // then 16 bytes are whole, and aligned
+        LAMINA_UNROLL
+        for (int e = 0; e < Core::kRun; e += kWide) {
+          Chunk<Sum> chunk;
+          LAMINA_UNROLL
+          for (int i = 0; i < kWide; ++i) chunk.v[i] = sums[e + i];
+          if (column + e < columns)
+            *reinterpret_cast<Chunk<Sum>*>(parts + row_offset + column + e) = chunk;
+        }
+        return;
+      }
+      LAMINA_UNROLL
+      for (int e = 0; e < Core::kRun; ++e)
+        if (column + e < columns) parts[row_offset + column + e] = sums[e];
+    });
+  });
+}
+
 template <class Core, class Problem>
 __global__ void __launch_bounds__(Core::kThreads)
     gemm_kernel(const Problem problem, const Tiling tiling, typename Core::Sum* parts) {
@@ -69,24 +129,8 @@ __global__ void __launch_bounds__(Core::kThreads)
   auto b = part.template loader_b<Core>(column0, begin, end);
   main_loop(core, a, b, ring,
             end > begin ? (end - begin + Core::A::kDepths - 1) / Core::A::kDepths : 0);
-
-  using Sum = typename Core::Sum;
-  const int64_t rows = part.rows(), columns = tiling.columns;
-  if (parts) parts += (z * int64_t{tiling.splits} + blockIdx.y) * tiling.rows * columns;
-  const auto out = part.output();
-  core.for_each_row([&](int row_in_tile, auto each) {
-    const int64_t row = row0 + row_in_tile;
-    if (row >= rows) return;
-    const int64_t row_offset = parts ? row * columns : out.row_offset(row);
-    each([&](int column_in_tile, const Sum* sums) {
-      const int64_t column = column0 + column_in_tile;
-      if (column >= columns) return;
-      if (!parts) return out.template store<Core::kRun>(row, row_offset, column, columns, sums);
-      LAMINA_UNROLL
-      for (int e = 0; e < Core::kRun; ++e)
-        if (column + e < columns) parts[row_offset + column + e] = sums[e];
-    });
-  });
+  if (parts) parts += (z * int64_t{tiling.splits} + blockIdx.y) * tiling.rows * tiling.columns;
+  store_tile(core, part, row0, column0, tiling, parts);
 }
 
 // The ordered sum of the parts, one thread an element.
@@ -108,43 +152,52 @@ __global__ void __launch_bounds__(kSumThreads)
   out.template store<1>(row, out.row_offset(row), column, tiling.columns, &sum);
 }
 
+// Memory for the sums of parts, where the depth is split.
+template <class Sum>
+class Parts {
+ public:
+  Parts(const Tiling& tiling, int64_t matrices)
+      : tiling_(tiling),
+        count_(matrices * tiling.rows * tiling.columns),
+        scratch_(tiling.splits > 1 ? sizeof(Sum) * static_cast<size_t>(count_ * tiling.splits)
+                                   : 1) {}
+
+  Sum* data() const { return tiling_.splits > 1 ? scratch_.as<Sum>() : nullptr; }
+
+  template <class Problem>
+  void sum(const Problem& problem) const {
+    if (data())
+      launch(&sum_parts_kernel<Sum, Problem>, blocks_for(count_, kSumThreads), kSumThreads, 0,
+             stream(), problem, tiling_, static_cast<const Sum*>(data()), count_);
+  }
+
+ private:
+  Tiling tiling_;
+  int64_t count_;
+  DeviceScratch scratch_;
+};
+
+inline constexpr int64_t kMultiprocessors = 132;  // of an H200: plans are made for it
 inline constexpr int64_t kFewBlocks = 256;  // about two a multiprocessor: below, depth is split
-inline constexpr int64_t kLeastTiles = 8;   // of the depth for a part, to be worth its sums
 inline constexpr int64_t kMostMatrices = 65535;  // of a grid's third dimension
 
 // Launches `matrices` products of at most rows x columns x depth each.
 template <class Core, class Problem>
 void launch_gemm(const Problem& problem, int64_t matrices, int64_t rows, int64_t columns,
                  int64_t depth) {
-  using Sum = typename Core::Sum;
-  constexpr int64_t kDepths = Core::A::kDepths;
   constexpr size_t kShared =
       Core::kStages * (Core::A::kSize + Core::B::kSize) * sizeof(typename Core::Element);
-  const int64_t row_tiles = (rows + Core::A::kSides - 1) / Core::A::kSides;
-  const int64_t column_tiles = (columns + Core::B::kSides - 1) / Core::B::kSides;
-  const int64_t depth_tiles = (depth + kDepths - 1) / kDepths;
-  int64_t splits = kFewBlocks / (row_tiles * column_tiles * matrices);
-  if (splits > depth_tiles / kLeastTiles) splits = depth_tiles / kLeastTiles;
-  if (splits < 1) splits = 1;
-  const int64_t per_split = (depth_tiles + splits - 1) / splits * kDepths;
-  if (depth > 0) splits = (depth + per_split - 1) / per_split;
-  Tiling tiling{
-      rows,      columns, static_cast<unsigned>(column_tiles), static_cast<unsigned>(splits),
-      per_split, 0};
-  const int64_t count = matrices * rows * columns;
-  const DeviceScratch scratch(splits > 1 ? sizeof(Sum) * static_cast<size_t>(count * splits) : 1);
-  Sum* parts = splits > 1 ? scratch.as<Sum>() : nullptr;
+  Tiling tiling = tile_product<Core>(matrices, rows, columns, depth, kFewBlocks);
+  const Parts<typename Core::Sum> parts(tiling, matrices);
   for (int64_t first = 0; first < matrices; first += kMostMatrices) {
     const int64_t left = matrices - first;
     tiling.first = static_cast<unsigned>(first);
-    const dim3 grid(static_cast<unsigned>(row_tiles * column_tiles), tiling.splits,
+    const dim3 grid(tiling.row_tiles * tiling.column_tiles, tiling.splits,
                     static_cast<unsigned>(left < kMostMatrices ? left : kMostMatrices));
     launch(&gemm_kernel<Core, Problem>, grid, Core::kThreads, kShared, stream(), problem, tiling,
-           parts);
+           parts.data());
   }
-  if (parts)
-    launch(&sum_parts_kernel<Sum, Problem>, blocks_for(count, kSumThreads), kSumThreads, 0,
-           stream(), problem, tiling, static_cast<const Sum*>(parts), count);
+  parts.sum(problem);
 }
 
 // A large tile reuses more of what it loads; small ones fill a device with fewer outputs.

@@ -44,7 +44,7 @@ class MatrixLoader {
       const int valid = across <= 0 || along <= 0 ? 0
                         : along < kChunk<T>       ? static_cast<int>(along)
                                                   : kChunk<T>;
-      T* to = tile + line * Tile::kPitch + mine_.place;
+      T* to = tile + Tile::chunk(line, mine_.place);
       const T* from = from_ + side * operand_.side_stride + depth * operand_.depth_stride;
       if (operand_.wide) {
         copy_chunk(to, valid > 0 ? from : operand_.data, valid);

@@ -81,6 +81,8 @@ class Mma {
   using A = TileA;
   using B = TileB;
   static constexpr int kThreads = 32 * warp_rows * warp_columns, kStages = stages;
+  static constexpr bool kWgmma = false;
+  static constexpr int kLoaders = kThreads;
   static constexpr int kRun = 2;  // columns that lie together
 
   __device__ Mma()

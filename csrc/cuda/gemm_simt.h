@@ -16,6 +16,8 @@ class Simt {
   using A = TileA;
   using B = TileB;
   static constexpr int kThreads = 32 * warp_rows * warp_columns, kStages = stages;
+  static constexpr bool kWgmma = false;
+  static constexpr int kLoaders = kThreads;
   static constexpr int kRun = TileB::kAlongDepth ? 1 : kChunk<T>;  // columns that lie together
 
   __device__ Simt()

@@ -33,9 +33,32 @@ struct Tile {
   // lines (ldmatrix, chunks along the depth), of eight words from four lines.
   static constexpr int kPitch = kLine + (kAlongDepth ? kChunk<T> : 8);
   static constexpr int kSize = kLines * kPitch;
+  static constexpr bool kWide = false;  // its loaders may have to copy element by element
 
   static __device__ __forceinline__ int at(int side, int depth) {
     return kAlongDepth ? side * kPitch + depth : depth * kPitch + side;
+  }
+  // Where element `place` of a line lies, the first of a chunk.
+  static __device__ __forceinline__ int chunk(int line, int place) { return line * kPitch + place; }
+};
+
+// As Hopper's tensor cores and copy engine take tiles of 16-bit floats: panels of 128 bytes a line,
+// in which chunk c of line l lies at chunk c ^ l % 8.  Aligned to 1024 bytes.
+template <class T, int sides, int depths, Order order_of_lines>
+struct SwizzledTile {
+  using Element = T;
+  static constexpr int kSides = sides, kDepths = depths;
+  static constexpr bool kAlongDepth = order_of_lines == Order::depth;
+  static constexpr int kLine = kAlongDepth ? depths : sides;
+  static constexpr int kLines = kAlongDepth ? sides : depths;
+  static constexpr int kSpan = 128 / sizeof(T);  // elements of a panel's line
+  static constexpr int kPanels = kLine / kSpan, kPanel = kLines * kSpan, kSize = kPanels * kPanel;
+  static constexpr bool kWide = true;
+  static_assert(sizeof(T) == 2 && kLine % kSpan == 0 && kLines % 8 == 0);
+
+  static __device__ __forceinline__ int chunk(int line, int place) {
+    return place / kSpan * kPanel + line * kSpan +
+           (place % kSpan / kChunk<T> ^ line % 8) * kChunk<T>;
   }
 };
 

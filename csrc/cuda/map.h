@@ -16,6 +16,8 @@
 namespace lamina::cuda {
 
 inline constexpr int kMapThreads = 256;
+// A multiprocessor: left to choose, the compiler takes more for functions of float64, and spills.
+inline constexpr int kMapBlocks = 4;
 
 template <int N>
 struct MapArguments {
@@ -104,7 +106,8 @@ __device__ __forceinline__ void map_thread(const MapArguments<1 + sizeof...(In)>
 
 // The kernel of F, which has `static __device__ R apply(const double* p, In... x)`.
 template <class F, class R, class... In>
-__global__ void __launch_bounds__(kMapThreads) map_kernel(const MapArguments<1 + sizeof...(In)> a) {
+__global__ void __launch_bounds__(kMapThreads, kMapBlocks)
+    map_kernel(const MapArguments<1 + sizeof...(In)> a) {
   map_thread<F, R, In...>(a, std::make_integer_sequence<int, sizeof...(In)>());
 }
 

@@ -13,6 +13,9 @@ using kernels::kPoolDims;
 using kernels::PoolDivisor;
 using kernels::PoolShape;
 
+// A multiprocessor: left to choose, the compiler takes more, and spills.
+inline constexpr int kPoolBlocks = 2;
+
 void max_pool_forward(const PoolShape& s, const void* x, void* y, void* tap);
 void max_pool_backward(const PoolShape& s, const void* dy, const void* tap, void* dx);
 void max_pool_gather(const PoolShape& s, const void* x, const void* tap, void* y);

@@ -61,7 +61,7 @@ __device__ __forceinline__ void store_taps(I* to, const int (&tap)[width]) {
 }
 
 template <class T, class I, bool last, int width, int lanes>
-__global__ void __launch_bounds__(kImageThreads)
+__global__ void __launch_bounds__(kImageThreads, kPoolBlocks)
     forward_kernel(const PoolSizes s, const ImageItems items, const T* x, T* y, I* tap) {
   const int64_t item = (int64_t{blockIdx.x} * kImageThreads + threadIdx.x) / lanes;
   if (item >= items.count) return;  // whole warps, where they share a window
@@ -94,7 +94,7 @@ __global__ void __launch_bounds__(kImageThreads)
 }
 
 template <class T, class I, bool last, int width>
-__global__ void __launch_bounds__(kImageThreads)
+__global__ void __launch_bounds__(kImageThreads, kPoolBlocks)
     backward_kernel(const PoolSizes s, const ImageItems items, const T* dy, const I* tap, T* dx) {
   const int64_t item = int64_t{blockIdx.x} * kImageThreads + threadIdx.x;
   if (item >= items.count) return;

@@ -19,7 +19,7 @@ __device__ __forceinline__ T divisor_of(const PoolSizes& s, const PoolDivisor& r
 }
 
 template <class T, bool last, int width, int lanes>
-__global__ void __launch_bounds__(kImageThreads)
+__global__ void __launch_bounds__(kImageThreads, kPoolBlocks)
     forward_kernel(const PoolSizes s, const ImageItems items, const PoolDivisor rule, const T* x,
                    T* y) {
   const int64_t item = (int64_t{blockIdx.x} * kImageThreads + threadIdx.x) / lanes;
@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(kImageThreads)
 }
 
 template <class T, bool last, int width>
-__global__ void __launch_bounds__(kImageThreads)
+__global__ void __launch_bounds__(kImageThreads, kPoolBlocks)
     backward_kernel(const PoolSizes s, const ImageItems items, const PoolDivisor rule, const T* dy,
                     T* dx) {
   const int64_t item = int64_t{blockIdx.x} * kImageThreads + threadIdx.x;

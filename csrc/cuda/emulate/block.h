@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "cuda/emulate/mbarrier.h"
 #include "cuda/emulate/types.h"
+#include "cuda/emulate/wgmma.h"
 
 struct CUstream_st;
 
@@ -34,7 +36,15 @@ struct Copy {
   unsigned bytes, valid, group;
 };
 
-enum class Wait : uint8_t { nothing, block_barrier, grid_barrier, warp, done };
+// A bulk copy to shared memory, in flight.
+struct BoxCopy {
+  char* to;
+  CUtensorMap map;
+  uint64_t* barrier;
+  BoxPlace at;
+};
+
+enum class Wait : uint8_t { nothing, block_barrier, grid_barrier, warp, mbarrier, done };
 
 struct Thread {
   uint3 index;
@@ -42,11 +52,15 @@ struct Thread {
   Block* block;
   Fiber* fiber = nullptr;
   Wait wait = Wait::nothing;
-  const char* op = "";       // the operation that it waits in,
-  unsigned mask = 0;         // its lanes
-  void* operand = nullptr;   // and what it brings
-  std::vector<Copy> copies;  // in flight
-  unsigned group = 0;        // that the next copies join
+  const char* op = "";            // the operation that it waits in,
+  unsigned mask = 0;              // its lanes
+  void* operand = nullptr;        // and what it brings
+  std::vector<Copy> copies;       // in flight
+  unsigned group = 0;             // that the next copies join
+  bool unfenced = false;          // copies have landed that the async proxy may not see
+  std::vector<Product> products;  // started
+  unsigned product_group = 0;     // that the next products join
+  bool products_begun = false;
 };
 
 struct SharedArray {
@@ -65,6 +79,7 @@ struct Block {
   char order[2], warp_orders[kMaxWarps];
   std::vector<Thread> threads;
   std::vector<SharedArray> shared;
+  std::vector<BoxCopy> boxes;  // in flight
 
   Block(const Grid& launched, unsigned position);
   ~Block();

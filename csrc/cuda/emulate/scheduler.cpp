@@ -115,7 +115,8 @@ class Blocks {
       if (options().order == Order::shuffled) std::shuffle(blocks_.begin(), blocks_.end(), random_);
       bool ran = false;
       for (auto& running : blocks_)
-        while (!failure && (run_ready(*running) || open_block(running->block))) ran = true;
+        while (!failure && (run_ready(*running) || open_block(running->block) || land_one(running->block)))
+          ran = true;
       if (!ran && !failure && !open_grid())
         failure = "deadlock: threads wait for others that never come";
     }
@@ -178,6 +179,17 @@ class Blocks {
     for (auto& running : blocks_) waiting += waiting_in(running->block, Wait::grid_barrier);
     if (waiting < live_) return false;
     for (auto& running : blocks_) open(running->block, Wait::grid_barrier);
+    return true;
+  }
+
+  // One bulk copy: the oldest, the youngest or any, as threads run.
+  bool land_one(Block& block) {
+    const size_t count = block.boxes.size();
+    if (count == 0) return false;
+    const Order order = options().order;
+    land_box(block, order == Order::forward   ? 0
+                    : order == Order::reverse ? count - 1
+                                              : random_() % count);
     return true;
   }
 

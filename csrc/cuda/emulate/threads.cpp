@@ -39,6 +39,7 @@ Block::~Block() {
   const sanitizer::Unseen unseen;
   for (const SharedArray& array : shared) std::free(array.data);
   shared = {};
+  boxes = {};
   threads = {};  // with what they have allocated
 }
 
@@ -147,7 +148,10 @@ void fence() {
 
 void copy_async(void* to, const void* from, unsigned bytes, unsigned valid) {
   const Copy copy{to, from, bytes, valid, current->group};
-  if (options().early_copies) return land(copy);
+  if (options().early_copies) {
+    current->unfenced = true;
+    return land(copy);
+  }
   std::memset(to, kPoison, bytes);
   current->copies.push_back(copy);
 }
@@ -159,6 +163,7 @@ void wait_copies(unsigned groups_in_flight) {
   size_t landed = 0;
   while (landed < copies.size() && copies[landed].group + groups_in_flight < current->group)
     land(copies[landed++]);
+  current->unfenced |= landed > 0;
   copies.erase(copies.begin(), copies.begin() + static_cast<std::ptrdiff_t>(landed));
 }
 

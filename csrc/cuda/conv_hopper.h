@@ -1,0 +1,42 @@
+// Implicit GEMM of 16-bit floats on Hopper, compiled a dtype and a pass a file: windows of activations
+// come by cp.async, packed weights by the copy engine; gemm_wgmma.h says what bounds it.
+//
+// The loading warpgroup copies 16 bytes a thread and instruction, 1024 of them for a tile of 128
+// windows by 64 channels: eight copies a thread, some 15 instructions each with their addresses, 120
+// issue slots of a scheduler for a stage that keeps the tensor cores busy for 256 cycles at 64 columns and 1024
+// at 256.
+#pragma once
+
+#include "cuda/conv_implicit.h"
+#include "cuda/gemm_wgmma.h"
+
+namespace lamina::cuda {
+
+template <class T>
+bool launch_windows_on_hopper(WindowProblem<T>& problem, const PackedWeights& packed,
+                              int64_t matrices, int64_t rows) {
+  if (!on_sm90() || !problem.source.wide) return false;
+  const int64_t depth = packed.size / packed.pitch;
+  const MatrixStack weights{problem.weights, packed.pitch, depth,
+                            matrices,        packed.pitch, packed.size};
+  if (!can_be_mapped(weights)) return false;
+  visit_wgmma_columns(matrices, rows, packed.made, [&](auto columns) {
+    using Core = WgmmaCore<T, Order::depth, Order::side, columns()>;
+    problem.weight_map = tensor_map(dtype_of<T>, weights, Core::B::kLines);
+    launch_wgmma<Core>(problem, matrices, rows, packed.made, depth);
+  });
+  return true;
+}
+
+template <class T>
+bool launch_weights_on_hopper(const WeightProblem<T>& problem, int64_t groups, int64_t filters,
+                              int64_t columns, int64_t depth) {
+  if (!on_sm90() || !problem.x.wide || !problem.dy.wide) return false;
+  visit_wgmma_columns(groups, filters, columns, [&](auto tile_columns) {
+    launch_wgmma<WgmmaCore<T, Order::side, Order::side, tile_columns()>>(problem, groups, filters,
+                                                                         columns, depth);
+  });
+  return true;
+}
+
+}  // namespace lamina::cuda
