@@ -27,9 +27,9 @@ def test_curves_on_logarithmic_axes():
 
 def test_filters(tmp_path):
     grey = viz.plot_filters(lamina.zeros(6, 2, 3, 3), columns=4, path=tmp_path / "filters.png")
-    assert sum(len(axes.images) for axes in grey.axes) == 12
+    assert grey.axes[0].images[0].get_array().shape == (3 * (3 + 1), 4 * 3 + 3)
     colour = viz.plot_filters(np.random.default_rng(0).normal(size=(5, 3, 7, 7)))
-    assert [axes.images[0].get_array().shape for axes in colour.axes if axes.images] == [(7, 7, 3)] * 5
+    assert colour.axes[0].images[0].get_array().shape == (2 * (7 + 1), 3 * 7 + 2, 3)
     assert (tmp_path / "filters.png").stat().st_size > 0
 
 
@@ -57,7 +57,22 @@ def test_search(tmp_path):
 
 def test_image_grid():
     figure = viz.image_grid(np.arange(4 * 9).reshape(4, 3, 3), titles=list("abcd"))
-    assert [axes.get_title() for axes in figure.axes] == list("abcd")
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.texts] == list("abcd")
+    sheet = axes.images[0].get_array()
+    assert sheet.shape == (2 * (3 + 1), 3 + 1 + 3)
+    np.testing.assert_allclose(sheet[1:4, :3], np.arange(9).reshape(3, 3) / 35)
+    np.testing.assert_allclose(sheet[5:8, 4:], np.arange(27, 36).reshape(3, 3) / 35)
+    assert (sheet[0] == 1).all() and (sheet[:, 3] == 1).all()  # white between them
+    assert [text.get_position() for text in axes.texts] == [(1, 0.5), (5, 0.5), (1, 4.5), (5, 4.5)]
+    assert viz.image_grid(np.zeros((5, 3, 2, 2)), columns=4).axes[0].images[0].get_array().shape == (6, 11, 3)
+
+
+def test_search_wants_stages_by_name():
+    with pytest.raises(
+        TypeError, match=r"\[plot_search\] expected trials by the name of their stage, got list"
+    ):
+        viz.plot_search([({"a": 1}, 0.5)])
 
 
 def test_confusion(tmp_path):

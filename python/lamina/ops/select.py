@@ -18,6 +18,7 @@ from lamina.ops.elementwise import (
     mul,
     neg,
     not_a_tensor,
+    refuse_numbers,
     tensor_or_none,
     write,
 )
@@ -119,7 +120,7 @@ inplace(masked_fill)
 
 
 @method()
-def maximum(input: Tensor, other: Operand, *, out: Tensor | None = None) -> Tensor:
+def maximum(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The larger of two, NaN if either is; at ties the gradient goes half to each.
 
     Example:
@@ -130,7 +131,7 @@ def maximum(input: Tensor, other: Operand, *, out: Tensor | None = None) -> Tens
 
 
 @method()
-def minimum(input: Tensor, other: Operand, *, out: Tensor | None = None) -> Tensor:
+def minimum(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The smaller of two, NaN if either is; at ties the gradient goes half to each.
 
     Example:
@@ -141,7 +142,7 @@ def minimum(input: Tensor, other: Operand, *, out: Tensor | None = None) -> Tens
 
 
 @method()
-def fmax(input: Tensor, other: Operand, *, out: Tensor | None = None) -> Tensor:
+def fmax(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The larger of two, or the one that is not NaN.
 
     Example:
@@ -152,7 +153,7 @@ def fmax(input: Tensor, other: Operand, *, out: Tensor | None = None) -> Tensor:
 
 
 @method()
-def fmin(input: Tensor, other: Operand, *, out: Tensor | None = None) -> Tensor:
+def fmin(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The smaller of two, or the one that is not NaN.
 
     Example:
@@ -162,7 +163,9 @@ def fmin(input: Tensor, other: Operand, *, out: Tensor | None = None) -> Tensor:
     return _extremum("fmin", _fmin_backward, input, other, out)
 
 
-def _extremum(name: str, rule: Any, input: Tensor, other: Operand, out: Tensor | None) -> Tensor:
+def _extremum(name: str, rule: Any, input: Tensor, other: Tensor, out: Tensor | None) -> Tensor:
+    if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
+        refuse_numbers(name, input, other)
     if out is not None:
         return write(getattr(_C, f"{name}_out"), name, out, input, other)
     y = compute(getattr(_C, name), name, input, other)

@@ -106,6 +106,9 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     return _parts(input, [0] * chunks, dim) if n == 0 else split(input, -(-n // chunks), dim)
 
 
+_MOST_SECTIONS = 2**24  # beyond, the tensors alone would fill the memory
+
+
 @method()
 def tensor_split(
     input: Tensor, indices_or_sections: int | Sequence[int] | Tensor, dim: int = 0
@@ -128,8 +131,8 @@ def tensor_split(
         indices_or_sections.tolist() if isinstance(indices_or_sections, Tensor) else indices_or_sections
     )
     if isinstance(given, int):
-        if given < 1:
-            raise ValueError(f"[tensor_split] expected at least 1 section, got {given}")
+        if not 1 <= given <= _MOST_SECTIONS:
+            raise ValueError(f"[tensor_split] expected 1 to {_MOST_SECTIONS} sections, got {given}")
         small, larger = divmod(n, given)
         return _parts(input, [small + (i < larger) for i in range(given)], dim)
     from lamina.ops.strided import show

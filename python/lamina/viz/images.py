@@ -26,6 +26,8 @@ def image_grid(
 ) -> Figure:
     """Draws images side by side, all on one scale from their least to their greatest value.
 
+    They are one picture in one pair of axes: axes each would take a hundred times as long.
+
     Args:
         images: [N, C, H, W] with one or three channels, or [N, H, W].
         columns: images per row (default: about a square).
@@ -48,15 +50,29 @@ def image_grid(
     rows = -(-len(array) // columns)
     pixels = _to_unit(array).transpose(0, 2, 3, 1)  # [N, H, W, C]
     figure = new_figure(0.9 * columns, (0.9 if titles is None else 1.2) * rows)
-    for i, axes in enumerate(figure.subplots(rows, columns, squeeze=False).reshape(-1)):
-        axes.axis("off")
-        if i < len(pixels):
-            axes.imshow(
-                pixels[i].squeeze(-1) if array.shape[1] == 1 else pixels[i], cmap="gray", vmin=0, vmax=1
-            )
-            if titles is not None:
-                axes.set_title(titles[i], fontsize=7)
+    axes = figure.subplots()
+    axes.axis("off")
+    sheet, places = _sheet(pixels, rows, columns, 0.12 if titles is None else 0.3)
+    axes.imshow(sheet, cmap="gray", vmin=0, vmax=1)
+    for title, (top, left) in zip(titles or (), places, strict=False):
+        middle = left + (pixels.shape[2] - 1) / 2
+        axes.text(
+            middle, top - 0.5, title, fontsize=7, horizontalalignment="center", verticalalignment="bottom"
+        )
     return finish(figure, path)
+
+
+def _sheet(
+    pixels: NDArray[np.float64], rows: int, columns: int, gap: float
+) -> tuple[NDArray[np.float64], list[tuple[int, int]]]:
+    """All images on white, ``gap`` of their size apart, [H', W'(, 3)]; and each one's first row and column."""
+    count, height, width, channels = pixels.shape
+    down, across = max(1, round(gap * height)), max(1, round(0.12 * width))
+    sheet = np.ones((rows * (height + down), columns * (width + across) - across, channels))
+    places = [(i // columns * (height + down) + down, i % columns * (width + across)) for i in range(count)]
+    for image, (top, left) in zip(pixels, places, strict=True):
+        sheet[top : top + height, left : left + width] = image
+    return sheet.squeeze(-1) if channels == 1 else sheet, places
 
 
 def plot_filters(
