@@ -81,6 +81,13 @@ def not_a_tensor(op: str, x: Any) -> NoReturn:
     raise TypeError(f"[{op}] expected a tensor, got {type(x).__name__}")
 
 
+def expect_tensors(op: str, **arguments: Any) -> None:
+    """Raises for the first argument that is no tensor; callers look first whether there is one, for speed."""
+    for name, x in arguments.items():
+        if not isinstance(x, Tensor):
+            raise TypeError(f"[{op}] expected a tensor for {name}, got {type(x).__name__}")
+
+
 def refuse_numbers(op: str, *operands: Any) -> None:
     """Raises for Python numbers where torch takes tensors alone."""
     for x in operands:

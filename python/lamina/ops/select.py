@@ -14,6 +14,7 @@ from lamina.ops.elementwise import (
     Operand,
     compute,
     div,
+    expect_tensors,
     inplace,
     mul,
     neg,
@@ -342,6 +343,8 @@ def addcmul(
         >>> lamina.addcmul(lamina.ones(2), lamina.tensor([1.0, 2.0]), lamina.tensor([3.0, 4.0]), value=10)
         tensor([31., 81.])
     """
+    if not (isinstance(input, Tensor) and isinstance(tensor1, Tensor) and isinstance(tensor2, Tensor)):
+        expect_tensors("addcmul", input=input, tensor1=tensor1, tensor2=tensor2)
     if casting.on:
         return in_autocast(addcmul, input, tensor1, tensor2, value=value, out=out)
     if out is not None:
@@ -368,6 +371,8 @@ def addcdiv(
         >>> lamina.addcdiv(lamina.ones(2), lamina.tensor([1.0, 2.0]), lamina.tensor([4.0, 4.0]), value=2)
         tensor([1.5000, 2.0000])
     """
+    if not (isinstance(input, Tensor) and isinstance(tensor1, Tensor) and isinstance(tensor2, Tensor)):
+        expect_tensors("addcdiv", input=input, tensor1=tensor1, tensor2=tensor2)
     if casting.on:
         return in_autocast(addcdiv, input, tensor1, tensor2, value=value, out=out)
     if out is not None:
