@@ -115,7 +115,7 @@ class MixUp:
 
     def _check_labels(self, labels: Tensor) -> None:
         name = type(self).__name__
-        if labels.dtype.is_floating_point or labels.dtype is lamina.bool:
+        if labels.dtype.is_floating_point or labels.dtype.name == "bool":
             raise TypeError(f"[{name}] expected integer labels, got {labels.dtype}")
         if labels.numel():
             low, high = labels.min().item(), labels.max().item()
