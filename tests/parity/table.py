@@ -15,17 +15,17 @@ None of these is among the building blocks that lamina sets out to have. By kind
 
 - **Complex numbers** are no dtype of lamina's: `fft.*`, `stft`, `istft`, `complex`, `polar`, `angle`, `conj`, `real`,
   `imag`, `view_as_complex` and their kin.
-- **Decompositions and solvers**: `linalg.*`, `cholesky`, `qr`, `svd`, `lu`, `pinverse` and their kin. NumPy's are a call
-  away through `Tensor.numpy()`. For want of a Cholesky factor there is no `MultivariateNormal` either.
+- **Decompositions and solvers**: `linalg.*`, `cholesky`, `qr`, `svd`, `lu`, `pinverse` and their kin. NumPy's are a
+  call away through `Tensor.numpy()`. For want of a Cholesky factor there is no `MultivariateNormal` either.
 - **Sparse, quantized and int16 tensors**: `sparse.*`, `to_sparse`, `short`; `optim.SparseAdam`, since gradients of
   embeddings are dense here.
 - **torch's own machinery**: names that begin with `_` or `torch.`, `*_copy`, `native_*`, `jiterator_*`, `resize_*`,
   `empty_strided`, `hash_tensor` and the like, which exist for its compiler.
-- **Lazy modules** (`LazyConv*` and others): a module's parameters are there once it is made; state dicts, optimizers and
-  captured steps count on it. Layers of unknown input are made after a look at a batch.
+- **Lazy modules** (`LazyConv*` and others): a module's parameters are there once it is made; state dicts, optimizers
+  and captured steps count on it.
 - **Optimizers of large language models**: `Adafactor`, `Muon`; and `LinearCrossEntropyLoss`, which saves memory where
   classes are a vocabulary: `CrossEntropyLoss` of `Linear` is the same number.
-- **Special functions** beyond the gamma and error functions, window functions (`signal.*`), `masked.*` and histograms.
+- **Special functions** beyond the gamma and error functions, window functions (`signal.*`), `masked.*`, histograms.
 """
 HEAD = """
 | name | values | gradients | second | errors | integer dtypes refused | left out | differences |

@@ -80,8 +80,8 @@ def gather(
         tensor([[2],
                 [3]])
     """
-    if not (isinstance(input, Tensor) and isinstance(index, Tensor)):
-        expect_tensors("gather", input=input, index=index)
+    if not isinstance(input, Tensor):
+        expect_tensors("gather", input=input)
     y = Tensor(_C.gather(input._array, dim, _index(index, "gather")))
     if tracks(input):
         record(y, _gather_backward, (input,), (dim, input._array.shape, index))
@@ -122,8 +122,8 @@ def scatter(
         tensor([[0., 0., 1.],
                 [1., 0., 0.]])
     """
-    if not (isinstance(input, Tensor) and isinstance(index, Tensor)):
-        expect_tensors("scatter", input=input, index=index)
+    if not isinstance(input, Tensor):
+        expect_tensors("scatter", input=input)
     return _scattered(input, dim, index, *_scatter_arguments(input, src, value, reduce), "scatter")
 
 
@@ -222,8 +222,8 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
         tensor([[2],
                 [4]])
     """
-    if not (isinstance(input, Tensor) and isinstance(index, Tensor)):
-        expect_tensors("index_select", input=input, index=index)
+    if not isinstance(input, Tensor):
+        expect_tensors("index_select", input=input)
     y = Tensor(_C.index_select(input._array, dim, _index(index, "index_select")))
     if tracks(input):
         record(y, _index_select_backward, (input,), (dim, input._array.shape, index))
@@ -314,8 +314,8 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | Number) -
         >>> lamina.index_fill(lamina.zeros(3), 0, lamina.tensor([0, 2]), 1)
         tensor([1., 0., 1.])
     """
-    if not (isinstance(input, Tensor) and isinstance(index, Tensor)):
-        expect_tensors("index_fill", input=input, index=index)
+    if not isinstance(input, Tensor):
+        expect_tensors("index_fill", input=input)
     return _index_written(input, dim, index, _single(value), _C.Combine.assign, "index_fill")
 
 

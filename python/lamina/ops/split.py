@@ -140,8 +140,10 @@ def tensor_split(
         indices_or_sections.tolist() if isinstance(indices_or_sections, Tensor) else indices_or_sections
     )
     if isinstance(given, int):
-        if not 1 <= given <= _MOST_SECTIONS:
-            raise ValueError(f"[tensor_split] expected 1 to {_MOST_SECTIONS} sections, got {given}")
+        if given < 1:
+            raise ValueError(f"[tensor_split] expected at least 1 section, got {given}")
+        if given > _MOST_SECTIONS:
+            raise ValueError(f"[tensor_split] expected at most {_MOST_SECTIONS} sections, got {given}")
         small, larger = divmod(n, given)
         return _parts(input, [small + (i < larger) for i in range(given)], dim)
     from lamina.ops.strided import show

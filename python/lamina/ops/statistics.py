@@ -135,8 +135,11 @@ def quantile(
         raise TypeError(f"[quantile] expected q of {input.dtype} on {input.device}, got {shares.dtype}")
     if shares.ndim > 1:
         raise ValueError(f"[quantile] expected q of at most 1 dimension, got shape {tuple(shares.shape)}")
-    if not bool(((shares.detach() >= 0) & (shares.detach() <= 1)).all().item()):
-        raise ValueError(f"[quantile] expected q from 0 to 1, got {shares.tolist()}")
+    inside = (
+        bool(((shares.detach() >= 0) & (shares.detach() <= 1)).all().item()) if q is shares else 0 <= q <= 1
+    )
+    if not inside:
+        raise ValueError(f"[quantile] expected q from 0 to 1, got {q}")
     x = input.reshape(-1) if dim is None else input
     d = 0 if dim is None else dim_of(dim, input.ndim, "quantile")
     x = x if x.ndim else x.reshape(1)
