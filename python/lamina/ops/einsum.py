@@ -35,10 +35,10 @@ def einsum(equation: str, *operands: Any) -> Tensor:
         >>> lamina.einsum("ij,kj->ik", lamina.ones(2, 3), lamina.ones(4, 3)).shape
         lamina.Size([2, 4])
     """
-    if not isinstance(equation, str):
-        raise TypeError(f"[einsum] expected an equation, got {type(equation).__name__}")
     if casting.on:
         return in_autocast(einsum, equation, *operands)
+    if not isinstance(equation, str):
+        raise TypeError(f"[einsum] expected an equation, got {type(equation).__name__}")
     one_sequence = len(operands) == 1 and isinstance(operands[0], (list, tuple))
     tensors = list(operands[0]) if one_sequence else list(operands)
     for t in tensors:
