@@ -41,6 +41,18 @@ CASES = [
     *two("logaddexp2", np.logaddexp2, errors=INTEGERS),
     *two("hypot", np.hypot, errors=INTEGERS),
     *two("copysign", np.copysign),
+    Case(
+        "logarithm.copysign_dtypes",
+        lamina.copysign,
+        [
+            sample(Input((3,), grad=False, dtype="float32"), edge(INF, -INF, -0.0)),
+            sample(Input((3,), "int", low=-4), Input((3,), grad=False, dtype="float64")),
+        ],
+        None,
+        "copysign",
+        dtypes=("float64",),
+        differentiable=False,
+    ),
     *two(
         "xlogy",
         xlogy,

@@ -218,8 +218,8 @@ def copysign(input: Tensor, other: Operand) -> Tensor:
         negative: Tensor = signbit(other)
     else:
         negative = x.new_full((), math.copysign(1.0, other) < 0).bool()
-    if isinstance(other, Tensor) and other.dtype.is_floating_point:
-        x = x + other.detach() * 0 if x.dtype != other.dtype and other.ndim else x
+    if isinstance(other, Tensor) and other.dtype != x.dtype:  # the dtype of a sum of the two
+        x = x.to((x.new_zeros((1,) * x.ndim) + other.new_zeros((1,) * other.ndim)).dtype)
     size = abs(x.detach())
     y = where(negative, -size, size)
     if tracks(x, other):
