@@ -86,8 +86,22 @@ def test_mixing_is_the_same_for_the_same_seed():
             lambda: data.CutMix(alpha=1.0, num_classes=10)(lamina.zeros(2, 4, 4), lamina.arange(2)),
             r"\[CutMix\] expected images",
         ),
+        (
+            lambda: data.CutMix(num_classes=2)(lamina.zeros(2, 1, 4, 4), lamina.tensor([0, 2])),
+            r"\[CutMix\] expected labels from 0 to 1, got 2",
+        ),
+        (
+            lambda: data.MixUp(num_classes=2)(lamina.zeros(2, 1, 4, 4), lamina.tensor([-1, 1])),
+            r"\[MixUp\] expected labels from 0 to 1, got -1",
+        ),
+        (lambda: data.MixUp(num_classes=0), "expected num_classes of at least 1"),
     ],
 )
 def test_bad_arguments_are_named(call, match):
     with pytest.raises(ValueError, match=match):
         call()
+
+
+def test_labels_that_are_no_integers_are_refused():
+    with pytest.raises(TypeError, match=r"\[CutMix\] expected integer labels, got .*float32"):
+        data.CutMix(num_classes=2)(lamina.zeros(2, 1, 4, 4), lamina.zeros(2))

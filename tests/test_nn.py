@@ -31,7 +31,8 @@ def net() -> nn.Module:
 @pytest.mark.parametrize("wrong", [None, [1.0, 2.0], np.ones((2, 4), np.float32)])
 def test_what_is_no_tensor_is_named_with_the_module_that_got_it(wrong):
     with pytest.raises(
-        TypeError, match=rf"\[Linear\] expected a tensor, got {type(wrong).__name__} \(in 0.fc: Linear"
+        TypeError,
+        match=rf"\[linear\] expected a tensor for input, got {type(wrong).__name__} \(in 0.fc: Linear",
     ):
         net()(wrong)
 

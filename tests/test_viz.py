@@ -67,6 +67,13 @@ def test_image_grid():
     assert np.ma.getmaskarray(shown)[:, 0].all()  # nothing between them
 
 
+def test_search_wants_stages_by_name():
+    with pytest.raises(
+        TypeError, match=r"\[plot_search\] expected trials by the name of their stage, got list"
+    ):
+        viz.plot_search([({"a": 1}, 0.5)])
+
+
 def test_confusion(tmp_path):
     matrix = viz.confusion_matrix(lamina.tensor([0, 1, 1, 2]), [0, 1, 2, 2], 3)
     assert matrix.tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 1]]

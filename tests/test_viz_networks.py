@@ -143,3 +143,8 @@ def test_plots_of_embeddings_and_text(tmp_path):
 def test_networks_and_plots_refuse(call):
     with pytest.raises(ValueError, match="expected"):
         call()
+
+
+def test_targets_must_be_a_tensor():
+    with pytest.raises(TypeError, match=r"\[viz\] expected targets \[N\], a tensor of classes, got int"):
+        viz.saliency(Dot(), IMAGES, 1)

@@ -72,7 +72,7 @@ RowMap real(Binary op) {
     case Binary::atan2:
       return one<T>([](T a, T b, P) { return scalar::atan2(a, b); });
     case Binary::relu_backward:
-      return vec<T>([](V g, V y, P) { return y > 0 ? g : V{}; });
+      return vec<T>([](V g, V y, P) { return y <= 0 ? V{} : g; });  // also NaN passes
     case Binary::leaky_relu_backward:
       return vec<T>([](V g, V y, P p) { return y > 0 ? g : g * static_cast<T>(*p); });
     case Binary::elu_backward:

@@ -40,7 +40,7 @@ struct ElmanCell {
   template <class T>
   LAMINA_INLINE void backward(const CellStep<T>& s, CellGradient<T>& g) const {
     const Vec<T> h = s.h_new;
-    store(g.from_input, relu ? (h > 0 ? g.dh : Vec<T>{}) : g.dh * (1 - h * h));
+    store(g.from_input, relu ? (h <= 0 ? Vec<T>{} : g.dh) : g.dh * (1 - h * h));
     g.dh = Vec<T>{};
   }
 };

@@ -121,6 +121,29 @@ LAMINA_INLINE V erfinv(V x) {
   return t <= 1 ? y : V{} + kNaN;
 }
 
+// Of floats: Giles' polynomials in w = -log(1 - x^2) ("Approximating the erfinv function", 2012).
+LAMINA_INLINE Vec<float> erfinv_single(Vec<float> x) {
+  using F = Vec<float>;
+  constexpr float kCentral[] = {1.50140941f,     0.246640727f,    -0.00417768164f,
+                                -0.00125372503f, 0.00021858087f,  -4.39150654e-06f,
+                                -3.5233877e-06f, 3.43273939e-07f, 2.81022636e-08f};
+  constexpr float kTail[] = {2.83297682f,    1.00167406f,     0.00943887047f,
+                             -0.0076224613f, 0.00573950773f,  -0.00367342844f,
+                             0.00134934322f, 0.000100950558f, -0.000200214257f};
+  const F w = -math::log((1 - x) * (1 + x));
+  F y = math::horner(w - 2.5f, kCentral);
+  F root = w;
+  int far = 0;
+  for (int i = 0; i < kLanes<float>; ++i) far |= w[i] >= 5;
+  if (far) {
+    for (int i = 0; i < kLanes<float>; ++i) root[i] = scalar::sqrt(w[i]);
+    y = w < 5 ? y : math::horner(root - 3, kTail);
+  }
+  constexpr float kInfinity = __builtin_inff();
+  const F edge = math::copysign(F{} + kInfinity, x);
+  return math::abs(x) == 1 ? edge : y * x;  // beyond the edge log gave NaN
+}
+
 // sum over k >= 0 of (q + k)^-s, s > 1: nine terms, the integral of the rest and its corrections
 // B_2k / (2k)! s (s + 1) ... (s + 2k - 2) (q + n)^(-s - 2k + 1).
 LAMINA_INLINE double zeta(double s, double q) {

@@ -133,7 +133,16 @@ RowMap real(Unary op) {
     case Unary::digamma:
       return &special_row<T, special::digamma>;
     case Unary::erfinv:
-      return &special_row<T, special::erfinv>;
+      if constexpr (sizeof(T) == sizeof(float))
+        return vec<T>([](V x, P) { return special::erfinv_single(x); });
+      else
+        return &special_row<T, special::erfinv>;
+    case Unary::acosh:
+      return one<T>([](T x, P) { return scalar::acosh(x); });
+    case Unary::asinh:
+      return one<T>([](T x, P) { return scalar::asinh(x); });
+    case Unary::atanh:
+      return one<T>([](T x, P) { return scalar::atanh(x); });
     case Unary::polygamma:
       return one<T>([](T x, P p) {
         return static_cast<T>(special::polygamma(static_cast<int>(*p), static_cast<double>(x)));

@@ -69,7 +69,7 @@ struct Gradient {
   static __device__ __forceinline__ T apply(const double* p, T g, T x) {
     switch (op) {
       case Binary::relu_backward:
-        return x > 0 ? g : T(0);
+        return x <= 0 ? T(0) : g;  // also NaN passes
       case Binary::leaky_relu_backward:
         return x > 0 ? g : g * static_cast<T>(p[0]);
       case Binary::elu_backward:

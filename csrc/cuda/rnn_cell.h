@@ -41,7 +41,7 @@ struct ElmanCell {
   static __device__ __forceinline__ RnnStates<T> backward(const T*, RnnStates<T>,
                                                           RnnStates<T> after, RnnStates<T> d,
                                                           T* input, T*) {
-    input[0] = kRelu ? (after.h > 0 ? d.h : T(0)) : d.h * (1 - after.h * after.h);
+    input[0] = kRelu ? (after.h <= 0 ? T(0) : d.h) : d.h * (1 - after.h * after.h);
     return {T(0), T(0)};
   }
 };

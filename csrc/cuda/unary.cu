@@ -82,6 +82,12 @@ struct Real {
         return static_cast<T>(special::digamma(x));
       case Unary::erfinv:
         return static_cast<T>(special::erfinv(x));
+      case Unary::acosh:
+        return acosh(x);
+      case Unary::asinh:
+        return asinh(x);
+      case Unary::atanh:
+        return atanh(x);
       case Unary::polygamma:
         return static_cast<T>(special::polygamma(static_cast<int>(p[0]), x));
       case Unary::nan_to_num: {

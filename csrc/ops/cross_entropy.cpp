@@ -3,6 +3,7 @@
 #include "core/tape.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/registry.h"
+#include "ops/channel_layout.h"
 #include "ops/elementwise.h"
 #include "ops/one_device.h"
 #include "ops/shape.h"
@@ -69,8 +70,6 @@ Prepared prepare(const Array& scores, const Array& targets, const std::optional<
     });
   return p;
 }
-
-const void* raw_or_null(const std::optional<Array>& a) { return a ? a->raw() : nullptr; }
 
 }  // namespace
 

@@ -264,16 +264,17 @@ Array ternary(Ternary op, const Operand& a, const Operand& b, const Operand& c,
 
 const char* name(Unary op) {
   constexpr const char* names[] = {
-      "neg",         "abs",        "sign",       "square",     "bitwise_not", "relu",
-      "logical_not", "floor",      "ceil",       "round",      "trunc",       "frac",
-      "sqrt",        "rsqrt",      "reciprocal", "exp",        "exp2",        "expm1",
-      "log",         "log2",       "log10",      "log1p",      "sin",         "cos",
-      "tan",         "asin",       "acos",       "atan",       "sinh",        "cosh",
-      "tanh",        "sigmoid",    "erf",        "erfc",       "lgamma",      "digamma",
-      "erfinv",      "isnan",      "isinf",      "isfinite",   "nan_to_num",  "round",
-      "polygamma",   "leaky_relu", "elu",        "gelu",       "gelu",        "silu",
-      "softplus",    "clamp",      "selu",       "celu",       "log_sigmoid", "mish",
-      "hardsigmoid", "hardswish",  "softshrink", "hardshrink", "threshold"};
+      "neg",         "abs",         "sign",       "square",      "bitwise_not", "relu",
+      "logical_not", "floor",       "ceil",       "round",       "trunc",       "frac",
+      "sqrt",        "rsqrt",       "reciprocal", "exp",         "exp2",        "expm1",
+      "log",         "log2",        "log10",      "log1p",       "sin",         "cos",
+      "tan",         "asin",        "acos",       "atan",        "sinh",        "cosh",
+      "tanh",        "sigmoid",     "erf",        "erfc",        "lgamma",      "digamma",
+      "erfinv",      "acosh",       "asinh",      "atanh",       "isnan",       "isinf",
+      "isfinite",    "nan_to_num",  "round",      "polygamma",   "leaky_relu",  "elu",
+      "gelu",        "gelu",        "silu",       "softplus",    "clamp",       "selu",
+      "celu",        "log_sigmoid", "mish",       "hardsigmoid", "hardswish",   "softshrink",
+      "hardshrink",  "threshold"};
   static_assert(std::size(names) == static_cast<size_t>(Unary::threshold) + 1);
   return names[static_cast<int>(op)];
 }

@@ -32,7 +32,6 @@ GroupNormResult group_norm(const Array& input, int64_t groups, const std::option
   const Dims channels{input.size(1)};
   check_parameter(weight, channels, input, op, "weight");
   check_parameter(bias, channels, input, op, "bias");
-  check(eps >= 0, "[", op, "] expected eps of at least 0, got ", eps);
   const Array x = in_order(input, channels_are_rows(input));
   const Dims each{x.size(0), groups};
   GroupNormResult r{Array::empty_like(x, x.dtype()), Array::empty(each, x.dtype(), x.device()),

@@ -3,6 +3,7 @@
 #include "core/tape.h"
 #include "kernels/margin_loss.h"
 #include "kernels/registry.h"
+#include "ops/channel_layout.h"
 #include "ops/copy.h"
 #include "ops/one_device.h"
 #include "ops/shape.h"
@@ -19,8 +20,6 @@ struct Prepared {
   std::optional<Array> weight;
   MarginLossParams params;
 };
-
-const void* raw_or_null(const std::optional<Array>& a) { return a ? a->raw() : nullptr; }
 
 Prepared prepare(const char* op, const Array& input, const Array& targets, int64_t lowest,
                  double margin, bool squared) {
@@ -49,15 +48,18 @@ Prepared prepare(const char* op, const Array& input, const Array& targets, int64
 
 Prepared prepare_multi(const Array& input, const Array& targets, const MultiMarginOptions& o) {
   check(o.power == 1 || o.power == 2, "[multi_margin_loss] expected p of 1 or 2, got ", o.power);
+  if (o.weight)  // before the targets, as torch
+    check(input.rank() != 2 || o.weight->shape() == Dims{input.size(1)},
+          "[multi_margin_loss] expected ", input.rank() == 2 ? input.size(1) : 0,
+          " weights, got shape ", o.weight->shape());
   Prepared p = prepare("multi_margin_loss", input, targets, 0, o.margin, o.power == 2);
   check(targets.shape() == Dims{input.size(0)}, "[multi_margin_loss] expected targets of shape ",
         Dims{input.size(0)}, ", got ", targets.shape());
   if (o.weight) {
     check(o.weight->device() == input.device(), "[multi_margin_loss] expected weights on ",
           name(input.device()), ", got ", name(o.weight->device()));
-    check(o.weight->shape() == Dims{input.size(1)} && o.weight->dtype() == input.dtype(),
-          "[multi_margin_loss] expected ", input.size(1), " weights of ", name(input.dtype()),
-          ", got shape ", o.weight->shape(), " of ", name(o.weight->dtype()));
+    check(o.weight->dtype() == input.dtype(), "[multi_margin_loss] expected weights of ",
+          name(input.dtype()), ", got ", name(o.weight->dtype()));
     p.weight = contiguous(*o.weight);
   }
   return p;

@@ -28,17 +28,6 @@ class Known:
 
 KNOWN: tuple[Known, ...] = (
     Known(
-        (
-            "__radd__", "__rand__", "__rmul__", "__ror__", "__rxor__", "atan2", "bitwise_and", "bitwise_left_shift",
-            "bitwise_or", "bitwise_right_shift", "bitwise_xor", "eq", "float_power", "fmax", "fmin", "fmod", "ge",
-            "gt", "isclose", "le", "logical_and", "logical_or", "logical_xor", "lt", "max (binary)", "maximum",
-            "min (binary)", "minimum", "ne", "pow", "remainder", "rsub",
-        ),
-        "errors",
-        "raises nothing, torch TypeError: (.* must be Tensor|.* invalid combination|descriptor)",
-        "Numbers are operands like any other in lamina's elementwise functions; torch wants tensors here.",
-    ),
-    Known(
         ("add", "full_like", "index_add", "rsub", "sub"),
         "values",
         "does not fit uint8",
@@ -57,6 +46,12 @@ KNOWN: tuple[Known, ...] = (
         "Among equal elements lamina always takes the first; torch, unless told `stable`, any.",
     ),
     Known(
+        ("cov",),
+        "values",
+        r"aweights=float32\[3\]\): 4 of 4 values differ",
+        "The divisor is a difference of sums of float32 weights: a rounding apart, and nearly 0 in these samples.",
+    ),
+    Known(
         ("gather",),
         "values",
         "expected an index of 1 dimensions, got shape",
@@ -67,12 +62,6 @@ KNOWN: tuple[Known, ...] = (
         "values",
         "got 'nuc'",
         "The nuclear norm takes a singular value decomposition, and lamina has none.",
-    ),
-    Known(
-        ("nn.functional.group_norm",),
-        "values",
-        "expected eps of at least 0",
-        "A negative eps is refused.",
     ),
     Known(
         ("nn.functional.batch_norm",),
@@ -93,22 +82,10 @@ KNOWN: tuple[Known, ...] = (
         "torch rounds the slope 1/6 to float32 in float64 too.",
     ),
     Known(
-        ("nn.functional.multi_margin_loss",),
-        "errors",
-        "expected integer targets",
-        "Of two mistakes in one call lamina names the targets' dtype first, torch the weight's shape.",
-    ),
-    Known(
         ("nn.FractionalMaxPool3d",),
         "values",
         "expected random samples of shape",
         "Draws for more images than the input has are refused; torch takes the first.",
-    ),
-    Known(
-        ("nn.LPPool1d", "nn.LPPool2d", "nn.LPPool3d"),
-        "gradients",
-        "torch gives nan",
-        "ReLU, which the definition holds, passes no gradient on in lamina where it is NaN; torch's does.",
     ),
     Known(
         (
@@ -119,12 +96,6 @@ KNOWN: tuple[Known, ...] = (
         "values",
         "inf, torch gives 2017",
         "At a pole the trigamma function is infinite; torch gives what rounding makes of it.",
-    ),
-    Known(
-        ("optim.Adam", "optim.AdamW"),
-        "errors",
-        "raises nothing, torch ValueError: (lr|betas)",
-        "Settings given as tensors are read as numbers, so that nothing depends on `foreach`.",
     ),
 )  # fmt: skip
 

@@ -10,6 +10,26 @@ from parity.known import KNOWN, reason_for
 from parity.tally import ASPECTS, Tally
 
 PAGE = Path(__file__).parents[2] / "docs" / "parity.md"
+NOT_OFFERED = """
+None of these is among the building blocks that lamina sets out to have. By kind:
+
+- **Complex numbers** are no dtype of lamina's: `fft.*`, `stft`, `istft`, `complex`, `polar`, `angle`, `conj`, `real`,
+  `imag`, `view_as_complex` and their kin.
+- **Decompositions and solvers**: `linalg.*`, `cholesky`, `qr`, `svd`, `lu`, `pinverse` and their kin. NumPy's are a
+  call away through `Tensor.numpy()`. For want of a Cholesky factor there is no `MultivariateNormal` either.
+- **Sparse, quantized and int16 tensors**: `sparse.*`, `to_sparse`, `short`; `optim.SparseAdam`, since gradients of
+  embeddings are dense here.
+- **torch's own machinery**: names that begin with `_` or `torch.`, `*_copy`, `native_*`, `jiterator_*`, `resize_*`,
+  `empty_strided`, `hash_tensor` and the like, which exist for its compiler.
+- **Lazy modules** (`LazyConv*` and others): a module's parameters are there once it is made; state dicts, optimizers
+  and captured steps count on it.
+- **Optimizers of large language models**: `Adafactor`, `Muon`; and `LinearCrossEntropyLoss`, which saves memory where
+  classes are a vocabulary: `CrossEntropyLoss` of `Linear` is the same number.
+- **Special functions** beyond the gamma and error functions (so `Gamma` and `Chi2` have no `cdf`), window functions
+  (`signal.*`), `masked.*`, histograms.
+- **The rest**, such as `addbmm`, `isin`, `mode`, `scatter_reduce`, `renorm`, is not there yet: nothing here needs it,
+  and most of it is a line or two of what is there.
+"""
 HEAD = """
 | name | values | gradients | second | errors | integer dtypes refused | left out | differences |
 |---|---|---|---|---|---|---|---|
@@ -57,6 +77,7 @@ def page(tallies: Sequence[Tally], missing: Sequence[str], introduction: str) ->
         totals(tallies),
         "## Differences\n\n" + reasons(),
         "## Table\n\n" + HEAD + "\n".join(row(t) for t in tallies),
-        f"## Not offered\n\nNames of the databases that lamina does not have ({len(missing)}):\n\n{absent}",
+        "## Not offered\n\n" + NOT_OFFERED.strip(),
+        f"Names of the databases that lamina does not have ({len(missing)}):\n\n{absent}",
     ]
     return "\n\n".join(parts) + "\n"

@@ -80,7 +80,8 @@ class MixUp:
         num_classes: C.
 
     Raises:
-        ValueError: ``alpha`` is not above 0, or images and labels differ in number.
+        ValueError: ``alpha`` is not above 0, images and labels differ in number, or a label is not a class.
+        TypeError: the labels are no integers.
 
     Example:
         >>> mix = lamina.data.MixUp(alpha=0.4, num_classes=10)
@@ -92,6 +93,8 @@ class MixUp:
     def __init__(self, *, alpha: float = 1.0, num_classes: int) -> None:
         if not alpha > 0:
             raise ValueError(f"[{type(self).__name__}] expected alpha above 0, got {alpha}")
+        if num_classes < 1:
+            raise ValueError(f"[{type(self).__name__}] expected num_classes of at least 1, got {num_classes}")
         self.alpha, self.num_classes = float(alpha), num_classes
 
     def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -104,10 +107,22 @@ class MixUp:
                 f"[{type(self).__name__}] expected images [N, C, H, W] and labels [N], got "
                 f"{tuple(images.shape)} and {tuple(labels.shape)}"
             )
+        self._check_labels(labels)
         share = Beta(self.alpha, self.alpha).sample().item()
         mixed, share = self._mix(images, images.roll(1, 0), share)
         targets = one_hot(labels, self.num_classes).to(images.dtype)
         return mixed, targets * share + targets.roll(1, 0) * (1 - share)
+
+    def _check_labels(self, labels: Tensor) -> None:
+        name = type(self).__name__
+        if labels.dtype.is_floating_point or labels.dtype.name == "bool":
+            raise TypeError(f"[{name}] expected integer labels, got {labels.dtype}")
+        if labels.numel():
+            low, high = labels.min().item(), labels.max().item()
+            if low < 0 or high >= self.num_classes:
+                raise ValueError(
+                    f"[{name}] expected labels from 0 to {self.num_classes - 1}, got {low if low < 0 else high}"
+                )
 
     def _mix(self, images: Tensor, others: Tensor, share: float) -> tuple[Tensor, float]:
         return images * share + others * (1 - share), share

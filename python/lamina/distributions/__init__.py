@@ -23,17 +23,31 @@ from lamina.distributions.one_hot_categorical import OneHotCategorical, OneHotCa
 from lamina.distributions.poisson import Poisson
 from lamina.distributions.relaxed import RelaxedBernoulli, RelaxedOneHotCategorical
 from lamina.distributions.student_t import StudentT
+from lamina.distributions.transformed import TransformedDistribution
+from lamina.distributions.transforms import (
+    AffineTransform,
+    ComposeTransform,
+    ExpTransform,
+    PowerTransform,
+    SigmoidTransform,
+    SoftplusTransform,
+    TanhTransform,
+    Transform,
+)
 from lamina.distributions.uniform import Uniform
 
 __all__ = [
+    "AffineTransform",
     "Bernoulli",
     "Beta",
     "Binomial",
     "Categorical",
     "Cauchy",
     "Chi2",
+    "ComposeTransform",
     "Dirichlet",
     "Distribution",
+    "ExpTransform",
     "Exponential",
     "Gamma",
     "Geometric",
@@ -47,9 +61,15 @@ __all__ = [
     "OneHotCategorical",
     "OneHotCategoricalStraightThrough",
     "Poisson",
+    "PowerTransform",
     "RelaxedBernoulli",
     "RelaxedOneHotCategorical",
+    "SigmoidTransform",
+    "SoftplusTransform",
     "StudentT",
+    "TanhTransform",
+    "Transform",
+    "TransformedDistribution",
     "Uniform",
     "constraints",
     "kl_divergence",

@@ -5,6 +5,7 @@ from lamina.ops.convert import *  # noqa: F403
 from lamina.ops.count import *  # noqa: F403
 from lamina.ops.creation import *  # noqa: F403
 from lamina.ops.cross import *  # noqa: F403
+from lamina.ops.diagonals import *  # noqa: F403
 from lamina.ops.einsum import *  # noqa: F403
 from lamina.ops.elementwise import *  # noqa: F403
 from lamina.ops.extrema import *  # noqa: F403
@@ -12,6 +13,7 @@ from lamina.ops.gather import *  # noqa: F403
 from lamina.ops.indexing import *  # noqa: F403
 from lamina.ops.interchange import *  # noqa: F403
 from lamina.ops.join import *  # noqa: F403
+from lamina.ops.logarithm import *  # noqa: F403
 from lamina.ops.matmul import *  # noqa: F403
 from lamina.ops.moments import *  # noqa: F403
 from lamina.ops.power import *  # noqa: F403
@@ -26,6 +28,7 @@ from lamina.ops.softmax import *  # noqa: F403
 from lamina.ops.sort import *  # noqa: F403
 from lamina.ops.special import *  # noqa: F403
 from lamina.ops.split import *  # noqa: F403
+from lamina.ops.statistics import *  # noqa: F403
 from lamina.ops.strided import *  # noqa: F403
 from lamina.ops.unary import *  # noqa: F403
 from lamina.ops.unique import *  # noqa: F403

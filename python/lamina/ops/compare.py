@@ -6,7 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from lamina import _C
-from lamina.ops.elementwise import Operand, compute, inplace, not_a_tensor, write
+from lamina.ops.elementwise import (
+    Operand,
+    compute,
+    inplace,
+    not_a_tensor,
+    refuse_numbers,
+    refuse_numbers_alone,
+    write,
+)
 from lamina.tensor import Tensor, method
 
 __all__ = [
@@ -18,12 +26,22 @@ __all__ = [
 
 
 def _binary(
-    name: str, says: str, gives: str, *aliases: str, operands: str = "[1, 2, 3]"
+    name: str,
+    says: str,
+    gives: str,
+    *aliases: str,
+    takes: Callable[..., None],
+    operands: str = "tensor([1, 2, 3]), 2",
 ) -> Callable[..., Tensor]:
-    """Makes a function of two operands that has no gradient, from the kernel of that name, and its methods."""
+    """Makes a function of two operands that has no gradient, from the kernel of that name, and its methods.
+
+    ``takes`` raises for numbers where torch wants tensors.
+    """
     kernel, kernel_out = getattr(_C, name), getattr(_C, f"{name}_out")
 
     def function(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
+        if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
+            takes(name, input, other)
         if out is not None:
             return write(kernel_out, name, out, input, other)
         return compute(kernel, name, input, other)
@@ -32,12 +50,15 @@ def _binary(
     function.__doc__ = f"""{says}
 
     Args:
-        input: a tensor of any shape, or a number.
-        other: a tensor whose shape broadcasts with ``input``'s, or a number.
+        input: a tensor of any shape.
+        other: a tensor whose shape broadcasts with ``input``'s{"" if takes is refuse_numbers else ", or a number"}.
         out: where to write the result.
 
+    Raises:
+        TypeError: for numbers where a tensor is expected.
+
     Example:
-        >>> lamina.{name}(lamina.tensor({operands}), {"True" if operands != "[1, 2, 3]" else 2})
+        >>> lamina.{name}(lamina.{operands})
         {gives}
     """
     method(name, *aliases)(function)
@@ -45,31 +66,84 @@ def _binary(
     return function
 
 
-eq = _binary("eq", "``input == other``, as bools.", "tensor([False,  True, False])")
-ne = _binary("ne", "``input != other``, as bools.", "tensor([ True, False,  True])", "not_equal")
-lt = _binary("lt", "``input < other``, as bools.", "tensor([ True, False, False])", "less")
-le = _binary("le", "``input <= other``, as bools.", "tensor([ True,  True, False])", "less_equal")
-gt = _binary("gt", "``input > other``, as bools.", "tensor([False, False,  True])", "greater")
-ge = _binary("ge", "``input >= other``, as bools.", "tensor([False,  True,  True])", "greater_equal")
+def _first_is_a_tensor(op: str, input: Any, other: Any) -> None:
+    refuse_numbers(op, input)
+
+
+eq = _binary("eq", "``input == other``, as bools.", "tensor([False,  True, False])", takes=_first_is_a_tensor)
+ne = _binary(
+    "ne",
+    "``input != other``, as bools.",
+    "tensor([ True, False,  True])",
+    "not_equal",
+    takes=_first_is_a_tensor,
+)
+lt = _binary(
+    "lt", "``input < other``, as bools.", "tensor([ True, False, False])", "less", takes=_first_is_a_tensor
+)
+le = _binary(
+    "le",
+    "``input <= other``, as bools.",
+    "tensor([ True,  True, False])",
+    "less_equal",
+    takes=_first_is_a_tensor,
+)
+gt = _binary(
+    "gt", "``input > other``, as bools.", "tensor([False, False,  True])", "greater", takes=_first_is_a_tensor
+)
+ge = _binary(
+    "ge",
+    "``input >= other``, as bools.",
+    "tensor([False,  True,  True])",
+    "greater_equal",
+    takes=_first_is_a_tensor,
+)
 not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
 
-_TRUTHS = "[True, False]"
-logical_and = _binary("logical_and", "Whether both are not zero.", "tensor([ True, False])", operands=_TRUTHS)
-logical_or = _binary("logical_or", "Whether one is not zero.", "tensor([True, True])", operands=_TRUTHS)
-logical_xor = _binary(
-    "logical_xor", "Whether just one is not zero.", "tensor([False,  True])", operands=_TRUTHS
+_TRUTHS = "tensor([True, False]), lamina.tensor([True, True])"
+logical_and = _binary(
+    "logical_and",
+    "Whether both are not zero.",
+    "tensor([ True, False])",
+    takes=refuse_numbers,
+    operands=_TRUTHS,
 )
-bitwise_and = _binary("bitwise_and", "``input & other``, of integers or bools.", "tensor([0, 2, 2])")
-bitwise_or = _binary("bitwise_or", "``input | other``, of integers or bools.", "tensor([3, 2, 3])")
-bitwise_xor = _binary("bitwise_xor", "``input ^ other``, of integers or bools.", "tensor([3, 0, 1])")
-bitwise_left_shift = _binary("bitwise_left_shift", "``input << other``, of integers.", "tensor([ 4,  8, 12])")
-bitwise_right_shift = _binary("bitwise_right_shift", "``input >> other``, of integers.", "tensor([0, 0, 0])")
+logical_or = _binary(
+    "logical_or", "Whether one is not zero.", "tensor([True, True])", takes=refuse_numbers, operands=_TRUTHS
+)
+logical_xor = _binary(
+    "logical_xor",
+    "Whether just one is not zero.",
+    "tensor([False,  True])",
+    takes=refuse_numbers,
+    operands=_TRUTHS,
+)
+bitwise_and = _binary(
+    "bitwise_and", "``input & other``, of integers or bools.", "tensor([0, 2, 2])", takes=refuse_numbers_alone
+)
+bitwise_or = _binary(
+    "bitwise_or", "``input | other``, of integers or bools.", "tensor([3, 2, 3])", takes=refuse_numbers_alone
+)
+bitwise_xor = _binary(
+    "bitwise_xor", "``input ^ other``, of integers or bools.", "tensor([3, 0, 1])", takes=refuse_numbers_alone
+)
+bitwise_left_shift = _binary(
+    "bitwise_left_shift",
+    "``input << other``, of integers.",
+    "tensor([ 4,  8, 12])",
+    takes=refuse_numbers_alone,
+)
+bitwise_right_shift = _binary(
+    "bitwise_right_shift", "``input >> other``, of integers.", "tensor([0, 0, 0])", takes=refuse_numbers_alone
+)
 
 
 def _operator(name: str, function: Callable[..., Tensor], swapped: bool = False) -> None:
     """Makes an operator that leaves operands of unknown types to their own operators."""
 
     def apply(self: Tensor, other: Any) -> Any:
+        if not isinstance(self, Tensor):
+            not_a_tensor(name, self)
         if not isinstance(other, (Tensor, bool, int, float)) and not hasattr(other, "__array__"):
             return NotImplemented
         return function(other, self) if swapped else function(self, other)
@@ -169,7 +243,7 @@ inplace(bitwise_not)
 
 @method()
 def isclose(
-    input: Tensor, other: Operand, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Tensor:
     """Whether ``|input - other| <= atol + rtol * |other|``.
 
@@ -189,12 +263,12 @@ def isclose(
     """
     if rtol < 0 or atol < 0:
         raise ValueError(f"[isclose] expected tolerances of at least 0, got rtol {rtol} and atol {atol}")
-    if not isinstance(input, Tensor):
-        not_a_tensor("isclose", input)
-    from lamina.ops.creation import as_tensor
+    for x in (input, other):
+        if not isinstance(x, Tensor):
+            not_a_tensor("isclose", x)
     from lamina.ops.unary import abs
 
-    a, b = input.detach(), as_tensor(other).detach()
+    a, b = input.detach(), other.detach()
     close = eq(a, b)
     if equal_nan:
         close = close | (ne(a, a) & ne(b, b))

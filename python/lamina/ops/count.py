@@ -7,6 +7,7 @@ from typing import Any
 from lamina import _C, dtypes
 from lamina.devices import device
 from lamina.ops.creation import tensor, zeros
+from lamina.ops.elementwise import expect_tensors
 from lamina.tensor import Tensor, method
 
 __all__ = ["bincount", "bucketize", "searchsorted"]
@@ -35,6 +36,10 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
         >>> lamina.bincount(lamina.tensor([1, 0, 1]))
         tensor([1, 2])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("bincount", input=input)
+    if weights is not None and not isinstance(weights, Tensor):
+        expect_tensors("bincount", weights=weights)
     if input._array.ndim != 1 or input.dtype.is_floating_point or input.dtype is dtypes.bool:
         raise ValueError(
             f"[bincount] expected a vector of integers, got {input.dtype} of shape {tuple(input.shape)}"
@@ -79,6 +84,10 @@ def searchsorted(
         >>> lamina.searchsorted(lamina.tensor([1, 3, 5]), lamina.tensor([3, 6]))
         tensor([1, 3])
     """
+    if not isinstance(sorted_sequence, Tensor):
+        expect_tensors("searchsorted", sorted_sequence=sorted_sequence)
+    if sorter is not None and not isinstance(sorter, Tensor):
+        expect_tensors("searchsorted", sorter=sorter)
     if side not in (None, "left", "right") or (side == "left" and right):
         raise ValueError(
             f"[searchsorted] expected side to be 'left' or 'right' and to agree with right, got {side!r}"
@@ -110,6 +119,8 @@ def bucketize(
         >>> lamina.bucketize(lamina.tensor([3, 6]), lamina.tensor([1, 3, 5]))
         tensor([1, 3])
     """
+    if not isinstance(boundaries, Tensor):
+        expect_tensors("bucketize", boundaries=boundaries)
     if boundaries._array.ndim != 1:
         raise ValueError(
             f"[bucketize] expected boundaries of 1 dimension, got shape {tuple(boundaries.shape)}"

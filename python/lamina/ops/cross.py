@@ -6,6 +6,7 @@ from lamina import _C
 from lamina.autograd.cast_mode import casting
 from lamina.autograd.graph import Node, record, tracks
 from lamina.ops.cast_policy import in_autocast
+from lamina.ops.elementwise import expect_tensors
 from lamina.tensor import Tensor, method
 
 __all__ = ["cross"]
@@ -27,6 +28,8 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
         >>> lamina.cross(lamina.tensor([1.0, 0.0, 0.0]), lamina.tensor([0.0, 1.0, 0.0]))
         tensor([0., 0., 1.])
     """
+    if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
+        expect_tensors("cross", input=input, other=other)
     if casting.on:
         return in_autocast(cross, input, other, dim)
     if dim is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lamina.autograd.cast_mode import casting
 from lamina.ops.cast_policy import in_autocast
-from lamina.ops.elementwise import deliver, mul
+from lamina.ops.elementwise import deliver, expect_tensors, mul
 from lamina.ops.matmul import product
 from lamina.tensor import Tensor
 
@@ -37,9 +37,13 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     """
     if casting.on:
         return in_autocast(einsum, equation, *operands)
-    tensors = (
-        list(operands[0]) if len(operands) == 1 and not isinstance(operands[0], Tensor) else list(operands)
-    )
+    if not isinstance(equation, str):
+        raise TypeError(f"[einsum] expected an equation, got {type(equation).__name__}")
+    one_sequence = len(operands) == 1 and isinstance(operands[0], (list, tuple))
+    tensors = list(operands[0]) if one_sequence else list(operands)
+    for t in tensors:
+        if not isinstance(t, Tensor):
+            expect_tensors("einsum", operands=t)
     inputs, output = _parse(equation, [t._array.ndim for t in tensors])
     _check_sizes(equation, inputs, tensors)
 
@@ -65,6 +69,8 @@ def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Any] = 2, *, out: Tenso
         >>> lamina.tensordot(lamina.ones(2, 3, 4), lamina.ones(3, 4, 5)).shape
         lamina.Size([2, 5])
     """
+    if not (isinstance(a, Tensor) and isinstance(b, Tensor)):
+        expect_tensors("tensordot", a=a, b=b)
     if casting.on:
         return in_autocast(tensordot, a, b, dims, out=out)
     rank_a, rank_b = a._array.ndim, b._array.ndim

@@ -81,6 +81,26 @@ def not_a_tensor(op: str, x: Any) -> NoReturn:
     raise TypeError(f"[{op}] expected a tensor, got {type(x).__name__}")
 
 
+def expect_tensors(op: str, **arguments: Any) -> None:
+    """Raises for the first argument that is no tensor; callers look first whether there is one, for speed."""
+    for name, x in arguments.items():
+        if not isinstance(x, Tensor):
+            raise TypeError(f"[{op}] expected a tensor for {name}, got {type(x).__name__}")
+
+
+def refuse_numbers(op: str, *operands: Any) -> None:
+    """Raises for Python numbers where torch takes tensors alone."""
+    for x in operands:
+        if isinstance(x, (bool, int, float)):
+            not_a_tensor(op, x)
+
+
+def refuse_numbers_alone(op: str, a: Any, b: Any) -> None:
+    """Raises where neither operand is a tensor: no dtype but Python's would decide."""
+    if not isinstance(a, Tensor) and not isinstance(b, Tensor):
+        refuse_numbers(op, a, b)
+
+
 def inplace(function: Callable[..., Tensor], *names: str) -> Callable[..., Tensor]:
     """Makes the method ``x.name_(...)``: with ``out=x``, or through the graph where it is recorded."""
     name = f"{function.__name__}_"
@@ -146,7 +166,7 @@ def overwrite(
     return x if alone else x._become(y)
 
 
-@method("add", "__add__", "__radd__")
+@method("add", "__add__")
 def add(input: Operand, other: Operand, *, alpha: Number = 1, out: Tensor | None = None) -> Tensor:
     """``input + alpha * other``.
 
@@ -209,7 +229,7 @@ def _sub_backward(node: Node, grad: Tensor) -> tuple[Tensor, Tensor | None]:
     return grad, neg(grad) if node.needs(1) else None
 
 
-@method("mul", "multiply", "__mul__", "__rmul__")
+@method("mul", "multiply", "__mul__")
 def mul(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
     """``input * other``; arguments as :func:`lamina.add`.
 
@@ -328,7 +348,20 @@ inplace_kernel(neg, _C.neg_out, _neg_backward, False, "negative_")
 @method("rsub", "__rsub__")
 def rsub(input: Tensor, other: Operand, *, alpha: Number = 1) -> Tensor:
     """``other - alpha * input``."""
+    refuse_numbers("rsub", input)
     return sub(other, input, alpha=alpha)
+
+
+@method("__radd__")
+def _reverse_add(self: Tensor, other: Operand) -> Tensor:
+    refuse_numbers("__radd__", self)
+    return add(self, other)
+
+
+@method("__rmul__")
+def _reverse_mul(self: Tensor, other: Operand) -> Tensor:
+    refuse_numbers("__rmul__", self)
+    return mul(self, other)
 
 
 @method("__rtruediv__")

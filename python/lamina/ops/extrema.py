@@ -11,7 +11,7 @@ from lamina.autograd.graph import Node, record, tracks
 from lamina.dtypes import dtype
 from lamina.ops.cast_policy import in_autocast
 from lamina.ops.creation import ones_like
-from lamina.ops.elementwise import Operand, deliver, div, inplace, mul, not_a_tensor
+from lamina.ops.elementwise import deliver, div, inplace, mul, not_a_tensor
 from lamina.ops.gather import scatter
 from lamina.ops.join import cat
 from lamina.ops.rearrange import flip
@@ -122,7 +122,7 @@ method("aminmax")(aminmax)
 
 @method()
 def max(
-    input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False, *, other: Operand | None = None
+    input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False, *, other: Tensor | None = None
 ) -> Any:
     """The largest element; or along ``dim``, with its position; or of two tensors.
 
@@ -151,7 +151,7 @@ def max(
 
 @method()
 def min(
-    input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False, *, other: Operand | None = None
+    input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False, *, other: Tensor | None = None
 ) -> Any:
     """The smallest element; or along ``dim``, with its position; or of two tensors; as :func:`lamina.max`.
 

@@ -11,7 +11,7 @@ from lamina.autograd.graph import Node, record, tracks
 from lamina.autograd.inplace import take_place
 from lamina.dtypes import int64
 from lamina.ops.cast_policy import in_autocast
-from lamina.ops.elementwise import deliver, mul
+from lamina.ops.elementwise import deliver, expect_tensors, mul
 from lamina.ops.indexing import placed
 from lamina.ops.select import where
 from lamina.ops.shape import dim_of, reshape
@@ -80,6 +80,8 @@ def gather(
         tensor([[2],
                 [3]])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("gather", input=input)
     y = Tensor(_C.gather(input._array, dim, _index(index, "gather")))
     if tracks(input):
         record(y, _gather_backward, (input,), (dim, input._array.shape, index))
@@ -120,6 +122,8 @@ def scatter(
         tensor([[0., 0., 1.],
                 [1., 0., 0.]])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("scatter", input=input)
     return _scattered(input, dim, index, *_scatter_arguments(input, src, value, reduce), "scatter")
 
 
@@ -188,6 +192,8 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
         >>> lamina.scatter_add(lamina.zeros(3), 0, lamina.tensor([0, 2, 0]), lamina.ones(3))
         tensor([2., 0., 1.])
     """
+    if not (isinstance(input, Tensor) and isinstance(index, Tensor) and isinstance(src, Tensor)):
+        expect_tensors("scatter_add", input=input, index=index, src=src)
     if casting.on:
         return in_autocast(scatter_add, input, dim, index, src)
     return _scattered(input, dim, index, src, _C.Combine.add, "scatter_add")
@@ -216,6 +222,8 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
         tensor([[2],
                 [4]])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("index_select", input=input)
     y = Tensor(_C.index_select(input._array, dim, _index(index, "index_select")))
     if tracks(input):
         record(y, _index_select_backward, (input,), (dim, input._array.shape, index))
@@ -267,6 +275,8 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
         tensor([[0., 0.],
                 [2., 2.]])
     """
+    if not (isinstance(input, Tensor) and isinstance(index, Tensor) and isinstance(source, Tensor)):
+        expect_tensors("index_add", input=input, index=index, source=source)
     return _index_written(input, dim, index, _scaled(source, alpha), _C.Combine.add, "index_add")
 
 
@@ -283,6 +293,8 @@ def _scaled(source: Tensor, alpha: Number) -> Tensor:
 @method()
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """A copy with the slices of ``source`` at positions of a dimension; arguments as :func:`lamina.index_add`."""
+    if not (isinstance(input, Tensor) and isinstance(index, Tensor) and isinstance(source, Tensor)):
+        expect_tensors("index_copy", input=input, index=index, source=source)
     if casting.on:
         return in_autocast(index_copy, input, dim, index, source)
     return _index_written(input, dim, index, source, _C.Combine.assign, "index_copy")
@@ -302,6 +314,8 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | Number) -
         >>> lamina.index_fill(lamina.zeros(3), 0, lamina.tensor([0, 2]), 1)
         tensor([1., 0., 1.])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("index_fill", input=input)
     return _index_written(input, dim, index, _single(value), _C.Combine.assign, "index_fill")
 
 
@@ -332,6 +346,8 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
         tensor([[1, 3],
                 [2, 4]])
     """
+    if not (isinstance(input, Tensor) and isinstance(indices, Tensor)):
+        expect_tensors("take_along_dim", input=input, indices=indices)
     if dim is None:
         return take_along_dim(reshape(input, (-1,)), reshape(indices, (-1,)), 0)
     n = input._array.ndim

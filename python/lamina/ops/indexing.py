@@ -8,7 +8,7 @@ from typing import Any
 from lamina import _C, dtypes
 from lamina.autograd.graph import Node, record, tracks
 from lamina.autograd.inplace import take_place
-from lamina.ops.elementwise import raw
+from lamina.ops.elementwise import expect_tensors, raw
 from lamina.ops.keys import Advanced, normalise
 from lamina.ops.shape import reshape
 from lamina.ops.strided import broadcast_tensors
@@ -197,6 +197,8 @@ def index_put(
         >>> lamina.index_put(lamina.zeros(3), (i,), lamina.ones(3), accumulate=True)
         tensor([2., 0., 1.])
     """
+    if not (isinstance(input, Tensor) and isinstance(values, Tensor)):
+        expect_tensors("index_put", input=input, values=values)
     return input.clone().index_put_(indices, values, accumulate)
 
 
@@ -208,6 +210,8 @@ def take(input: Tensor, index: Tensor) -> Tensor:
         >>> lamina.tensor([[1, 2], [3, 4]]).take(lamina.tensor([0, -1]))
         tensor([1, 4])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("take", input=input)
     if not isinstance(index, Tensor) or index.dtype is not dtypes.int64:
         raise TypeError("[take] expected an index tensor of int64")
     return _taken(reshape(input, (-1,)), Advanced(None, [0], [index]))
@@ -229,6 +233,8 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
         >>> x.masked_select(lamina.tensor([True, False, True]))
         tensor([1, 3])
     """
+    if not (isinstance(input, Tensor) and isinstance(mask, Tensor)):
+        expect_tensors("masked_select", input=input, mask=mask)
     x, where = broadcast_tensors(input, _as_mask(mask, "masked_select"))
     return _getitem(x, where)
 
@@ -242,6 +248,8 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
         mask: a bool tensor that broadcasts with ``input``.
         source: at least as many elements as are set.
     """
+    if not (isinstance(input, Tensor) and isinstance(mask, Tensor) and isinstance(source, Tensor)):
+        expect_tensors("masked_scatter", input=input, mask=mask, source=source)
     x, where = broadcast_tensors(input, _as_mask(mask, "masked_scatter"))
     return x.clone().masked_scatter_(where, source)
 
@@ -275,6 +283,8 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
         tensor([[0, 1],
                 [1, 0]])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("nonzero", input=input)
     if as_tuple:
         return tuple([Tensor(a) for a in _C.nonzero_tuple(input._array)])
     return Tensor(_C.nonzero(input._array))

@@ -12,7 +12,7 @@ from lamina import _C
 from lamina.autograd.cast_mode import casting
 from lamina.autograd.graph import Node, record, tracks
 from lamina.ops.cast_policy import in_autocast
-from lamina.ops.elementwise import Number, deliver, mul
+from lamina.ops.elementwise import Number, deliver, expect_tensors, mul
 from lamina.tensor import Tensor, method
 
 __all__ = ["addmm", "baddbmm", "bmm", "dot", "ger", "inner", "kron", "matmul", "mm", "mv", "outer", "vdot"]
@@ -95,6 +95,8 @@ def _reverse_matmul(self: Tensor, other: Any) -> Tensor:
 @method()
 def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The product of two matrices, (m, k) and (k, n); as :func:`matmul` without broadcasting."""
+    if not (isinstance(input, Tensor) and isinstance(mat2, Tensor)):
+        expect_tensors("mm", input=input, mat2=mat2)
     if casting.on:
         return in_autocast(mm, input, mat2, out=out)
     y = _recorded(Tensor(_C.mm(input._array, mat2._array)), input, mat2)
@@ -109,6 +111,8 @@ def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
         >>> lamina.bmm(lamina.ones(5, 2, 3), lamina.ones(5, 3, 4)).shape
         lamina.Size([5, 2, 4])
     """
+    if not (isinstance(input, Tensor) and isinstance(mat2, Tensor)):
+        expect_tensors("bmm", input=input, mat2=mat2)
     if casting.on:
         return in_autocast(bmm, input, mat2, out=out)
     y = _recorded(Tensor(_C.bmm(input._array, mat2._array)), input, mat2)
@@ -118,6 +122,8 @@ def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
 @method()
 def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The product of a matrix (m, k) and a vector (k)."""
+    if not (isinstance(input, Tensor) and isinstance(vec, Tensor)):
+        expect_tensors("mv", input=input, vec=vec)
     if casting.on:
         return in_autocast(mv, input, vec, out=out)
     y = _recorded(Tensor(_C.mv(input._array, vec._array)), input, vec)
@@ -132,6 +138,8 @@ def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
         >>> lamina.dot(lamina.tensor([2.0, 3.0]), lamina.tensor([2.0, 1.0]))
         tensor(7.)
     """
+    if not (isinstance(input, Tensor) and isinstance(tensor, Tensor)):
+        expect_tensors("dot", input=input, tensor=tensor)
     if casting.on:
         return in_autocast(dot, input, tensor, out=out)
     y = _recorded(Tensor(_C.dot(input._array, tensor._array)), input, tensor)
@@ -144,6 +152,8 @@ vdot = method("vdot")(dot)
 @method()
 def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The sums of products over the last dimension of both; the result has both leading shapes, one after the other."""
+    if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
+        expect_tensors("inner", input=input, other=other)
     if casting.on:
         return in_autocast(inner, input, other, out=out)
     a, b = input, other
@@ -168,6 +178,8 @@ def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
         tensor([[3., 4.],
                 [6., 8.]])
     """
+    if not (isinstance(input, Tensor) and isinstance(vec2, Tensor)):
+        expect_tensors("outer", input=input, vec2=vec2)
     if input._array.ndim != 1 or vec2._array.ndim != 1:
         raise ValueError(
             f"[outer] expected two vectors, got shapes {input._array.shape} and {vec2._array.shape}"
@@ -188,6 +200,8 @@ def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
         tensor([[1., 1., 0., 0.],
                 [0., 0., 1., 1.]])
     """
+    if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
+        expect_tensors("kron", input=input, other=other)
     a, b = input._array.shape, other._array.shape
     rank = max(len(a), len(b))
     a, b = (1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b
@@ -223,6 +237,8 @@ def addmm(
         >>> lamina.addmm(lamina.ones(2), lamina.ones(3, 4), lamina.ones(4, 2), alpha=0.5).tolist()
         [[3.0, 3.0], [3.0, 3.0], [3.0, 3.0]]
     """
+    if not (isinstance(input, Tensor) and isinstance(mat1, Tensor) and isinstance(mat2, Tensor)):
+        expect_tensors("addmm", input=input, mat1=mat1, mat2=mat2)
     if casting.on:
         return in_autocast(addmm, input, mat1, mat2, beta=beta, alpha=alpha, out=out)
     y = _added(_C.addmm, mm, input, mat1, mat2, beta, alpha)
@@ -240,6 +256,8 @@ def baddbmm(
     out: Tensor | None = None,
 ) -> Tensor:
     """``beta * input + alpha * bmm(batch1, batch2)``; arguments as :func:`addmm`, with a leading batch dimension."""
+    if not (isinstance(input, Tensor) and isinstance(batch1, Tensor) and isinstance(batch2, Tensor)):
+        expect_tensors("baddbmm", input=input, batch1=batch1, batch2=batch2)
     if casting.on:
         return in_autocast(baddbmm, input, batch1, batch2, beta=beta, alpha=alpha, out=out)
     y = _added(_C.baddbmm, bmm, input, batch1, batch2, beta, alpha)

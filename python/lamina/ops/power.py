@@ -7,7 +7,19 @@ from lamina.autograd.cast_mode import casting
 from lamina.autograd.graph import Node, record, tracks
 from lamina.ops.cast_policy import in_autocast
 from lamina.ops.creation import ones_like
-from lamina.ops.elementwise import Number, Operand, compute, div, inplace, mul, neg, tensor_or_none, write
+from lamina.ops.elementwise import (
+    Number,
+    Operand,
+    compute,
+    div,
+    inplace,
+    mul,
+    neg,
+    refuse_numbers,
+    refuse_numbers_alone,
+    tensor_or_none,
+    write,
+)
 from lamina.ops.select import where
 from lamina.ops.unary import log, reciprocal, rsqrt, sqrt, square
 from lamina.tensor import Tensor, method
@@ -35,6 +47,7 @@ def pow(input: Operand, exponent: Operand, *, out: Tensor | None = None) -> Tens
         return in_autocast(pow, input, exponent, out=out)
     if isinstance(exponent, (bool, int, float)) and isinstance(input, Tensor):
         return _power(input, exponent, out)
+    refuse_numbers_alone("pow", input, exponent)
     if out is not None:
         return write(_C.pow_out, "pow", out, input, exponent)
     y = compute(_C.pow, "pow", input, exponent)
@@ -93,6 +106,8 @@ def float_power(input: Operand, exponent: Operand, *, out: Tensor | None = None)
     """``input ** exponent`` in float64."""
     from lamina.dtypes import float64
 
+    refuse_numbers_alone("float_power", input, exponent)
+
     def wide(x: Operand) -> Operand:
         return x.to(float64) if isinstance(x, Tensor) else float(x)
 
@@ -124,6 +139,7 @@ def remainder(input: Operand, other: Operand, *, out: Tensor | None = None) -> T
         >>> lamina.tensor([7, -7]) % 3
         tensor([1, 2])
     """
+    refuse_numbers_alone("remainder", input, other)
     if out is not None:
         return write(_C.remainder_out, "remainder", out, input, other)
     y = compute(_C.remainder, "remainder", input, other)
@@ -138,7 +154,7 @@ def _remainder_backward(node: Node, grad: Tensor) -> tuple[Tensor, Tensor | None
 
 
 @method()
-def fmod(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
+def fmod(input: Tensor, other: Operand, *, out: Tensor | None = None) -> Tensor:
     """The rest of division that rounds towards zero: of the dividend's sign, as C's ``fmod``.
 
     Raises:
@@ -148,6 +164,7 @@ def fmod(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor
         >>> lamina.fmod(lamina.tensor([7, -7]), 3)
         tensor([ 1, -1])
     """
+    refuse_numbers("fmod", input)
     if out is not None:
         return write(_C.fmod_out, "fmod", out, input, other)
     y = compute(_C.fmod, "fmod", input, other)
@@ -162,7 +179,7 @@ def _fmod_backward(node: Node, grad: Tensor) -> tuple[Tensor, Tensor | None]:
 
 
 @method("atan2", "arctan2")
-def atan2(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
+def atan2(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The angle of the point (``other``, ``input``) from the first axis, in radians from -pi to pi.
 
     Example:
@@ -171,6 +188,7 @@ def atan2(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tenso
     """
     if casting.on:
         return in_autocast(atan2, input, other, out=out)
+    refuse_numbers("atan2", input, other)
     if out is not None:
         return write(_C.atan2_out, "atan2", out, input, other)
     y = compute(_C.atan2, "atan2", input, other)

@@ -10,7 +10,7 @@ from lamina.autograd.graph import Node, record, tracks
 from lamina.devices import device
 from lamina.dtypes import dtype
 from lamina.ops.creation import ones, shape_of
-from lamina.ops.elementwise import deliver, inplace
+from lamina.ops.elementwise import deliver, expect_tensors, inplace
 from lamina.ops.shape import dim_of, reshape, transpose
 from lamina.ops.strided import expand
 from lamina.tensor import Tensor, method
@@ -68,6 +68,8 @@ def tile(input: Tensor, dims: Sequence[int]) -> Tensor:
         tensor([[1, 1],
                 [2, 2]])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("tile", input=input)
     counts = shape_of((dims,), "tile")
     return repeat(input, (1,) * (input._array.ndim - len(counts)) + counts)
 
@@ -100,6 +102,8 @@ def repeat_interleave(
         >>> lamina.tensor([1, 2]).repeat_interleave(lamina.tensor([1, 3]))
         tensor([1, 2, 2, 2])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("repeat_interleave", input=input)
     if repeats is None:
         return Tensor(_repeat_positions(input, output_size))
     x = reshape(input, (-1,)) if dim is None else input
@@ -141,6 +145,8 @@ def flip(input: Tensor, dims: int | Sequence[int]) -> Tensor:
         >>> lamina.flip(lamina.tensor([1, 2, 3]), (0,))
         tensor([3, 2, 1])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("flip", input=input)
     which = shape_of((dims,), "flip")
     y = Tensor(_C.flip(input._array, which))
     if tracks(input):
@@ -162,6 +168,8 @@ def _flip(self: Tensor, *positions: Any, dims: int | Sequence[int] | None = None
 @method()
 def fliplr(input: Tensor) -> Tensor:
     """A copy with dimension 1 reversed."""
+    if not isinstance(input, Tensor):
+        expect_tensors("fliplr", input=input)
     if input._array.ndim < 2:
         raise ValueError(f"[fliplr] expected at least 2 dimensions, got shape {tuple(input.shape)}")
     return flip(input, (1,))
@@ -170,6 +178,8 @@ def fliplr(input: Tensor) -> Tensor:
 @method()
 def flipud(input: Tensor) -> Tensor:
     """A copy with dimension 0 reversed."""
+    if not isinstance(input, Tensor):
+        expect_tensors("flipud", input=input)
     if input._array.ndim < 1:
         raise ValueError("[flipud] expected at least 1 dimension, got a 0-d tensor")
     return flip(input, (0,))
@@ -188,6 +198,8 @@ def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] |
         >>> lamina.roll(lamina.tensor([1, 2, 3]), 1)
         tensor([3, 1, 2])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("roll", input=input)
     steps = shape_of((shifts,), "roll")
     if dims is None:
         if len(steps) != 1:
@@ -220,6 +232,8 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
         tensor([[2, 4],
                 [1, 3]])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("rot90", input=input)
     plane = [dim_of(d, input._array.ndim, "rot90") for d in dims]
     if len(plane) != 2 or plane[0] == plane[1] or input._array.ndim < 2:
         raise ValueError(f"[rot90] expected two different dimensions, got {tuple(dims)}")
@@ -240,12 +254,16 @@ def triu(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tens
         tensor([[1., 1.],
                 [0., 1.]])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("triu", input=input)
     return deliver(_triangle(input, diagonal, True), out)
 
 
 @method()
 def tril(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tensor:
     """The lower triangle of each matrix in the last two dimensions, zero above ``diagonal``."""
+    if not isinstance(input, Tensor):
+        expect_tensors("tril", input=input)
     return deliver(_triangle(input, diagonal, False), out)
 
 

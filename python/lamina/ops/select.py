@@ -14,10 +14,12 @@ from lamina.ops.elementwise import (
     Operand,
     compute,
     div,
+    expect_tensors,
     inplace,
     mul,
     neg,
     not_a_tensor,
+    refuse_numbers,
     tensor_or_none,
     write,
 )
@@ -119,7 +121,7 @@ inplace(masked_fill)
 
 
 @method()
-def maximum(input: Tensor, other: Operand, *, out: Tensor | None = None) -> Tensor:
+def maximum(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The larger of two, NaN if either is; at ties the gradient goes half to each.
 
     Example:
@@ -130,7 +132,7 @@ def maximum(input: Tensor, other: Operand, *, out: Tensor | None = None) -> Tens
 
 
 @method()
-def minimum(input: Tensor, other: Operand, *, out: Tensor | None = None) -> Tensor:
+def minimum(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The smaller of two, NaN if either is; at ties the gradient goes half to each.
 
     Example:
@@ -141,7 +143,7 @@ def minimum(input: Tensor, other: Operand, *, out: Tensor | None = None) -> Tens
 
 
 @method()
-def fmax(input: Tensor, other: Operand, *, out: Tensor | None = None) -> Tensor:
+def fmax(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The larger of two, or the one that is not NaN.
 
     Example:
@@ -152,7 +154,7 @@ def fmax(input: Tensor, other: Operand, *, out: Tensor | None = None) -> Tensor:
 
 
 @method()
-def fmin(input: Tensor, other: Operand, *, out: Tensor | None = None) -> Tensor:
+def fmin(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The smaller of two, or the one that is not NaN.
 
     Example:
@@ -162,7 +164,9 @@ def fmin(input: Tensor, other: Operand, *, out: Tensor | None = None) -> Tensor:
     return _extremum("fmin", _fmin_backward, input, other, out)
 
 
-def _extremum(name: str, rule: Any, input: Tensor, other: Operand, out: Tensor | None) -> Tensor:
+def _extremum(name: str, rule: Any, input: Tensor, other: Tensor, out: Tensor | None) -> Tensor:
+    if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
+        refuse_numbers(name, input, other)
     if out is not None:
         return write(getattr(_C, f"{name}_out"), name, out, input, other)
     y = compute(getattr(_C, name), name, input, other)
@@ -339,6 +343,8 @@ def addcmul(
         >>> lamina.addcmul(lamina.ones(2), lamina.tensor([1.0, 2.0]), lamina.tensor([3.0, 4.0]), value=10)
         tensor([31., 81.])
     """
+    if not (isinstance(input, Tensor) and isinstance(tensor1, Tensor) and isinstance(tensor2, Tensor)):
+        expect_tensors("addcmul", input=input, tensor1=tensor1, tensor2=tensor2)
     if casting.on:
         return in_autocast(addcmul, input, tensor1, tensor2, value=value, out=out)
     if out is not None:
@@ -365,6 +371,8 @@ def addcdiv(
         >>> lamina.addcdiv(lamina.ones(2), lamina.tensor([1.0, 2.0]), lamina.tensor([4.0, 4.0]), value=2)
         tensor([1.5000, 2.0000])
     """
+    if not (isinstance(input, Tensor) and isinstance(tensor1, Tensor) and isinstance(tensor2, Tensor)):
+        expect_tensors("addcdiv", input=input, tensor1=tensor1, tensor2=tensor2)
     if casting.on:
         return in_autocast(addcdiv, input, tensor1, tensor2, value=value, out=out)
     if out is not None:

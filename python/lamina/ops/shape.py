@@ -10,6 +10,7 @@ from lamina.autograd import inplace
 from lamina.autograd.graph import Node, record, tracks
 from lamina.dtypes import dtype
 from lamina.ops.creation import shape_of
+from lamina.ops.elementwise import expect_tensors
 from lamina.tensor import Tensor, method
 
 __all__ = [
@@ -57,6 +58,8 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
         >>> lamina.ones(2, 3).reshape(3, -1).shape
         lamina.Size([3, 2])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("reshape", input=input)
     return _reshaped(input, _C.reshape(input._array, shape_of(shape, "reshape")))
 
 
@@ -103,6 +106,8 @@ def view_as(self: Tensor, other: Tensor) -> Tensor:
 @method()
 def reshape_as(self: Tensor, other: Tensor) -> Tensor:
     """As :func:`lamina.reshape` to the shape of ``other``."""
+    if not (isinstance(self, Tensor) and isinstance(other, Tensor)):
+        expect_tensors("reshape_as", self=self, other=other)
     return _reshaped(self, _C.reshape(self._array, other._array.shape))
 
 
@@ -114,6 +119,8 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         >>> lamina.ones(2, 3, 4).flatten(1).shape
         lamina.Size([2, 12])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("flatten", input=input)
     shape = input._array.shape
     start, end = dim_of(start_dim, len(shape), "flatten"), dim_of(end_dim, len(shape), "flatten")
     if start > end:
@@ -129,6 +136,8 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 @method()
 def ravel(input: Tensor) -> Tensor:
     """The elements in one dimension: a view where the memory order allows it."""
+    if not isinstance(input, Tensor):
+        expect_tensors("ravel", input=input)
     return _reshaped(input, _C.reshape(input._array, (-1,))) if input._array.ndim != 1 else input
 
 
@@ -140,6 +149,8 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
         >>> lamina.ones(2, 12).unflatten(1, (3, -1)).shape
         lamina.Size([2, 3, 4])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("unflatten", input=input)
     shape = input._array.shape
     d = dim_of(dim, len(shape), "unflatten")
     sizes = list(shape_of((sizes,), "unflatten"))
@@ -164,6 +175,8 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
         >>> lamina.ones(1, 2, 1).squeeze().shape, lamina.ones(1, 2, 1).squeeze(0).shape
         (lamina.Size([2]), lamina.Size([2, 1]))
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("squeeze", input=input)
     dims = None if dim is None else shape_of((dim,), "squeeze")
     return _reshaped(input, _C.squeeze(input._array, dims))
 
@@ -176,6 +189,8 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
         >>> lamina.ones(2, 3).unsqueeze(-1).shape
         lamina.Size([2, 3, 1])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("unsqueeze", input=input)
     return _reshaped(input, _C.unsqueeze(input._array, dim))
 
 
@@ -187,6 +202,8 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
         >>> lamina.ones(2, 3, 4).permute(2, 0, 1).shape
         lamina.Size([4, 2, 3])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("permute", input=input)
     order = shape_of(dims, "permute")
     y = input._view(_C.permute(input._array, order))
     if tracks(input):
@@ -210,6 +227,8 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
         >>> lamina.ones(2, 3, 4).transpose(0, -1).shape
         lamina.Size([4, 3, 2])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("transpose", input=input)
     y = input._view(_C.transpose(input._array, dim0, dim1))
     if tracks(input):
         record(y, _transpose_backward, (input,), (dim0, dim1))
@@ -227,6 +246,8 @@ swapaxes = swapdims = transpose
 @method()
 def t(input: Tensor) -> Tensor:
     """The transpose of a matrix; a tensor of fewer than two dimensions as it is."""
+    if not isinstance(input, Tensor):
+        expect_tensors("t", input=input)
     if input._array.ndim > 2:
         raise RuntimeError(f"[t] expected at most 2 dimensions, got shape {tuple(input.shape)}")
     return transpose(input, 0, 1) if input._array.ndim == 2 else input
@@ -257,6 +278,8 @@ def movedim(input: Tensor, source: int | Sequence[int], destination: int | Seque
         >>> lamina.ones(2, 3, 4).movedim(0, -1).shape
         lamina.Size([3, 4, 2])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("movedim", input=input)
     n = input._array.ndim
     start = [dim_of(d, n, "movedim") for d in shape_of((source,), "movedim")]
     end = [dim_of(d, n, "movedim") for d in shape_of((destination,), "movedim")]

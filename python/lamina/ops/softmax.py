@@ -8,7 +8,7 @@ from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.dtypes import dtype
 from lamina.ops.cast_policy import in_autocast
-from lamina.ops.elementwise import neg
+from lamina.ops.elementwise import expect_tensors, neg
 from lamina.tensor import Tensor, method
 
 __all__ = ["log_softmax", "softmax"]
@@ -32,6 +32,8 @@ def softmax(
         >>> lamina.softmax(lamina.zeros(2), dim=0)
         tensor([0.5000, 0.5000])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("softmax", input=input)
     if casting.on:
         return in_autocast(softmax, input, dim, _stacklevel, dtype)
     return _apply(input, dim, dtype, False)
@@ -42,6 +44,8 @@ def log_softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None
 ) -> Tensor:
     """``log(softmax(x))`` along one dimension, computed as ``x - log(sum(exp(x)))``; arguments as :func:`softmax`."""
+    if not isinstance(input, Tensor):
+        expect_tensors("log_softmax", input=input)
     if casting.on:
         return in_autocast(log_softmax, input, dim, _stacklevel, dtype)
     return _apply(input, dim, dtype, True)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
+from lamina.ops.elementwise import expect_tensors
 from lamina.ops.gather import gather, scatter
 from lamina.ops.shape import dim_of, reshape
 from lamina.tensor import Tensor, method
@@ -35,6 +36,8 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
         >>> values, indices
         (tensor([1, 2, 3]), tensor([1, 2, 0]))
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("sort", input=input)
     return _ordered(input, dim, -1, descending, "sort")
 
 
@@ -59,12 +62,16 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
         >>> lamina.argsort(lamina.tensor([3, 1, 2]))
         tensor([1, 2, 0])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("argsort", input=input)
     return Tensor(_C.sort(input._array, dim, -1, descending, "argsort")[1])
 
 
 @method()
 def msort(input: Tensor) -> Tensor:
     """The elements in order along dimension 0."""
+    if not isinstance(input, Tensor):
+        expect_tensors("msort", input=input)
     return _ordered(input, 0, -1, False, "msort").values
 
 
@@ -83,6 +90,8 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
         >>> lamina.topk(lamina.tensor([3, 1, 2]), 2).values
         tensor([3, 2])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("topk", input=input)
     if k < 0:
         raise ValueError(f"[topk] expected k of at least 0, got {k}")
     return _ordered(input, dim, k, largest, "topk")
@@ -96,6 +105,8 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Ord
         >>> lamina.kthvalue(lamina.tensor([3, 1, 2]), 2).values
         tensor(2)
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("kthvalue", input=input)
     n = input._array.shape[dim_of(dim, input._array.ndim, "kthvalue")] if input._array.ndim else 1
     if not 1 <= k <= n:
         raise ValueError(f"[kthvalue] expected k from 1 to {n}, got {k}")

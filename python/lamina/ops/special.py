@@ -1,4 +1,4 @@
-"""The gamma function's logarithm and its derivatives, and the inverse of the error function."""
+"""The gamma function's logarithm and its derivatives, and the inverses of the error and hyperbolic functions."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import math
 
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
-from lamina.ops.elementwise import mul, not_a_tensor
-from lamina.ops.unary import exp, square, unary
+from lamina.ops.elementwise import div, mul, not_a_tensor
+from lamina.ops.unary import exp, rsqrt, square, unary
 from lamina.tensor import Tensor, method
 
-__all__ = ["digamma", "erfinv", "lgamma", "polygamma"]
+__all__ = [
+    "acosh", "arccosh", "arcsinh", "arctanh", "asinh", "atanh", "digamma", "erfinv", "lgamma", "polygamma",
+]  # fmt: skip
 
 
 def _lgamma_backward(node: Node, grad: Tensor) -> Tensor:
@@ -39,6 +41,36 @@ erfinv = unary(
     "erfinv", _erfinv_backward, "The inverse of :func:`erf`: NaN outside [-1, 1].",
     ("[0.0, 0.5]", "tensor([0.0000, 0.4769])"), saves="output",
 )  # fmt: skip
+
+
+def _acosh_backward(node: Node, grad: Tensor) -> Tensor:
+    (x,) = node.saved
+    return mul(grad, rsqrt(square(x) - 1))
+
+
+def _asinh_backward(node: Node, grad: Tensor) -> Tensor:
+    (x,) = node.saved
+    return mul(grad, rsqrt(square(x) + 1))
+
+
+def _atanh_backward(node: Node, grad: Tensor) -> Tensor:
+    (x,) = node.saved
+    return div(grad, 1 - square(x))
+
+
+acosh = unary(
+    "acosh", _acosh_backward, "The inverse of :func:`cosh`: NaN below 1.",
+    ("[1.0, 2.0]", "tensor([0.0000, 1.3170])"), aliases=("arccosh",),
+)  # fmt: skip
+asinh = unary(
+    "asinh", _asinh_backward, "The inverse of :func:`sinh`.",
+    ("[0.0, 1.0]", "tensor([0.0000, 0.8814])"), aliases=("arcsinh",),
+)  # fmt: skip
+atanh = unary(
+    "atanh", _atanh_backward, "The inverse of :func:`tanh`: NaN outside [-1, 1].",
+    ("[0.0, 0.5]", "tensor([0.0000, 0.5493])"), aliases=("arctanh",),
+)  # fmt: skip
+arccosh, arcsinh, arctanh = acosh, asinh, atanh
 
 
 def polygamma(n: int, input: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 from lamina import _C
 from lamina.autograd.graph import Node, record_many, tracks
 from lamina.ops.creation import shape_of
+from lamina.ops.elementwise import expect_tensors
 from lamina.ops.join import cat, stack
 from lamina.ops.shape import dim_of
 from lamina.tensor import Tensor, method
@@ -24,6 +25,8 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
         >>> lamina.tensor([[1, 2], [3, 4]]).unbind()
         (tensor([1, 2]), tensor([3, 4]))
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("unbind", input=input)
     parts = tuple([input._view(a) for a in _C.unbind(input._array, dim)])
     if parts and tracks(input):
         record_many(parts, _unbind_backward, (input,), (dim, parts[0]._array.shape))
@@ -71,6 +74,8 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
         >>> lamina.tensor([1, 2, 3]).split(2)
         (tensor([1, 2]), tensor([3]))
     """
+    if not isinstance(tensor, Tensor):
+        expect_tensors("split", tensor=tensor)
     if not hasattr(split_size_or_sections, "__index__"):
         return _parts(tensor, shape_of((split_size_or_sections,), "split"), dim)
     size, n = int(split_size_or_sections), _size(tensor, dim, "split")
@@ -100,10 +105,15 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
         >>> [len(c) for c in lamina.zeros(5).chunk(3)]
         [2, 2, 1]
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("chunk", input=input)
     if chunks < 1:
         raise ValueError(f"[chunk] expected at least 1 chunk, got {chunks}")
     n = _size(input, dim, "chunk")
     return _parts(input, [0] * chunks, dim) if n == 0 else split(input, -(-n // chunks), dim)
+
+
+_MOST_SECTIONS = 2**24  # beyond, the tensors alone would fill the memory
 
 
 @method()
@@ -123,6 +133,8 @@ def tensor_split(
         >>> [len(c) for c in lamina.zeros(5).tensor_split((1, 4))]
         [1, 3, 1]
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("tensor_split", input=input)
     n = _size(input, dim, "tensor_split")
     given: Any = (
         indices_or_sections.tolist() if isinstance(indices_or_sections, Tensor) else indices_or_sections
@@ -130,6 +142,8 @@ def tensor_split(
     if isinstance(given, int):
         if given < 1:
             raise ValueError(f"[tensor_split] expected at least 1 section, got {given}")
+        if given > _MOST_SECTIONS:
+            raise ValueError(f"[tensor_split] expected at most {_MOST_SECTIONS} sections, got {given}")
         small, larger = divmod(n, given)
         return _parts(input, [small + (i < larger) for i in range(given)], dim)
     from lamina.ops.strided import show
@@ -145,18 +159,24 @@ def tensor_split(
 @method()
 def hsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
     """Splits columns: dimension 1, or 0 of a vector; an integer must divide the size."""
+    if not isinstance(input, Tensor):
+        expect_tensors("hsplit", input=input)
     return _even_split(input, indices_or_sections, 0 if input._array.ndim == 1 else 1, 1, "hsplit")
 
 
 @method()
 def vsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
     """Splits rows: dimension 0 of at least two; an integer must divide the size."""
+    if not isinstance(input, Tensor):
+        expect_tensors("vsplit", input=input)
     return _even_split(input, indices_or_sections, 0, 2, "vsplit")
 
 
 @method()
 def dsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
     """Splits dimension 2 of at least three; an integer must divide the size."""
+    if not isinstance(input, Tensor):
+        expect_tensors("dsplit", input=input)
     return _even_split(input, indices_or_sections, 2, 3, "dsplit")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
 from lamina.ops.creation import shape_of
+from lamina.ops.elementwise import expect_tensors
 from lamina.ops.shape import dim_of, reshape
 from lamina.tensor import Tensor, method
 
@@ -66,6 +67,8 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
         >>> lamina.tensor([[1, 2], [3, 4]]).select(1, 0)
         tensor([1, 3])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("select", input=input)
     return show(input, lambda a: _C.select(a, dim, index))
 
 
@@ -77,6 +80,8 @@ def narrow(input: Tensor, dim: int, start: int | Tensor, length: int) -> Tensor:
         >>> lamina.tensor([1, 2, 3, 4]).narrow(0, 1, 2)
         tensor([2, 3])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("narrow", input=input)
     shape = input._array.shape
     if not shape:
         raise IndexError("[narrow] a 0-d tensor can't be narrowed")
@@ -106,6 +111,8 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
         >>> lamina.tensor([[1, 2], [3, 4]]).diagonal()
         tensor([1, 4])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("diagonal", input=input)
     return show(input, lambda a: _C.diagonal(a, offset, dim1, dim2))
 
 
@@ -118,6 +125,8 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
         tensor([[1, 0],
                 [0, 2]])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("diag_embed", input=input)
     shape = input._array.shape
     if not shape:
         raise ValueError("[diag_embed] expected at least 1 dimension, got a 0-d tensor")
@@ -139,6 +148,8 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
         input: a vector or a matrix.
         diagonal: which diagonal: 0 the main one, above it if positive.
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("diag", input=input)
     if input._array.ndim not in (1, 2):
         raise ValueError(f"[diag] expected 1 or 2 dimensions, got shape {tuple(input.shape)}")
     if input._array.ndim == 1:
@@ -178,6 +189,8 @@ def expand_as(self: Tensor, other: Tensor) -> Tensor:
 @method()
 def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
     """A view of ``input`` broadcast to ``size``."""
+    if not isinstance(input, Tensor):
+        expect_tensors("broadcast_to", input=input)
     return _expanded(input, shape_of((size,), "broadcast_to"))
 
 
@@ -198,6 +211,9 @@ def broadcast_shapes(*shapes: Sequence[int] | int) -> Any:
 
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     """Views of all tensors in the shape that they broadcast to."""
+    for t in tensors:
+        if not isinstance(t, Tensor):
+            expect_tensors("broadcast_tensors", tensors=t)
     shape = broadcast_shapes(*[t._array.shape for t in tensors])
     return tuple([_expanded(t, shape) for t in tensors])
 
@@ -282,7 +298,9 @@ def _at_least(n: int, tensors: tuple[Any, ...]) -> Any:
         return tuple([_at_least(n, (t,)) for t in tensors])
     if len(tensors) != 1:
         return tuple([_at_least(n, (t,)) for t in tensors])
-    x: Tensor = tensors[0]
+    x = tensors[0]
+    if not isinstance(x, Tensor):
+        expect_tensors(f"atleast_{n}d", input=x)
     missing = n - x._array.ndim
     if missing <= 0:
         return x

@@ -303,7 +303,7 @@ def _sigmoid_backward(node: Node, grad: Tensor) -> Tensor:
 def _relu_backward(node: Node, grad: Tensor) -> Tensor:
     (y,) = node.saved
     if mode.enabled:
-        return mul(grad, y > 0)
+        return mul(grad, ~(y <= 0))  # as the kernel, also where it is NaN
     return Tensor(_C.relu_backward(grad._array, y._array, 0, 0))
 
 

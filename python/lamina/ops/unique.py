@@ -7,6 +7,7 @@ from typing import Any
 from lamina import _C, dtypes
 from lamina.ops.count import counts_of
 from lamina.ops.creation import zeros
+from lamina.ops.elementwise import expect_tensors
 from lamina.ops.join import cat
 from lamina.ops.ranges import arange
 from lamina.ops.shape import dim_of, reshape
@@ -43,6 +44,8 @@ def unique(
         tensor([[1, 5],
                 [2, 0]])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("unique", input=input)
     if dim is not None:
         return _unique_slices(input, dim, True, return_inverse, return_counts, "unique")
     ordered, positions = _C.sort(_flat(input), 0, -1, False, "unique")
@@ -61,6 +64,8 @@ def unique_consecutive(
         >>> lamina.unique_consecutive(lamina.tensor([1, 1, 2, 1]))
         tensor([1, 2, 1])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("unique_consecutive", input=input)
     if dim is not None:
         return _unique_slices(input, dim, False, return_inverse, return_counts, "unique_consecutive")
     flat = _flat(input)

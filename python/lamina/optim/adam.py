@@ -62,6 +62,7 @@ class Adam(Optimizer):
             "decoupled_weight_decay": decoupled_weight_decay,
             "l1_decay": l1_decay,
         }
+        _check_tensor_settings(lr, betas, bool(foreach) and not capturable)
         super().__init__(params, defaults)
 
     def _update(self, group: dict[str, Any], params: list[Tensor]) -> None:
@@ -76,6 +77,15 @@ class Adam(Optimizer):
             group["eps"],
             group["amsgrad"],
         )
+
+
+def _check_tensor_settings(lr: Any, betas: Any, only_numbers: bool) -> None:
+    """Refuses what torch refuses: tensors where ``foreach`` reads numbers, or one of the betas alone."""
+    of = [isinstance(beta, Tensor) for beta in betas]
+    if any(of) and not all(of):
+        raise ValueError(f"[Adam] expected both betas as numbers or both as tensors, got {betas}")
+    if only_numbers and (isinstance(lr, Tensor) or any(of)):
+        raise ValueError("[Adam] expected numbers for lr and betas with foreach=True, got tensors")
 
 
 class AdamW(Adam):

@@ -27,6 +27,8 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 def chosen_scores(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     """The score of each image's class, [N]."""
+    if not isinstance(targets, Tensor):
+        raise TypeError(f"[viz] expected targets [N], a tensor of classes, got {type(targets).__name__}")
     scores = model(images)
     if scores.ndim != 2 or tuple(targets.shape) != tuple(scores.shape[:1]):
         raise ValueError(
@@ -60,6 +62,7 @@ def saliency(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
 
     Raises:
         ValueError: if the model gives no score per class, or there is not one target per image.
+        TypeError: if the targets are no tensor.
 
     Example:
         >>> net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))

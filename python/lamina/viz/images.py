@@ -26,6 +26,8 @@ def image_grid(
 ) -> Figure:
     """Draws images side by side, all on one scale from their least to their greatest value.
 
+    They are one picture in one pair of axes: axes each would take a hundred times as long.
+
     Args:
         images: [N, C, H, W] with one or three channels, or [N, H, W].
         columns: images per row (default: about a square).

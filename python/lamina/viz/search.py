@@ -29,12 +29,17 @@ def plot_search(
 
     Raises:
         ValueError: there is no trial, trials differ in what they vary, or ``log`` names what they don't.
+        TypeError: the trials are not in a mapping.
 
     Example:
         >>> import lamina
         >>> coarse = [({"rate": 0.1, "width": 30}, 0.91), ({"rate": 0.001, "width": 90}, 0.62)]
         >>> figure = lamina.viz.plot_search({"coarse": coarse}, log=["rate"], score="accuracy")
     """
+    if not isinstance(trials, Mapping):
+        raise TypeError(
+            f"[plot_search] expected trials by the name of their stage, got {type(trials).__name__}"
+        )
     every = [values for stage in trials.values() for values, _ in stage]
     if not every or not every[0]:
         raise ValueError("[plot_search] expected at least one trial of a hyper-parameter, got none")

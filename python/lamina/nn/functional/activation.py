@@ -11,7 +11,7 @@ from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional.rectifier import apply
 from lamina.ops.cast_policy import in_autocast
 from lamina.ops.creation import empty_like, zeros_like
-from lamina.ops.elementwise import not_a_tensor
+from lamina.ops.elementwise import expect_tensors, not_a_tensor
 from lamina.ops.gather import scatter
 from lamina.ops.select import where
 from lamina.ops.softmax import softmax
@@ -151,6 +151,8 @@ def softsign(input: Tensor) -> Tensor:
         >>> lamina.nn.functional.softsign(lamina.tensor([-1.0, 3.0]))
         tensor([-0.5000,  0.7500])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("softsign", input=input)
     return input / (input.abs() + 1)
 
 
@@ -164,6 +166,8 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
         >>> lamina.nn.functional.glu(lamina.tensor([2.0, 0.0]))
         tensor([1.])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("glu", input=input)
     if input.shape[dim] % 2:
         raise ValueError(f"[glu] expected an even size of dimension {dim}, got {tuple(input.shape)}")
     a, b = input.chunk(2, dim)
@@ -190,6 +194,8 @@ def maxout(input: Tensor, pieces: int, dim: int = 1) -> Tensor:
         >>> lamina.nn.functional.maxout(lamina.tensor([[1.0, 3.0, -2.0, -5.0]]), 2)
         tensor([[ 3., -2.]])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("maxout", input=input)
     size = input.shape[dim]
     if pieces < 1 or size % pieces:
         raise ValueError(f"[maxout] expected pieces that divide dimension {dim} of size {size}, got {pieces}")

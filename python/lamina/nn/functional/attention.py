@@ -8,6 +8,7 @@ from lamina import dtypes
 from lamina.autograd.watch import now
 from lamina.nn.functional.dropout import dropout
 from lamina.ops.creation import ones
+from lamina.ops.elementwise import expect_tensors
 from lamina.ops.matmul import matmul, product
 from lamina.ops.rearrange import repeat_interleave, tril
 from lamina.ops.select import where
@@ -53,6 +54,10 @@ def scaled_dot_product_attention(
         tensor([[[1.],
                  [2.]]])
     """
+    if not (isinstance(query, Tensor) and isinstance(key, Tensor) and isinstance(value, Tensor)):
+        expect_tensors("scaled_dot_product_attention", query=query, key=key, value=value)
+    if attn_mask is not None and not isinstance(attn_mask, Tensor):
+        expect_tensors("scaled_dot_product_attention", attn_mask=attn_mask)
     _check(query, key, value)
     if enable_gqa:
         key, value = (_repeated(x, query) for x in (key, value))

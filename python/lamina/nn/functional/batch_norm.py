@@ -12,6 +12,7 @@ from lamina.autograd.graph import Node, record, tracks
 from lamina.autograd.recompute import recipes
 from lamina.nn.functional._rederive import rederive
 from lamina.ops.cast_policy import in_autocast
+from lamina.ops.elementwise import expect_tensors
 from lamina.ops.select import where
 from lamina.tensor import Tensor
 
@@ -50,6 +51,16 @@ def batch_norm(
         tensor([[-1.0000],
                 [ 1.0000]])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("batch_norm", input=input)
+    if running_mean is not None and not isinstance(running_mean, Tensor):
+        expect_tensors("batch_norm", running_mean=running_mean)
+    if running_var is not None and not isinstance(running_var, Tensor):
+        expect_tensors("batch_norm", running_var=running_var)
+    if weight is not None and not isinstance(weight, Tensor):
+        expect_tensors("batch_norm", weight=weight)
+    if bias is not None and not isinstance(bias, Tensor):
+        expect_tensors("batch_norm", bias=bias)
     if casting.on:
         return in_autocast(
             batch_norm, input, running_mean, running_var, weight, bias, training, momentum, eps
@@ -85,6 +96,18 @@ def batch_norm_relu(
         tensor([[1.0000],
                 [0.0000]])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("batch_norm_relu", input=input)
+    if running_mean is not None and not isinstance(running_mean, Tensor):
+        expect_tensors("batch_norm_relu", running_mean=running_mean)
+    if running_var is not None and not isinstance(running_var, Tensor):
+        expect_tensors("batch_norm_relu", running_var=running_var)
+    if weight is not None and not isinstance(weight, Tensor):
+        expect_tensors("batch_norm_relu", weight=weight)
+    if bias is not None and not isinstance(bias, Tensor):
+        expect_tensors("batch_norm_relu", bias=bias)
+    if residual is not None and not isinstance(residual, Tensor):
+        expect_tensors("batch_norm_relu", residual=residual)
     if casting.on:
         return in_autocast(
             batch_norm_relu, input, running_mean, running_var, weight, bias, training, momentum, eps, residual

@@ -10,7 +10,7 @@ from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.ops.cast_policy import in_autocast
 from lamina.ops.creation import zeros_like
-from lamina.ops.elementwise import deliver
+from lamina.ops.elementwise import deliver, expect_tensors
 from lamina.ops.moments import norm
 from lamina.ops.rearrange import triu_indices
 from lamina.ops.select import where
@@ -60,6 +60,8 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         >>> lamina.nn.functional.cosine_similarity(lamina.tensor([[1.0, 0.0]]), lamina.tensor([[1.0, 1.0]]))
         tensor([0.7071])
     """
+    if not (isinstance(x1, Tensor) and isinstance(x2, Tensor)):
+        expect_tensors("cosine_similarity", x1=x1, x2=x2)
     if casting.on:
         return in_autocast(cosine_similarity, x1, x2, dim, eps)
     if not (x1.dtype.is_floating_point and x2.dtype.is_floating_point):
@@ -114,6 +116,8 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = Non
         tensor([[0.],
                 [5.]])
     """
+    if not (isinstance(x1, Tensor) and isinstance(x2, Tensor)):
+        expect_tensors("cdist", x1=x1, x2=x2)
     if casting.on:
         return in_autocast(cdist, x1, x2, p, compute_mode)
     chosen = _MODES[0] if compute_mode is None else compute_mode
@@ -197,6 +201,8 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
         >>> lamina.pdist(lamina.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]]))
         tensor([5.0000, 1.0000, 4.2426])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("pdist", input=input)
     if casting.on:
         return in_autocast(pdist, input, p)
     if input.ndim != 2:

@@ -7,6 +7,7 @@ from lamina.autograd.grad_mode import no_grad
 from lamina.autograd.graph import Node, record, tracks
 from lamina.ops.count import bincount
 from lamina.ops.creation import tensor, zeros
+from lamina.ops.elementwise import expect_tensors
 from lamina.ops.gather import index_add_, index_select, scatter
 from lamina.ops.shape import reshape, unsqueeze
 from lamina.ops.unique import unique
@@ -48,6 +49,8 @@ def embedding(
                 [0., 1.],
                 [2., 3.]])
     """
+    if not (isinstance(input, Tensor) and isinstance(weight, Tensor)):
+        expect_tensors("embedding", input=input, weight=weight)
     if weight._array.ndim != 2:
         raise ValueError(f"[embedding] expected a weight of 2 dimensions, got shape {tuple(weight.shape)}")
     if sparse:
@@ -105,6 +108,8 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         tensor([[0, 1, 0],
                 [1, 0, 0]])
     """
+    if not isinstance(tensor, Tensor):
+        expect_tensors("one_hot", tensor=tensor)
     if tensor.dtype is not dtypes.int64:
         raise TypeError(f"[one_hot] expected classes of int64, got {tensor.dtype}")
     if num_classes == -1:

@@ -9,6 +9,7 @@ from lamina.autograd.grad_mode import mode as grad_mode
 from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional.embedding import limit_norms, row_of
 from lamina.ops.count import bincount
+from lamina.ops.elementwise import expect_tensors
 from lamina.ops.gather import index_add, index_select, scatter_add
 from lamina.ops.join import cat
 from lamina.ops.ranges import arange
@@ -60,6 +61,12 @@ def embedding_bag(
         tensor([[1., 2.],
                 [2., 3.]])
     """
+    if not (isinstance(input, Tensor) and isinstance(weight, Tensor)):
+        expect_tensors("embedding_bag", input=input, weight=weight)
+    if offsets is not None and not isinstance(offsets, Tensor):
+        expect_tensors("embedding_bag", offsets=offsets)
+    if per_sample_weights is not None and not isinstance(per_sample_weights, Tensor):
+        expect_tensors("embedding_bag", per_sample_weights=per_sample_weights)
     if mode not in ("sum", "mean", "max"):
         raise ValueError(f"[embedding_bag] expected mode 'sum', 'mean' or 'max', got {mode!r}")
     if mode == "max" and scale_grad_by_freq:

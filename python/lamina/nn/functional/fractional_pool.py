@@ -8,6 +8,7 @@ from lamina import _C
 from lamina.autograd.cast_mode import casting
 from lamina.nn.functional.conv import sizes
 from lamina.ops.cast_policy import in_autocast
+from lamina.ops.elementwise import expect_tensors
 from lamina.ops.random import rand
 from lamina.tensor import Tensor
 
@@ -44,6 +45,10 @@ def fractional_max_pool2d(
         >>> lamina.nn.functional.fractional_max_pool2d(lamina.ones(1, 3, 9, 9), 2, output_ratio=0.7).shape
         lamina.Size([1, 3, 6, 6])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("fractional_max_pool2d", input=input)
+    if _random_samples is not None and not isinstance(_random_samples, Tensor):
+        expect_tensors("fractional_max_pool2d", _random_samples=_random_samples)
     if casting.on:
         return in_autocast(
             fractional_max_pool2d,
@@ -70,6 +75,10 @@ def fractional_max_pool3d(
     Args:
         _random_samples: (N, C, 3), for (depth, height, width).
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("fractional_max_pool3d", input=input)
+    if _random_samples is not None and not isinstance(_random_samples, Tensor):
+        expect_tensors("fractional_max_pool3d", _random_samples=_random_samples)
     if casting.on:
         return in_autocast(
             fractional_max_pool3d,

@@ -12,6 +12,7 @@ from lamina.nn.functional._grid_sample_composite import composite_grid_sample
 from lamina.nn.functional._rederive import rederive
 from lamina.ops.cast_policy import in_autocast
 from lamina.ops.creation import zeros_like
+from lamina.ops.elementwise import expect_tensors
 from lamina.ops.join import stack
 from lamina.ops.matmul import matmul
 from lamina.ops.ranges import linspace
@@ -59,6 +60,8 @@ def grid_sample(
         >>> lamina.nn.functional.grid_sample(image, lamina.zeros(1, 1, 1, 2))
         tensor([[[[1.5000]]]])
     """
+    if not (isinstance(input, Tensor) and isinstance(grid, Tensor)):
+        expect_tensors("grid_sample", input=input, grid=grid)
     if casting.on:
         return in_autocast(grid_sample, input, grid, mode, padding_mode, align_corners)
     if mode not in _MODES:
@@ -114,6 +117,8 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
         tensor([[[[-1.,  0.],
                   [ 1.,  0.]]]])
     """
+    if not isinstance(theta, Tensor):
+        expect_tensors("affine_grid", theta=theta)
     if not theta.dtype.is_floating_point:
         raise TypeError(f"[affine_grid] expected a floating theta, got {theta.dtype}")
     rank = len(size) - 2

@@ -11,6 +11,7 @@ from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional._rederive import rederive
 from lamina.nn.functional.batch_norm import batch_norm
 from lamina.ops.cast_policy import in_autocast
+from lamina.ops.elementwise import expect_tensors
 from lamina.tensor import Tensor
 
 __all__ = ["group_norm", "instance_norm"]
@@ -41,6 +42,12 @@ def group_norm(
         >>> F.group_norm(lamina.tensor([[1.0, 3.0, 0.0, 8.0]]), 2, eps=0.0)
         tensor([[-1.,  1., -1.,  1.]])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("group_norm", input=input)
+    if weight is not None and not isinstance(weight, Tensor):
+        expect_tensors("group_norm", weight=weight)
+    if bias is not None and not isinstance(bias, Tensor):
+        expect_tensors("group_norm", bias=bias)
     if casting.on:
         return in_autocast(group_norm, input, num_groups, weight, bias, eps)
     # As torch, which counts the images in: a batch of several with one value a group gives zeros.
@@ -83,6 +90,16 @@ def instance_norm(
         tensor([[[-1.,  1.],
                  [-1.,  1.]]])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("instance_norm", input=input)
+    if running_mean is not None and not isinstance(running_mean, Tensor):
+        expect_tensors("instance_norm", running_mean=running_mean)
+    if running_var is not None and not isinstance(running_var, Tensor):
+        expect_tensors("instance_norm", running_var=running_var)
+    if weight is not None and not isinstance(weight, Tensor):
+        expect_tensors("instance_norm", weight=weight)
+    if bias is not None and not isinstance(bias, Tensor):
+        expect_tensors("instance_norm", bias=bias)
     if casting.on:
         return in_autocast(
             instance_norm, input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps

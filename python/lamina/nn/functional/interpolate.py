@@ -10,6 +10,7 @@ from lamina import _C
 from lamina.autograd.cast_mode import casting
 from lamina.autograd.graph import Node, record, tracks
 from lamina.ops.cast_policy import in_autocast
+from lamina.ops.elementwise import expect_tensors
 from lamina.tensor import Tensor
 
 __all__ = ["interpolate", "upsample", "upsample_bilinear", "upsample_nearest"]
@@ -60,6 +61,8 @@ def interpolate(
         >>> lamina.nn.functional.interpolate(lamina.tensor([[[1.0, 3.0]]]), scale_factor=2, mode="linear")
         tensor([[[1.0000, 1.5000, 2.5000, 3.0000]]])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("interpolate", input=input)
     if casting.on:
         return in_autocast(
             interpolate, input, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias

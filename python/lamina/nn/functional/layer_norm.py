@@ -12,6 +12,7 @@ from lamina.autograd.graph import Node, record, tracks
 from lamina.dtypes import float64
 from lamina.nn.functional._rederive import rederive
 from lamina.ops.cast_policy import in_autocast
+from lamina.ops.elementwise import expect_tensors
 from lamina.tensor import Tensor
 
 __all__ = ["layer_norm", "rms_norm"]
@@ -42,6 +43,12 @@ def layer_norm(
         tensor([[-1.,  1.],
                 [-1.,  1.]])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("layer_norm", input=input)
+    if weight is not None and not isinstance(weight, Tensor):
+        expect_tensors("layer_norm", weight=weight)
+    if bias is not None and not isinstance(bias, Tensor):
+        expect_tensors("layer_norm", bias=bias)
     if casting.on:
         return in_autocast(layer_norm, input, normalized_shape, weight, bias, eps)
     shape = _shape("layer_norm", normalized_shape)
@@ -91,6 +98,10 @@ def rms_norm(
         >>> F.rms_norm(lamina.tensor([[3.0, 4.0]]), 2, eps=0.0)
         tensor([[0.8485, 1.1314]])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("rms_norm", input=input)
+    if weight is not None and not isinstance(weight, Tensor):
+        expect_tensors("rms_norm", weight=weight)
     if casting.on:
         return in_autocast(rms_norm, input, normalized_shape, weight, eps)
     shape = _shape("rms_norm", normalized_shape)

@@ -8,6 +8,7 @@ from lamina import _C
 from lamina.autograd.cast_mode import casting
 from lamina.autograd.graph import Node, record, tracks
 from lamina.ops.cast_policy import in_autocast
+from lamina.ops.elementwise import expect_tensors
 from lamina.ops.matmul import matmul, product
 from lamina.tensor import Tensor
 
@@ -30,6 +31,10 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         >>> F.linear(lamina.ones(5, 3), lamina.ones(2, 3), lamina.ones(2)).shape
         lamina.Size([5, 2])
     """
+    if not (isinstance(input, Tensor) and isinstance(weight, Tensor)):
+        expect_tensors("linear", input=input, weight=weight)
+    if bias is not None and not isinstance(bias, Tensor):
+        expect_tensors("linear", bias=bias)
     if casting.on:
         return in_autocast(linear, input, weight, bias)
     if weight._array.ndim == 1:
@@ -77,6 +82,10 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
         >>> F.bilinear(lamina.ones(5, 3), lamina.ones(5, 2), lamina.ones(4, 3, 2)).shape
         lamina.Size([5, 4])
     """
+    if not (isinstance(input1, Tensor) and isinstance(input2, Tensor) and isinstance(weight, Tensor)):
+        expect_tensors("bilinear", input1=input1, input2=input2, weight=weight)
+    if bias is not None and not isinstance(bias, Tensor):
+        expect_tensors("bilinear", bias=bias)
     if casting.on:
         return in_autocast(bilinear, input1, input2, weight, bias)
     if weight.ndim != 3 or input1.ndim < 1 or input1.shape[:-1] != input2.shape[:-1]:

@@ -9,6 +9,7 @@ from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional._rederive import rederive
 from lamina.nn.functional.pad import pad
 from lamina.ops.cast_policy import in_autocast
+from lamina.ops.elementwise import expect_tensors
 from lamina.tensor import Tensor
 
 __all__ = ["local_response_norm"]
@@ -36,6 +37,8 @@ def local_response_norm(
         tensor([[[1.0000],
                  [0.4000]]])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("local_response_norm", input=input)
     if casting.on:
         return in_autocast(local_response_norm, input, size, alpha, beta, k)
     options = (size, float(alpha), float(beta), float(k))

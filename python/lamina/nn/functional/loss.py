@@ -9,6 +9,7 @@ from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional._rederive import rederive
 from lamina.nn.functional.loss_reduction import reduction_code
 from lamina.ops.cast_policy import in_autocast
+from lamina.ops.elementwise import expect_tensors
 from lamina.ops.softmax import log_softmax
 from lamina.tensor import Tensor
 
@@ -42,6 +43,10 @@ def cross_entropy(
         >>> round(lamina.nn.functional.cross_entropy(lamina.zeros(1, 2), lamina.tensor([0])).item(), 4)  # log 2
         0.6931
     """
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+        expect_tensors("cross_entropy", input=input, target=target)
+    if weight is not None and not isinstance(weight, Tensor):
+        expect_tensors("cross_entropy", weight=weight)
     if casting.on:
         return in_autocast(cross_entropy, input, target, weight, ignore_index, reduction, label_smoothing)
     if target.is_floating_point():
@@ -66,6 +71,10 @@ def nll_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """Negative log-likelihood: ``-input[target]`` for log-probabilities; arguments as :func:`cross_entropy`."""
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+        expect_tensors("nll_loss", input=input, target=target)
+    if weight is not None and not isinstance(weight, Tensor):
+        expect_tensors("nll_loss", weight=weight)
     if casting.on:
         return in_autocast(nll_loss, input, target, weight, ignore_index, reduction)
     return _class_loss(

@@ -14,6 +14,7 @@ from lamina.nn.functional.loss_pointwise import (
 )
 from lamina.nn.functional.loss_reduction import reduction_code
 from lamina.ops.cast_policy import in_autocast
+from lamina.ops.elementwise import expect_tensors
 from lamina.tensor import Tensor
 
 __all__ = [
@@ -50,6 +51,10 @@ def binary_cross_entropy(
         >>> lamina.nn.functional.binary_cross_entropy(lamina.tensor([0.5]), lamina.tensor([1.0]))
         tensor(0.6931)
     """
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+        expect_tensors("binary_cross_entropy", input=input, target=target)
+    if weight is not None and not isinstance(weight, Tensor):
+        expect_tensors("binary_cross_entropy", weight=weight)
     if casting.on:
         return in_autocast(binary_cross_entropy, input, target, weight, reduction)
     _check_shapes(input, target, "binary_cross_entropy")
@@ -80,6 +85,12 @@ def binary_cross_entropy_with_logits(
         >>> lamina.nn.functional.binary_cross_entropy_with_logits(lamina.zeros(1), lamina.ones(1))
         tensor(0.6931)
     """
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+        expect_tensors("binary_cross_entropy_with_logits", input=input, target=target)
+    if weight is not None and not isinstance(weight, Tensor):
+        expect_tensors("binary_cross_entropy_with_logits", weight=weight)
+    if pos_weight is not None and not isinstance(pos_weight, Tensor):
+        expect_tensors("binary_cross_entropy_with_logits", pos_weight=pos_weight)
     if casting.on:
         return in_autocast(binary_cross_entropy_with_logits, input, target, weight, reduction, pos_weight)
     _check_shapes(input, target, "binary_cross_entropy_with_logits")
@@ -102,6 +113,8 @@ def kl_div(input: Tensor, target: Tensor, reduction: str = "mean", log_target: b
         >>> lamina.nn.functional.kl_div(p.log(), lamina.tensor([[1.0, 0.0]]), reduction="batchmean")
         tensor(0.6931)
     """
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+        expect_tensors("kl_div", input=input, target=target)
     if casting.on:
         return in_autocast(kl_div, input, target, reduction, log_target)
     code = reduction_code("sum" if reduction == "batchmean" else reduction, "kl_div")
@@ -121,6 +134,8 @@ def soft_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> 
         >>> lamina.nn.functional.soft_margin_loss(lamina.zeros(1), lamina.ones(1))
         tensor(0.6931)
     """
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+        expect_tensors("soft_margin_loss", input=input, target=target)
     if casting.on:
         return in_autocast(soft_margin_loss, input, target, reduction)
     return pointwise(SOFT_MARGIN, input, target, reduction_code(reduction, "soft_margin_loss"))
@@ -142,6 +157,8 @@ def hinge_embedding_loss(
         >>> lamina.nn.functional.hinge_embedding_loss(x, y, reduction="none")
         tensor([0.2500, 0.7500])
     """
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+        expect_tensors("hinge_embedding_loss", input=input, target=target)
     if casting.on:
         return in_autocast(hinge_embedding_loss, input, target, margin, reduction)
     return pointwise(HINGE, input, target, reduction_code(reduction, "hinge_embedding_loss"), p=margin)

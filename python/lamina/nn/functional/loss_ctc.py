@@ -10,6 +10,7 @@ from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional.loss_reduction import reduction_code
 from lamina.ops.cast_policy import in_autocast
 from lamina.ops.creation import tensor
+from lamina.ops.elementwise import expect_tensors
 from lamina.tensor import Tensor
 
 __all__ = ["ctc_loss"]
@@ -48,6 +49,8 @@ def ctc_loss(
         >>> round(loss.item(), 4)  # -log(3/9): "1b", "b1" and "11"
         1.0986
     """
+    if not (isinstance(log_probs, Tensor) and isinstance(targets, Tensor)):
+        expect_tensors("ctc_loss", log_probs=log_probs, targets=targets)
     if casting.on:
         return in_autocast(
             ctc_loss, log_probs, targets, input_lengths, target_lengths, blank, reduction, zero_infinity

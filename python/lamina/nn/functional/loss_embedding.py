@@ -9,6 +9,7 @@ from lamina.dtypes import bool as bool_
 from lamina.dtypes import uint8
 from lamina.nn.functional.loss_reduction import reduce
 from lamina.ops.cast_policy import in_autocast
+from lamina.ops.elementwise import expect_tensors
 from lamina.ops.select import minimum, where
 from lamina.tensor import Tensor
 
@@ -37,6 +38,8 @@ def cosine_embedding_loss(
         >>> lamina.nn.functional.cosine_embedding_loss(a, b, lamina.tensor([1.0]))
         tensor(1.)
     """
+    if not (isinstance(input1, Tensor) and isinstance(input2, Tensor) and isinstance(target, Tensor)):
+        expect_tensors("cosine_embedding_loss", input1=input1, input2=input2, target=target)
     if casting.on:
         return in_autocast(cosine_embedding_loss, input1, input2, target, margin, reduction)
     if target.ndim not in (0, 1) or not input1.ndim == input2.ndim == target.ndim + 1:
@@ -85,6 +88,8 @@ def triplet_margin_loss(
         >>> round(lamina.nn.functional.triplet_margin_loss(a, p, n, margin=5.0).item(), 4)  # sqrt 2
         1.4142
     """
+    if not (isinstance(anchor, Tensor) and isinstance(positive, Tensor) and isinstance(negative, Tensor)):
+        expect_tensors("triplet_margin_loss", anchor=anchor, positive=positive, negative=negative)
     if casting.on:
         return in_autocast(triplet_margin_loss, anchor, positive, negative, margin, p, eps, swap, reduction)
 
@@ -112,6 +117,11 @@ def triplet_margin_with_distance_loss(
         ...     a, p, n, distance_function=lambda x, y: (x - y).abs().sum(-1), margin=6.0)
         tensor(1.)
     """
+
+    if not (isinstance(anchor, Tensor) and isinstance(positive, Tensor) and isinstance(negative, Tensor)):
+        expect_tensors(
+            "triplet_margin_with_distance_loss", anchor=anchor, positive=positive, negative=negative
+        )
 
     def distance(a: Tensor, b: Tensor) -> Tensor:
         return (a - b + 1e-6).norm(2, dim=-1)

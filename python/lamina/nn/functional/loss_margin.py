@@ -11,6 +11,7 @@ from lamina.nn.functional.loss_pointwise import MARGIN_RANKING, WITH_LOGITS, poi
 from lamina.nn.functional.loss_reduction import reduce, reduction_code
 from lamina.ops.cast_policy import in_autocast
 from lamina.ops.creation import zeros_like
+from lamina.ops.elementwise import expect_tensors
 from lamina.tensor import Tensor
 
 __all__ = [
@@ -49,6 +50,10 @@ def multi_margin_loss(
         >>> lamina.nn.functional.multi_margin_loss(lamina.zeros(1, 4), lamina.tensor([0]))
         tensor(0.7500)
     """
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+        expect_tensors("multi_margin_loss", input=input, target=target)
+    if weight is not None and not isinstance(weight, Tensor):
+        expect_tensors("multi_margin_loss", weight=weight)
     if casting.on:
         return in_autocast(multi_margin_loss, input, target, p, margin, weight, reduction)
     reduction_code(reduction, "multi_margin_loss")
@@ -102,6 +107,8 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean
         >>> lamina.nn.functional.multilabel_margin_loss(x, lamina.tensor([3, 0, -1, 1]))
         tensor(0.8500)
     """
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+        expect_tensors("multilabel_margin_loss", input=input, target=target)
     if casting.on:
         return in_autocast(multilabel_margin_loss, input, target, reduction)
     reduction_code(reduction, "multilabel_margin_loss")
@@ -144,6 +151,10 @@ def multilabel_soft_margin_loss(
         >>> lamina.nn.functional.multilabel_soft_margin_loss(lamina.zeros(1, 3), lamina.ones(1, 3))
         tensor(0.6931)
     """
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+        expect_tensors("multilabel_soft_margin_loss", input=input, target=target)
+    if weight is not None and not isinstance(weight, Tensor):
+        expect_tensors("multilabel_soft_margin_loss", weight=weight)
     losses = pointwise(WITH_LOGITS, input, target, reduction_code("none", ""), weight=weight)
     return reduce(losses.mean(-1), reduction, "multilabel_soft_margin_loss")
 
@@ -168,6 +179,8 @@ def margin_ranking_loss(
         >>> lamina.nn.functional.margin_ranking_loss(a, b, lamina.tensor([1.0]), margin=0.5)
         tensor(2.5000)
     """
+    if not (isinstance(input1, Tensor) and isinstance(input2, Tensor) and isinstance(target, Tensor)):
+        expect_tensors("margin_ranking_loss", input1=input1, input2=input2, target=target)
     if casting.on:
         return in_autocast(margin_ranking_loss, input1, input2, target, margin, reduction)
     if not input1.ndim == input2.ndim == target.ndim:

@@ -18,6 +18,7 @@ from lamina.nn.functional.loss_pointwise import (
 )
 from lamina.nn.functional.loss_reduction import reduce, reduction_code
 from lamina.ops.cast_policy import in_autocast
+from lamina.ops.elementwise import expect_tensors
 from lamina.tensor import Tensor
 
 __all__ = ["gaussian_nll_loss", "huber_loss", "l1_loss", "mse_loss", "poisson_nll_loss", "smooth_l1_loss"]
@@ -72,6 +73,10 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Ten
         >>> lamina.nn.functional.mse_loss(lamina.ones(2), lamina.zeros(2))
         tensor(1.)
     """
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+        expect_tensors("mse_loss", input=input, target=target)
+    if weight is not None and not isinstance(weight, Tensor):
+        expect_tensors("mse_loss", weight=weight)
     if casting.on:
         return in_autocast(mse_loss, input, target, reduction, weight)
     return _regression(MSE, "mse_loss", input, target, reduction, weight)
@@ -84,6 +89,10 @@ def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tens
         >>> lamina.nn.functional.l1_loss(lamina.ones(2), lamina.tensor([0.0, 4.0]))
         tensor(2.)
     """
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+        expect_tensors("l1_loss", input=input, target=target)
+    if weight is not None and not isinstance(weight, Tensor):
+        expect_tensors("l1_loss", weight=weight)
     if casting.on:
         return in_autocast(l1_loss, input, target, reduction, weight)
     return _regression(L1, "l1_loss", input, target, reduction, weight)
@@ -107,6 +116,8 @@ def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta:
         >>> lamina.nn.functional.smooth_l1_loss(lamina.tensor([0.5, 3.0]), lamina.zeros(2), reduction="none")
         tensor([0.1250, 2.5000])
     """
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+        expect_tensors("smooth_l1_loss", input=input, target=target)
     if casting.on:
         return in_autocast(smooth_l1_loss, input, target, reduction, beta)
     if not beta >= 0:
@@ -139,6 +150,10 @@ def huber_loss(
         >>> lamina.nn.functional.huber_loss(lamina.tensor([1.0, 4.0]), lamina.zeros(2), delta=2.0, reduction="none")
         tensor([0.5000, 6.0000])
     """
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+        expect_tensors("huber_loss", input=input, target=target)
+    if weight is not None and not isinstance(weight, Tensor):
+        expect_tensors("huber_loss", weight=weight)
     if casting.on:
         return in_autocast(huber_loss, input, target, reduction, delta, weight)
     if not delta > 0:
@@ -168,6 +183,8 @@ def poisson_nll_loss(
         >>> lamina.nn.functional.poisson_nll_loss(lamina.zeros(1), lamina.tensor([3.0]))
         tensor(1.)
     """
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+        expect_tensors("poisson_nll_loss", input=input, target=target)
     if casting.on:
         return in_autocast(poisson_nll_loss, input, target, log_input, full, eps, reduction)
     code = reduction_code(reduction, "poisson_nll_loss")
@@ -201,6 +218,8 @@ def gaussian_nll_loss(
         >>> lamina.nn.functional.gaussian_nll_loss(lamina.zeros(1), lamina.tensor([2.0]), lamina.ones(1))
         tensor(2.)
     """
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+        expect_tensors("gaussian_nll_loss", input=input, target=target)
     var = _variances(input, var)
     bounded = var + (var.detach().clamp(min=eps) - var.detach())
     losses = 0.5 * (bounded.log() + (input - target).square() / bounded)

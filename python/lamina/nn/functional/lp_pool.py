@@ -11,6 +11,7 @@ from lamina.nn.functional.conv import sizes
 from lamina.nn.functional.pool import avg_pool1d, avg_pool2d, avg_pool3d
 from lamina.nn.functional.rectifier import relu
 from lamina.ops.cast_policy import in_autocast
+from lamina.ops.elementwise import expect_tensors
 from lamina.tensor import Tensor
 
 __all__ = ["lp_pool1d", "lp_pool2d", "lp_pool3d"]
@@ -22,6 +23,8 @@ def lp_pool1d(
     input: Tensor, norm_type: float, kernel_size: Sizes, stride: Sizes | None = None, ceil_mode: bool = False
 ) -> Tensor:
     """The p-norm of each window of (N, C, L) or (C, L); arguments as :func:`lp_pool2d`."""
+    if not isinstance(input, Tensor):
+        expect_tensors("lp_pool1d", input=input)
     if casting.on:
         return in_autocast(lp_pool1d, input, norm_type, kernel_size, stride, ceil_mode)
     return _lp_pool(1, avg_pool1d, input, norm_type, kernel_size, stride, ceil_mode)
@@ -46,6 +49,8 @@ def lp_pool2d(
         >>> lamina.nn.functional.lp_pool2d(lamina.tensor([[[[3.0, 4.0]]]]), 2, (1, 2))
         tensor([[[[5.]]]])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("lp_pool2d", input=input)
     if casting.on:
         return in_autocast(lp_pool2d, input, norm_type, kernel_size, stride, ceil_mode)
     return _lp_pool(2, avg_pool2d, input, norm_type, kernel_size, stride, ceil_mode)
@@ -55,6 +60,8 @@ def lp_pool3d(
     input: Tensor, norm_type: float, kernel_size: Sizes, stride: Sizes | None = None, ceil_mode: bool = False
 ) -> Tensor:
     """The p-norm of each window of (N, C, D, H, W) or (C, D, H, W); arguments as :func:`lp_pool2d`."""
+    if not isinstance(input, Tensor):
+        expect_tensors("lp_pool3d", input=input)
     if casting.on:
         return in_autocast(lp_pool3d, input, norm_type, kernel_size, stride, ceil_mode)
     return _lp_pool(3, avg_pool3d, input, norm_type, kernel_size, stride, ceil_mode)

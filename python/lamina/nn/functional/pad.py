@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
 from lamina.ops.creation import shape_of
+from lamina.ops.elementwise import expect_tensors
 from lamina.tensor import Tensor
 
 __all__ = ["pad"]
@@ -38,6 +39,8 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         >>> lamina.nn.functional.pad(x, (1, 2)), lamina.nn.functional.pad(x, (1, 2), "reflect")
         (tensor([0, 1, 2, 3, 0, 0]), tensor([2, 1, 2, 3, 2, 1]))
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("pad", input=input)
     sizes, n = shape_of((pad,), "pad"), input._array.ndim
     if mode not in _MODES:
         raise ValueError(f"[pad] expected mode to be one of {', '.join(_MODES)}, got {mode!r}")

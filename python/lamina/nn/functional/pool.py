@@ -9,6 +9,7 @@ from lamina.autograd.cast_mode import casting
 from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional.conv import sizes
 from lamina.ops.cast_policy import in_autocast
+from lamina.ops.elementwise import expect_tensors
 from lamina.tensor import Tensor
 
 __all__ = [
@@ -115,6 +116,8 @@ def max_pool1d(
     return_indices: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """The largest value of each window of (N, C, L) or (C, L); arguments as :func:`max_pool2d`."""
+    if not isinstance(input, Tensor):
+        expect_tensors("max_pool1d", input=input)
     if casting.on:
         return in_autocast(
             max_pool1d, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
@@ -150,6 +153,8 @@ def max_pool2d(
         >>> lamina.nn.functional.max_pool2d(lamina.arange(4.0).reshape(1, 1, 2, 2), 2)
         tensor([[[[3.]]]])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("max_pool2d", input=input)
     if casting.on:
         return in_autocast(
             max_pool2d, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
@@ -168,6 +173,8 @@ def max_pool3d(
     return_indices: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """The largest value of each window of (N, C, D, H, W) or (C, D, H, W); arguments as :func:`max_pool2d`."""
+    if not isinstance(input, Tensor):
+        expect_tensors("max_pool3d", input=input)
     if casting.on:
         return in_autocast(
             max_pool3d, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
@@ -185,6 +192,8 @@ def avg_pool1d(
     count_include_pad: bool = True,
 ) -> Tensor:
     """The mean of each window of (N, C, L) or (C, L); arguments as :func:`avg_pool2d`."""
+    if not isinstance(input, Tensor):
+        expect_tensors("avg_pool1d", input=input)
     if casting.on:
         return in_autocast(avg_pool1d, input, kernel_size, stride, padding, ceil_mode, count_include_pad)
     geometry = _window("avg_pool1d", input, 1, kernel_size, stride, padding, 1, ceil_mode)
@@ -218,6 +227,8 @@ def avg_pool2d(
         >>> lamina.nn.functional.avg_pool2d(lamina.arange(4.0).reshape(1, 1, 2, 2), 2)
         tensor([[[[1.5000]]]])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("avg_pool2d", input=input)
     if casting.on:
         return in_autocast(
             avg_pool2d, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
@@ -236,6 +247,8 @@ def avg_pool3d(
     divisor_override: int | None = None,
 ) -> Tensor:
     """The mean of each window of (N, C, D, H, W) or (C, D, H, W); arguments as :func:`avg_pool2d`."""
+    if not isinstance(input, Tensor):
+        expect_tensors("avg_pool3d", input=input)
     if casting.on:
         return in_autocast(
             avg_pool3d, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
@@ -248,6 +261,8 @@ def adaptive_max_pool1d(
     input: Tensor, output_size: Sizes, return_indices: bool = False
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Maxima over as many windows as ``output_size`` says; see :func:`adaptive_avg_pool2d`."""
+    if not isinstance(input, Tensor):
+        expect_tensors("adaptive_max_pool1d", input=input)
     if casting.on:
         return in_autocast(adaptive_max_pool1d, input, output_size, return_indices)
     return _max_pool(input, _adaptive("adaptive_max_pool1d", input, 1, output_size), return_indices)
@@ -257,6 +272,8 @@ def adaptive_max_pool2d(
     input: Tensor, output_size: Sizes, return_indices: bool = False
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Maxima over as many windows as ``output_size`` says; see :func:`adaptive_avg_pool2d`."""
+    if not isinstance(input, Tensor):
+        expect_tensors("adaptive_max_pool2d", input=input)
     if casting.on:
         return in_autocast(adaptive_max_pool2d, input, output_size, return_indices)
     return _max_pool(input, _adaptive("adaptive_max_pool2d", input, 2, output_size), return_indices)
@@ -266,6 +283,8 @@ def adaptive_max_pool3d(
     input: Tensor, output_size: Sizes, return_indices: bool = False
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Maxima over as many windows as ``output_size`` says; see :func:`adaptive_avg_pool2d`."""
+    if not isinstance(input, Tensor):
+        expect_tensors("adaptive_max_pool3d", input=input)
     if casting.on:
         return in_autocast(adaptive_max_pool3d, input, output_size, return_indices)
     return _max_pool(input, _adaptive("adaptive_max_pool3d", input, 3, output_size), return_indices)
@@ -273,6 +292,8 @@ def adaptive_max_pool3d(
 
 def adaptive_avg_pool1d(input: Tensor, output_size: Sizes) -> Tensor:
     """Means over as many windows as ``output_size`` says; see :func:`adaptive_avg_pool2d`."""
+    if not isinstance(input, Tensor):
+        expect_tensors("adaptive_avg_pool1d", input=input)
     if casting.on:
         return in_autocast(adaptive_avg_pool1d, input, output_size)
     return _avg_pool(input, _adaptive("adaptive_avg_pool1d", input, 1, output_size), True, 0)
@@ -290,6 +311,8 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Sizes) -> Tensor:
         >>> lamina.nn.functional.adaptive_avg_pool2d(lamina.ones(1, 2, 5, 7), 1).shape
         lamina.Size([1, 2, 1, 1])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("adaptive_avg_pool2d", input=input)
     if casting.on:
         return in_autocast(adaptive_avg_pool2d, input, output_size)
     return _avg_pool(input, _adaptive("adaptive_avg_pool2d", input, 2, output_size), True, 0)
@@ -297,6 +320,8 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Sizes) -> Tensor:
 
 def adaptive_avg_pool3d(input: Tensor, output_size: Sizes) -> Tensor:
     """Means over as many windows as ``output_size`` says; see :func:`adaptive_avg_pool2d`."""
+    if not isinstance(input, Tensor):
+        expect_tensors("adaptive_avg_pool3d", input=input)
     if casting.on:
         return in_autocast(adaptive_avg_pool3d, input, output_size)
     return _avg_pool(input, _adaptive("adaptive_avg_pool3d", input, 3, output_size), True, 0)

@@ -12,7 +12,7 @@ from lamina.autograd.graph import Node, record, tracks
 from lamina.ops import unary
 from lamina.ops.cast_policy import in_autocast
 from lamina.ops.creation import empty_like
-from lamina.ops.elementwise import not_a_tensor, overwrite
+from lamina.ops.elementwise import expect_tensors, not_a_tensor, overwrite
 from lamina.ops.select import where
 from lamina.ops.unary import exp
 from lamina.tensor import Tensor
@@ -304,6 +304,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         >>> lamina.nn.functional.prelu(lamina.tensor([[-1.0, 2.0]]), lamina.tensor([0.25]))
         tensor([[-0.2500,  2.0000]])
     """
+    if not (isinstance(input, Tensor) and isinstance(weight, Tensor)):
+        expect_tensors("prelu", input=input, weight=weight)
     if casting.on:
         return in_autocast(prelu, input, weight)
     n, channels = weight.numel(), input.shape[1] if input.ndim > 1 else 1
@@ -339,6 +341,8 @@ def rrelu(
         >>> lamina.nn.functional.rrelu(lamina.tensor([-3.0, 2.0]), 0.25, 0.75)
         tensor([-1.5000,  2.0000])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("rrelu", input=input)
     if lower > upper:
         raise ValueError(f"[rrelu] expected lower of at most upper, got {lower} and {upper}")
     if not training:

@@ -19,6 +19,7 @@ from lamina.nn.functional._rederive import rederive
 from lamina.nn.functional.linear import linear
 from lamina.nn.functional.rnn_cell import GATES, STEPS, State, Weights
 from lamina.ops.cast_policy import in_autocast
+from lamina.ops.elementwise import expect_tensors
 from lamina.ops.join import cat, stack
 from lamina.tensor import Tensor
 
@@ -51,6 +52,8 @@ def recurrent_layer(
         >>> y.shape, h.shape
         (lamina.Size([5, 4]), lamina.Size([1, 2, 4]))
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("recurrent_layer", input=input)
     if casting.on:
         return in_autocast(recurrent_layer, mode, input, state, weights, batch_sizes)
     sizes = list(batch_sizes)
@@ -58,6 +61,10 @@ def recurrent_layer(
         raise ValueError(f"[rnn] expected a mode of {', '.join(CELLS)}, got {mode!r}")
     if len(state) != (2 if mode == "LSTM" else 1):
         raise ValueError(f"[rnn] expected h0, and c0 for an LSTM alone, got {len(state)} states")
+    given = [*state, *[t for w in weights for t in w if t is not None]]
+    if not all([isinstance(t, Tensor) for t in given]):
+        for t in given:
+            expect_tensors("rnn", state_or_weight=t)
     if not _has_kernel(input, weights):
         _check_layer(mode, input, state, weights, sizes)
         return unfused_layer(mode, input, state, weights, sizes)

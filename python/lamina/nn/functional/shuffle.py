@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
+from lamina.ops.elementwise import expect_tensors
 from lamina.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
         tensor([[[1., 2.],
                  [3., 4.]]])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("pixel_shuffle", input=input)
     return _each_image(input, upscale_factor, "pixel_shuffle", _C.pixel_shuffle, _pixel_shuffle_backward)
 
 
@@ -52,6 +55,8 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
         >>> lamina.nn.functional.pixel_unshuffle(lamina.ones(1, 4, 6), 2).shape
         lamina.Size([4, 2, 3])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("pixel_unshuffle", input=input)
     op = "pixel_unshuffle"
     return _each_image(input, downscale_factor, op, _C.pixel_unshuffle, _pixel_unshuffle_backward)
 
@@ -74,6 +79,8 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
         >>> lamina.nn.functional.channel_shuffle(lamina.arange(4).reshape(1, 4, 1), 2).flatten()
         tensor([0, 2, 1, 3])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("channel_shuffle", input=input)
     y = Tensor(_C.channel_shuffle(input._array, groups))
     if tracks(input):
         record(y, _channel_shuffle_backward, (input,), (input.shape[1] // groups,))

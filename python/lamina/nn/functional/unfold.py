@@ -9,6 +9,7 @@ from lamina.autograd.cast_mode import casting
 from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.functional.conv import sizes
 from lamina.ops.cast_policy import in_autocast
+from lamina.ops.elementwise import expect_tensors
 from lamina.tensor import Tensor
 
 __all__ = ["fold", "unfold"]
@@ -47,6 +48,8 @@ def unfold(
                 [3., 4.],
                 [4., 5.]])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("unfold", input=input)
     if casting.on:
         return in_autocast(unfold, input, kernel_size, dilation, padding, stride)
     grid = _grid("unfold", kernel_size, dilation, padding, stride)
@@ -83,6 +86,8 @@ def fold(
                 [2., 4., 2.],
                 [1., 2., 1.]])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("fold", input=input)
     if casting.on:
         return in_autocast(fold, input, output_size, kernel_size, dilation, padding, stride)
     grid = _grid("fold", kernel_size, dilation, padding, stride)

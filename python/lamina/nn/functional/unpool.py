@@ -9,6 +9,7 @@ from lamina.autograd.cast_mode import casting
 from lamina.nn.functional.conv import sizes
 from lamina.ops.cast_policy import in_autocast
 from lamina.ops.creation import zeros
+from lamina.ops.elementwise import expect_tensors
 from lamina.tensor import Tensor
 
 __all__ = ["max_unpool1d", "max_unpool2d", "max_unpool3d"]
@@ -25,6 +26,8 @@ def max_unpool1d(
     output_size: Sequence[int] | None = None,
 ) -> Tensor:
     """The partial inverse of :func:`max_pool1d`; arguments as :func:`max_unpool2d`."""
+    if not (isinstance(input, Tensor) and isinstance(indices, Tensor)):
+        expect_tensors("max_unpool1d", input=input, indices=indices)
     return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size)
 
 
@@ -61,6 +64,8 @@ def max_unpool2d(
                  [ 0.,  0.,  0.,  0.],
                  [ 0., 13.,  0., 15.]]])
     """
+    if not (isinstance(input, Tensor) and isinstance(indices, Tensor)):
+        expect_tensors("max_unpool2d", input=input, indices=indices)
     if casting.on:
         return in_autocast(max_unpool2d, input, indices, kernel_size, stride, padding, output_size)
     return _max_unpool(2, input, indices, kernel_size, stride, padding, output_size)
@@ -75,6 +80,8 @@ def max_unpool3d(
     output_size: Sequence[int] | None = None,
 ) -> Tensor:
     """The partial inverse of :func:`max_pool3d`; arguments as :func:`max_unpool2d`."""
+    if not (isinstance(input, Tensor) and isinstance(indices, Tensor)):
+        expect_tensors("max_unpool3d", input=input, indices=indices)
     if casting.on:
         return in_autocast(max_unpool3d, input, indices, kernel_size, stride, padding, output_size)
     return _max_unpool(3, input, indices, kernel_size, stride, padding, output_size)

@@ -51,6 +51,8 @@ class _ConvNd(Module):
             raise ValueError(f"[{name}] expected padding_mode in {_PADDING_MODES}, got {padding_mode!r}")
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size = sizes(name, "kernel_size", kernel_size, rank)
+        if min(self.kernel_size) < 1:
+            raise ValueError(f"[{name}] expected a kernel_size of at least 1, got {kernel_size}")
         self.stride = sizes(name, "stride", stride, rank)
         self.dilation = sizes(name, "dilation", dilation, rank)
         self.padding_mode = padding_mode

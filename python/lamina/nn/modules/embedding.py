@@ -66,6 +66,8 @@ class Embedding(Module):
             self.weight = Parameter(table, requires_grad=not _freeze)
             self.reset_parameters()
         else:
+            if not isinstance(_weight, Tensor):
+                raise TypeError(f"[Embedding] expected a tensor for _weight, got {type(_weight).__name__}")
             if tuple(_weight.shape) != (num_embeddings, embedding_dim):
                 raise ValueError(
                     f"[Embedding] expected a weight of shape {(num_embeddings, embedding_dim)}, "

@@ -57,6 +57,8 @@ class RNNBase(Module):
         super().__init__()
         name = type(self).__name__
         _check_sizes(name, 1, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        if num_layers > 2**16:  # a mistake, and would fill the memory layer by layer
+            raise ValueError(f"[{name}] expected at most {2**16} layers, got {num_layers}")
         _check_sizes(name, 0, proj_size=proj_size)
         for option, value in {"bias": bias, "batch_first": batch_first}.items():
             if not isinstance(value, bool):

@@ -355,7 +355,14 @@ class Transformer(Module):
         return triu(full((sz, sz), -math.inf, device=device, dtype=dtype), 1)
 
 
+MOST_LAYERS = 2**16  # more are a mistake, and would fill the memory one by one
+
+
 def _copies(layer: Module, n: int) -> ModuleList:
+    if not isinstance(n, int) or isinstance(n, bool):
+        raise TypeError(f"[Transformer] expected a number of layers, got {n!r}")
+    if not 0 <= n <= MOST_LAYERS:
+        raise ValueError(f"[Transformer] expected 0 to {MOST_LAYERS} layers, got {n}")
     return ModuleList([copy.deepcopy(layer) for _ in range(n)])
 
 

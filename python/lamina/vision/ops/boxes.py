@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lamina.ops.creation import zeros
+from lamina.ops.elementwise import expect_tensors
 from lamina.ops.join import stack
 from lamina.tensor import Tensor
 
@@ -12,7 +13,9 @@ _FORMS = ("xyxy", "xywh", "cxcywh")
 
 
 def check_boxes(boxes: Tensor, op: str) -> None:
-    """Raises unless the last dimension is 4."""
+    """Raises unless these are boxes: the last dimension is 4."""
+    if not isinstance(boxes, Tensor):
+        raise TypeError(f"[{op}] expected a tensor of boxes, got {type(boxes).__name__}")
     if boxes.ndim < 1 or boxes.shape[-1] != 4:
         raise ValueError(f"[{op}] expected boxes of shape (..., 4), got {tuple(boxes.shape)}")
 
@@ -24,6 +27,8 @@ def box_area(boxes: Tensor) -> Tensor:
         >>> lamina.vision.ops.box_area(lamina.tensor([[0.0, 0.0, 2.0, 3.0]]))
         tensor([6.])
     """
+    if not isinstance(boxes, Tensor):
+        expect_tensors("box_area", boxes=boxes)
     check_boxes(boxes, "box_area")
     x1, y1, x2, y2 = boxes.unbind(-1)
     return (x2 - x1) * (y2 - y1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from lamina.ops.elementwise import expect_tensors
 from lamina.ops.select import maximum, minimum
 from lamina.ops.unary import atan
 from lamina.tensor import Tensor
@@ -30,12 +31,16 @@ def box_iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
         >>> lamina.vision.ops.box_iou(a, lamina.tensor([[1.0, 0.0, 3.0, 2.0], [5.0, 5.0, 6.0, 6.0]]))
         tensor([[0.3333, 0.0000]])
     """
+    if not (isinstance(boxes1, Tensor) and isinstance(boxes2, Tensor)):
+        expect_tensors("box_iou", boxes1=boxes1, boxes2=boxes2)
     common, union = _common_and_union(boxes1, boxes2, "box_iou")
     return common / union
 
 
 def generalized_box_iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     """:func:`box_iou` less the share of the box around both that neither fills (Rezatofighi et al., 1902.09630)."""
+    if not (isinstance(boxes1, Tensor) and isinstance(boxes2, Tensor)):
+        expect_tensors("generalized_box_iou", boxes1=boxes1, boxes2=boxes2)
     common, union = _common_and_union(boxes1, boxes2, "generalized_box_iou")
     width, height = _extent(boxes1, boxes2)
     around = width * height
@@ -44,11 +49,15 @@ def generalized_box_iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
 
 def distance_box_iou(boxes1: Tensor, boxes2: Tensor, eps: float = 1e-7) -> Tensor:
     """:func:`box_iou` less the middles' squared distance over the diagonal's around both (Zheng et al., 1911.08287)."""
+    if not (isinstance(boxes1, Tensor) and isinstance(boxes2, Tensor)):
+        expect_tensors("distance_box_iou", boxes1=boxes1, boxes2=boxes2)
     return _distance_iou(boxes1, boxes2, eps, "distance_box_iou")
 
 
 def complete_box_iou(boxes1: Tensor, boxes2: Tensor, eps: float = 1e-7) -> Tensor:
     """:func:`distance_box_iou` less a term for unlike aspect ratios (Zheng et al., 1911.08287)."""
+    if not (isinstance(boxes1, Tensor) and isinstance(boxes2, Tensor)):
+        expect_tensors("complete_box_iou", boxes1=boxes1, boxes2=boxes2)
     distance = _distance_iou(boxes1, boxes2, eps, "complete_box_iou")
     angles = []
     for boxes in (boxes1, boxes2):

@@ -8,6 +8,7 @@ from typing import Any
 from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
 from lamina.nn.modules.module import Module
+from lamina.ops.elementwise import expect_tensors
 from lamina.ops.gather import gather
 from lamina.ops.join import cat
 from lamina.ops.select import where
@@ -49,6 +50,8 @@ def roi_align(
         >>> lamina.vision.ops.roi_align(x, [lamina.tensor([[0.0, 0.0, 2.0, 2.0]])], 1)
         tensor([[[[5.]]]])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("roi_align", input=input)
     options = (*_pair(output_size), float(spatial_scale), sampling_ratio, aligned)
     return _align(input, _regions(boxes, input), options)
 
@@ -97,6 +100,8 @@ def roi_pool(
         tensor([[[[ 5.,  7.],
                   [13., 15.]]]])
     """
+    if not isinstance(input, Tensor):
+        expect_tensors("roi_pool", input=input)
     rois, options = _regions(boxes, input), (*_pair(output_size), float(spatial_scale))
     array, winner = _C.roi_pool(input._array, rois._array, *options)
     y = Tensor(array)
@@ -130,6 +135,8 @@ def _pair(output_size: int | Sequence[int]) -> tuple[int, int]:
 
 def _regions(boxes: Boxes, input: Tensor) -> Tensor:
     """(K, 5) in the input's dtype."""
+    if not isinstance(boxes, (Tensor, list, tuple)):
+        raise TypeError(f"[roi] expected boxes as a tensor or a list of tensors, got {type(boxes).__name__}")
     if isinstance(boxes, Tensor):
         return boxes.detach().to(input.dtype)
     parts = []

@@ -1,0 +1,82 @@
+"""Sums in the domain of logarithms, signs, roots and angles."""
+
+import numpy as np
+from case import Case, Input, bad, sample
+
+import lamina
+from cases.elementwise import INF, NAN, edge
+
+PAIRS = [
+    sample(Input((3, 4)), Input((3, 4))),
+    sample(Input((3, 1)), Input((4,))),
+    sample(Input((0, 3)), Input((3,))),
+    sample(Input(()), Input(())),
+]
+INSIDE = [sample(Input((3, 4), "uniform")), sample(Input((0, 3), "uniform"))]
+ALONE = [sample(Input((3, 4))), sample(Input(())), sample(Input((0, 3)))]
+EDGES = [sample(edge(NAN, INF, -INF, INF, 0.0, -0.0, 1.0), edge(1.0, INF, -INF, -INF, -0.0, 0.0, NAN))]
+INTEGERS = [
+    bad(TypeError, r"\] expected floating dtypes, got .*int64", Input((2,), "int"), Input((2,), "int"))
+]
+
+
+def two(name, reference, samples=PAIRS, **options):
+    function = getattr(lamina, name)
+    return [
+        Case(f"logarithm.{name}", function, samples, reference, name, **options),
+        Case(f"logarithm.{name}_edges", function, EDGES, None, name, differentiable=False),
+    ]
+
+
+def one(name, reference, samples=ALONE, **options):
+    return Case(f"logarithm.{name}", getattr(lamina, name), samples, reference, name, **options)
+
+
+def xlogy(x, y):
+    return np.where((x == 0) & ~np.isnan(y), 0.0, x * np.log(y))
+
+
+CASES = [
+    *two("logaddexp", np.logaddexp, errors=INTEGERS, benchmarks={"1e6": sample(Input((10**6,)), Input((10**6,)))}),
+    *two("logaddexp2", np.logaddexp2, errors=INTEGERS),
+    *two("hypot", np.hypot, errors=INTEGERS),
+    *two("copysign", np.copysign),
+    Case(
+        "logarithm.copysign_dtypes",
+        lamina.copysign,
+        [
+            sample(Input((3,), grad=False, dtype="float32"), edge(INF, -INF, -0.0)),
+            sample(Input((3,), "int", low=-4), Input((3,), grad=False, dtype="float64")),
+        ],
+        None,
+        "copysign",
+        dtypes=("float64",),
+        differentiable=False,
+    ),
+    *two(
+        "xlogy",
+        xlogy,
+        [
+            sample(Input((3, 4), "positive"), Input((4,), "positive")),
+            sample(Input((3,), "positive"), 2.0),
+            sample(2.0, Input((3,), "positive")),
+            sample(Input((2,), "values", values=np.array([0.0, 3.0])), Input((2,), "positive")),
+        ],
+        errors=[bad(TypeError, r"\[xlogy\] expected a tensor, got float", 1.0, 2.0)],
+    ),
+    Case(
+        "logarithm.heaviside",
+        lamina.heaviside,
+        [sample(Input((3, 4), grad=False), Input((4,), grad=False)), sample(edge(0.0, -0.0, 3.0), edge(0.5, 2.0, 1.0))],
+        np.heaviside,
+        "heaviside",
+        differentiable=False,
+        errors=[bad(TypeError, r"\[heaviside\] expected one dtype", Input((2,)), Input((2,), "int"))],
+    ),
+    one("signbit", np.signbit, [*ALONE, sample(edge(0.0, -0.0, INF, -INF)), sample(Input((5,), "int", low=-5))],
+        differentiable=False),
+    one("logit", lambda x: np.log(x / (1 - x)), INSIDE),
+    one("deg2rad", np.deg2rad),
+    one("rad2deg", np.rad2deg),
+    one("sinc", np.sinc),
+]  # fmt: skip
