@@ -3,7 +3,7 @@
 //
 // A prediction is an algorithm's count of its work times prices that were measured for this
 // instruction set on one core (conv_work.h, conv_costs.h): a function of the shape alone, so that any
-// number of threads computes the same bits.  All predictions of a pass take some XXX ns.
+// number of threads computes the same bits.
 #include "cpu/conv_algorithms.h"
 #include "cpu/conv_bias.h"
 #include "kernels/registry.h"
@@ -48,7 +48,7 @@ kernels::ConvWork work(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& 
   return result;
 }
 
-ConvAlgorithm choice(ConvPass pass, const ConvShape& s, DType dtype) {
+ConvAlgorithm least_predicted(ConvPass pass, const ConvShape& s, DType dtype) {
   constexpr ConvAlgorithm kConsidered[] = {ConvAlgorithm::implicit, ConvAlgorithm::depthwise,
                                            ConvAlgorithm::winograd, ConvAlgorithm::fft,
                                            ConvAlgorithm::phases,   ConvAlgorithm::small};
@@ -63,6 +63,28 @@ ConvAlgorithm choice(ConvPass pass, const ConvShape& s, DType dtype) {
     }
   }
   return best;
+}
+
+// A thread's last choices, by a hash of what they depend on.
+struct Choice {
+  ConvShape shape;
+  ConvPass pass;
+  DType dtype;
+  ConvAlgorithm algorithm;  // automatic: none yet
+};
+constexpr int kChoices = 64;
+thread_local Choice recent[kChoices];
+
+ConvAlgorithm choice(ConvPass pass, const ConvShape& s, DType dtype) {
+  uint64_t numbers[sizeof(ConvShape) / sizeof(uint64_t)];
+  __builtin_memcpy(numbers, &s, sizeof(s));
+  uint64_t hash = static_cast<uint64_t>(pass) * 2 + (dtype == DType::float64);
+  for (const uint64_t number : numbers) hash = (hash ^ number) * 0x9E3779B97F4A7C15u;
+  Choice& known = recent[hash / (UINT64_MAX / kChoices + 1)];
+  const bool same = known.algorithm != ConvAlgorithm::automatic && known.pass == pass &&
+                    known.dtype == dtype && __builtin_memcmp(&known.shape, &s, sizeof(s)) == 0;
+  if (!same) known = {s, pass, dtype, least_predicted(pass, s, dtype)};
+  return known.algorithm;
 }
 
 const ConvRoutines& choose(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s,

@@ -53,7 +53,7 @@ bool count(ConvPass pass, const ConvShape& s, DType dtype, ConvUnits& units) {
     for (int d = 0; d < 2; ++d) work.positions[d] = s.in[1 + d];
   }
   FftPlan plan{};
-  if (!plan_fft(work, plan)) return false;
+  if (work.positions[0] * work.positions[1] == 0 || !plan_fft(work, plan)) return false;
   const FftUnits u = fft_units(work, plan);
   units[0] = 1;
   units[1] = u.data;

@@ -34,13 +34,13 @@ bool takes_dot(int64_t inputs, int64_t outputs, int64_t width) {
 // How often the planar kernels pack an input: boxes of many channels have few positions.
 double planar_halo(const PassCount& a, const ConvShape& s) {
   if (a.read < kInLanes) return 1;
-  const double step = static_cast<double>(s.stride[1] * s.stride[2]);
+  const double step = static_cast<double>(s.stride[1]) * static_cast<double>(s.stride[2]);
   const double fit =
       static_cast<double>(kPlanarBoxBytes) * a.lanes / kVectorBytes / (a.read * step);
   const double side = fit > 1 ? __builtin_sqrt(fit) : 1;
   double halo = 1;
   for (int d = 1; d < kConvDims; ++d)
-    halo *= 1 + static_cast<double>((s.kernel[d] - 1) * s.dilation[d]) / side;
+    halo *= 1 + static_cast<double>(s.kernel[d] - 1) * static_cast<double>(s.dilation[d]) / side;
   return halo;
 }
 
