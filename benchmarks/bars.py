@@ -5,8 +5,8 @@
 
 A row is a training pass, forward and both gradients, of one layer at the shape it has in a known network; or it moves
 bytes (memory_rows.py), and its rate stands beside that of a plain copy. Timing, layouts and the proof of equal results
-are benchmarks/run.py's. `--random` adds convolutions of shapes drawn at random, the family "random", whose bar is 1. Other
-instruction sets: LAMINA_MAX_ISA=avx2 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 python benchmarks/bars.py.
+are benchmarks/run.py's. `--random` adds convolutions of shapes drawn at random, the family "random", whose bar is 1.
+Other instruction sets: LAMINA_MAX_ISA=avx2 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 python benchmarks/bars.py.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     python benchmarks/conv_costs.py measure avx512.json [--shapes 1000] [--seed 1] [--threads 1] [--limit 90]
     LAMINA_MAX_ISA=avx2 python benchmarks/conv_costs.py measure avx2.json
-    python benchmarks/conv_costs.py count avx512.json               # again, where algorithms count otherwise than before
+    python benchmarks/conv_costs.py count avx512.json               # again, where counting has changed
     python benchmarks/conv_costs.py fit avx512.json avx2.json       # writes csrc/cpu/conv_costs.h
     python benchmarks/conv_costs.py regret unseen.json              # of the choice of the library that runs
 

@@ -228,12 +228,14 @@ def _predicted(
     which: _C.ConvPass, input: Tensor, x: tuple[int, ...], w: tuple[int, ...], geometry: Geometry
 ) -> dict[str, float]:
     """Seconds by algorithm, of those that the choice by shape considers."""
-    *steps, asked = geometry
+    stride, begin, end, dilation, groups, asked = geometry
     seconds = {}
     for code, algorithm in enumerate(ALGORITHMS):
         if asked == 0 and algorithm not in ("automatic", "reference"):
             try:
-                _, seconds[algorithm] = _C.conv_work(which, input._array, x, w, *steps, code)
+                _, seconds[algorithm] = _C.conv_work(
+                    which, input._array, x, w, stride, begin, end, dilation, groups, code
+                )
             except (NotImplementedError, ValueError):  # it does not compute this pass
                 continue
     return {algorithm: t for algorithm, t in seconds.items() if math.isfinite(t)}
