@@ -44,6 +44,28 @@ double planar_halo(const PassCount& a, const ConvShape& s) {
   return halo;
 }
 
+// Taps that meet an input, over all positions of a dimension.
+double taps_met(const ConvShape& s, int d) {
+  int64_t met = 0;
+  for (int64_t t = 0; t < s.kernel[d]; ++t) {
+    const int64_t offset = t * s.dilation[d] - s.pad[d];
+    const int64_t first = offset < 0 ? ceil_div(-offset, s.stride[d]) : 0;
+    const int64_t last = offset < s.in[d] ? ceil_div(s.in[d] - offset, s.stride[d]) : 0;
+    met += clamp((last < s.out[d] ? last : s.out[d]) - first, 0, s.out[d]);
+  }
+  return static_cast<double>(met);
+}
+
+// Products a channel in and out of the dot kernel, which leaves out those with padding where several
+// images fit into its box (DotPass::by_image).
+double dot_products(const PassCount& a, const ConvShape& s, int places) {
+  const double all = a.positions() * a.taps;
+  const double met = a.images * taps_met(s, 0) * taps_met(s, 1) * taps_met(s, 2);
+  const double bytes = a.read_pixels * a.read_vectors() * kVectorBytes / a.images;  // an image's
+  const bool by_image = a.images >= places && 2 * places * bytes <= kDotBoxBytes;
+  return by_image && met < (1 - kMostPadding) * all ? met : all;
+}
+
 // A call; of the dot kernel multiply-adds, sums of a vector's lanes and what is packed; of the planar
 // ones multiply-adds, vectors of rows, and elements gathered from and scattered to other layouts.
 bool count(ConvPass pass, const ConvShape& s, DType dtype, ConvUnits& units) {
@@ -55,15 +77,18 @@ bool count(ConvPass pass, const ConvShape& s, DType dtype, ConvUnits& units) {
                                    static_cast<int64_t>(a.grid[2]));
   });
   if (dot) {
-    units[1] = a.positions() * a.taps * a.read_vectors() * a.made;
+    const int places = visit_real(dtype, [&](auto of) {
+      return kDotTiles<decltype(of)>[static_cast<int>(a.made) - 1].places;
+    });
+    units[1] = dot_products(a, s, places) * a.read_vectors() * a.made;
     units[2] = a.made_pixels * a.made;
     units[3] = a.reads();
     return true;
   }
-  const double places = a.rows() * whole(a.grid[2], a.lanes);
+  const double vectors = a.rows() * whole(a.grid[2], a.lanes);
   const double in = a.read_pixels * a.read * planar_halo(a, s), out = a.made_pixels * a.made;
   const bool rows_in = a.read < kInLanes && s.stride[2] == 1, rows_out = a.made < kInLanes;
-  units[4] = places * a.taps * a.read * a.made;
+  units[4] = vectors * a.taps * a.read * a.made;
   units[5] = (rows_in ? in / a.lanes : 0) + (rows_out ? out / a.lanes : 0);
   units[6] = rows_in ? 0 : in;
   units[7] = rows_out ? 0 : out;
