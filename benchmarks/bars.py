@@ -1,10 +1,12 @@
 """Measures the rows that the project sets itself bars for, against torch, and says which are reached.
 
-    python benchmarks/bars.py [family ...] [--threads 2] [--random 20] [--json results.json]
+    python benchmarks/bars.py [family ...] [--threads 2] [--random 20] [--part 1/3] [--json results.json]
+    python benchmarks/bars.py --merge results.json more.json        # one table of what was measured before
 
 A row is a training pass, forward and both gradients, of one layer at the shape it has in a known network; or it moves
 bytes (memory_rows.py), and its rate stands beside that of a plain copy. Timing, layouts and the proof of equal results
-are benchmarks/run.py's. `--random` adds convolutions of shapes drawn at random, whose bar is 1.
+are benchmarks/run.py's. `--random` adds convolutions of shapes drawn at random, the family "random", whose bar is 1.
+Other instruction sets: LAMINA_MAX_ISA=avx2 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 python benchmarks/bars.py.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "
 import memory_rows  # noqa: E402
 from case import Case, Input, Sample, sample  # noqa: E402
 from cases import rnn  # noqa: E402
-from memory_rows import Row, of_case  # noqa: E402
+from memory_rows import Record, Row, of_case  # noqa: E402
 from timing import machine, show, table  # noqa: E402
 
 import lamina.nn.functional as F  # noqa: E402
@@ -192,6 +194,61 @@ def drawn(count: int) -> Iterator[Row]:
             yield of_case("random", f"{kernel}x{kernel} s{stride} {c}>{k}@{size} b{n}", 1, CONV, shape)
 
 
+def chosen(options: argparse.Namespace) -> list[Row]:
+    """The rows of the families asked for, or of one part of them."""
+    every = [*rows(), *drawn(options.random)]
+    names = tuple(options.families)
+    some = [row for row in every if not names or row.family in names or row.name.startswith(names)]
+    part, parts = map(int, options.part.split("/"))
+    return some[len(some) * (part - 1) // parts : len(some) * part // parts]
+
+
+def measured(row: Row, threads: int) -> Record:
+    """A row's times, and how its last pass compares."""
+    passes = row.measure(threads)
+    last = passes[-1]
+    return {
+        "family": row.family,
+        "row": row.name,
+        "bar": row.bar,
+        "ratio": last["ratio"],
+        "lamina": last["lamina"],
+        "torch": last["torch"],
+        "forward": passes[0]["ratio"] if len(passes) > 1 else None,
+        "rate": row.megabytes / 1e3 / last["lamina"] if row.megabytes else None,
+    }
+
+
+def cells(r: Record) -> list[str]:
+    return [
+        r["family"],
+        r["row"],
+        show(r["lamina"]),
+        show(r["torch"]),
+        f"{r['rate']:.1f}" if r["rate"] else "",
+        f"{r['forward']:.2f}" if r["forward"] else "",
+        f"{r['ratio']:.2f}",
+        f"{r['bar']:g}",
+        "" if r["ratio"] >= r["bar"] else "missed",
+    ]
+
+
+def summary(records: list[Record]) -> str:
+    """The table, and what it comes to; columns that no row has are left out."""
+    heads = ["family", "row", "lamina", "torch", "GB/s", "forward", "training", "bar", ""]
+    lines = [cells(r) for r in records]
+    used = [k for k in range(len(heads)) if any(line[k] for line in lines)]
+    ratios = [r["ratio"] for r in records]
+    least = min(records, key=lambda r: r["ratio"])
+    return "\n".join(
+        [
+            table([heads[k] for k in used], [[line[k] for k in used] for line in lines]),
+            f"geometric mean over {len(ratios)} rows: {math.exp(sum(map(math.log, ratios)) / len(ratios)):.2f}; "
+            f"least {least['ratio']:.2f}, of {least['row']}; below 1: {sum(ratio < 1 for ratio in ratios)}",
+        ]
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -201,53 +258,34 @@ def main() -> int:
     parser.add_argument(
         "--random", type=int, default=0, metavar="COUNT", help="also COUNT random convolutions"
     )
+    parser.add_argument("--part", default="1/1", metavar="K/N", help="the K-th of N parts of the rows")
     parser.add_argument("--json", type=Path, help="where to write all times")
+    parser.add_argument("--merge", type=Path, nargs="+", help="measure nothing: show what these files hold")
     options = parser.parse_args()
 
-    lines, records, missed = [], [], 0
-    for row in [*rows(), *drawn(options.random)]:
-        if (
-            options.families
-            and row.family not in options.families
-            and not row.name.startswith(tuple(options.families))
-        ):
-            continue
-        try:
-            passes = row.measure(options.threads)
-        except AssertionError as error:
-            missed += 1
-            print(f"WRONG  {row.family} {row.name}: {error}", file=sys.stderr)
-            continue
-        measured, last = {r["pass"]: r for r in passes}, passes[-1]
-        missed += last["ratio"] < row.bar
-        records.append(
-            {"family": row.family, "row": row.name, "bar": row.bar, "ratio": last["ratio"], **measured}
-        )
-        lines.append(
-            [
-                row.family,
-                row.name,
-                show(last["lamina"]),
-                show(last["torch"]),
-                f"{row.megabytes / 1e3 / last['lamina']:.1f}" if row.megabytes else "",
-                f"{passes[0]['ratio']:.2f}" if len(passes) > 1 else "",
-                f"{last['ratio']:.2f}",
-                f"{row.bar:g}",
-                "" if last["ratio"] >= row.bar else "missed",
-            ]
-        )
-        print("  ".join(lines[-1]), file=sys.stderr, flush=True)
-    where = machine()
-    print(", ".join(f"{key} {value}" for key, value in where.items()) + f", threads {options.threads}")
-    print(f"a plain copy moves {memory_rows.copy_rate(options.threads) / 1e9:.1f} GB/s")
-    heads = ["family", "row", "lamina", "torch", "GB/s", "forward", "ratio", "bar", ""]
-    print(table(heads, lines))
+    records: list[Record] = []
+    wrong = 0
+    if options.merge:
+        files = [json.loads(path.read_text()) for path in options.merge]
+        where = files[0]["machine"]
+        records = [record for file in files for record in file["records"]]
+    else:
+        where = {**machine(), "threads": options.threads}
+        for row in chosen(options):
+            try:
+                records.append(measured(row, options.threads))
+            except AssertionError as error:
+                wrong += 1
+                print(f"WRONG  {row.family} {row.name}: {error}", file=sys.stderr)
+                continue
+            print("  ".join(cells(records[-1])), file=sys.stderr, flush=True)
+        where["copy"] = f"{memory_rows.copy_rate(options.threads) / 1e9:.1f} GB/s"
+    print(", ".join(f"{key} {value}" for key, value in where.items()))
     if records:
-        mean = math.exp(sum(math.log(r["ratio"]) for r in records) / len(records))
-        print(f"geometric mean over {len(records)} rows: {mean:.2f}")
+        print(summary(records))
     if options.json:
         options.json.write_text(json.dumps({"machine": where, "records": records}, indent=1))
-    return min(missed, 1)
+    return min(wrong + sum(r["ratio"] < r["bar"] for r in records), 1)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,19 @@ def test_the_algorithm_is_the_one_that_shape_asks_for() -> None:
     assert set(algorithms(x.double(), lamina.ones(64, 64, 3, 3).double(), padding=1).values()) == {"implicit"}
 
 
+def test_the_algorithm_is_the_one_predicted_to_be_fastest() -> None:
+    x, w = lamina.ones(8, 64, 16, 16), lamina.ones(64, 64, 3, 3)
+    explanation = lamina.explain(F.conv2d, x, w, padding=1)
+    ((_, _, passes, _),) = explanation.calls
+    for p in passes:
+        assert min(p.predicted, key=p.predicted.__getitem__) == p.algorithm
+        assert {"implicit", "small", "winograd"} <= set(p.predicted)  # fft is for larger kernels
+    assert "winograd" in str(explanation) and "implicit" in str(explanation)
+    with lamina.backends.conv.algorithm("implicit"):
+        ((_, _, passes, _),) = lamina.explain(F.conv2d, x, w, padding=1).calls
+    assert passes[0].predicted == {}
+
+
 def test_an_algorithm_that_is_asked_for_is_named_and_refused_where_it_does_not_fit() -> None:
     x, w = lamina.ones(8, 64, 16, 16), lamina.ones(64, 64, 3, 3)
     with lamina.backends.conv.algorithm("reference"):

@@ -28,6 +28,16 @@ void bind_conv(py::module_& m) {
             x_shape, w_shape, geometry(stride, begin, end, dilation, groups, algorithm), x.dtype(),
             x.device(), pass));
       });
+  def(m, "conv_work",
+      [](kernels::ConvPass pass, const Array& x, const Dims& x_shape, const Dims& w_shape,
+         const Dims& stride, const Dims& begin, const Dims& end, const Dims& dilation,
+         int64_t groups, int algorithm) {
+        const kernels::ConvWork work = ops::conv_work(
+            x_shape, w_shape, geometry(stride, begin, end, dilation, groups, algorithm), x.dtype(),
+            x.device(), pass);
+        return std::pair(std::vector<double>(work.units, work.units + kernels::kConvUnits),
+                         work.seconds);
+      });
   py::class_<Kept>(m, "Kept").def(py::init<>());
   def(m, "conv",
       [](const Array& x, const Array& w, const Array* bias, const Dims& stride, const Dims& begin,

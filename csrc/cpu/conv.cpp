@@ -1,5 +1,9 @@
-// Picks the algorithm of a convolution: the first of an ordered list that offers the pass, the
-// plain reference last.
+// Picks the algorithm of a convolution: the one of least predicted time among those that offer the
+// pass, the plain reference where none does.
+//
+// A prediction is an algorithm's count of its work times prices that were measured for this
+// instruction set on one core (conv_work.h, conv_costs.h): a function of the shape alone, so that any
+// number of threads computes the same bits.
 #include "cpu/conv_algorithms.h"
 #include "cpu/conv_bias.h"
 #include "kernels/registry.h"
@@ -32,13 +36,55 @@ const ConvRoutines& routines(ConvAlgorithm algorithm, const ConvShape& s) {
   }
 }
 
+kernels::ConvWork work(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s, DType dtype) {
+  const ConvRoutines& r = routines(algorithm, s);
+  kernels::ConvWork result{};
+  if (!r.costs || !r.count(pass, s, dtype, result.units)) {
+    result.seconds = HUGE_VAL;
+    return result;
+  }
+  const double* price = r.costs[static_cast<int>(pass)];
+  for (int i = 0; i < kernels::kConvUnits; ++i) result.seconds += 1e-9 * price[i] * result.units[i];
+  return result;
+}
+
+ConvAlgorithm least_predicted(ConvPass pass, const ConvShape& s, DType dtype) {
+  constexpr ConvAlgorithm kConsidered[] = {ConvAlgorithm::implicit, ConvAlgorithm::depthwise,
+                                           ConvAlgorithm::winograd, ConvAlgorithm::fft,
+                                           ConvAlgorithm::phases,   ConvAlgorithm::small};
+  ConvAlgorithm best = ConvAlgorithm::reference;
+  double least = HUGE_VAL;
+  for (ConvAlgorithm a : kConsidered) {
+    if (!routines(a, s).offers(pass, s, dtype)) continue;
+    const double seconds = work(a, pass, s, dtype).seconds;
+    if (seconds < least) {
+      least = seconds;
+      best = a;
+    }
+  }
+  return best;
+}
+
+// A thread's last choices, by a hash of what they depend on.
+struct Choice {
+  ConvShape shape;
+  ConvPass pass;
+  DType dtype;
+  ConvAlgorithm algorithm;  // automatic: none yet
+};
+constexpr int kChoices = 64;
+thread_local Choice recent[kChoices];
+
 ConvAlgorithm choice(ConvPass pass, const ConvShape& s, DType dtype) {
-  constexpr ConvAlgorithm kPreferred[] = {ConvAlgorithm::fft,    ConvAlgorithm::depthwise,
-                                          ConvAlgorithm::small,  ConvAlgorithm::winograd,
-                                          ConvAlgorithm::phases, ConvAlgorithm::implicit};
-  for (ConvAlgorithm a : kPreferred)
-    if (routines(a, s).offers(pass, s, dtype) && routines(a, s).pays(pass, s, dtype)) return a;
-  return ConvAlgorithm::reference;
+  uint64_t numbers[sizeof(ConvShape) / sizeof(uint64_t)];
+  __builtin_memcpy(numbers, &s, sizeof(s));
+  uint64_t hash = static_cast<uint64_t>(pass) * 2 + (dtype == DType::float64);
+  for (const uint64_t number : numbers) hash = (hash ^ number) * 0x9E3779B97F4A7C15u;
+  Choice& known = recent[hash / (UINT64_MAX / kChoices + 1)];
+  const bool same = known.algorithm != ConvAlgorithm::automatic && known.pass == pass &&
+                    known.dtype == dtype && __builtin_memcmp(&known.shape, &s, sizeof(s)) == 0;
+  if (!same) known = {s, pass, dtype, least_predicted(pass, s, dtype)};
+  return known.algorithm;
 }
 
 const ConvRoutines& choose(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s,
@@ -47,7 +93,7 @@ const ConvRoutines& choose(ConvAlgorithm algorithm, ConvPass pass, const ConvSha
 }
 
 bool offers(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s, DType dtype) {
-  return choose(algorithm, pass, s, dtype).offers(pass, s, dtype);
+  return algorithm == ConvAlgorithm::automatic || routines(algorithm, s).offers(pass, s, dtype);
 }
 
 void fprop(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvTensor& x,
@@ -74,6 +120,6 @@ void bias_grad(const ConvShape& s, DType dtype, const ConvTensor& dy, void* db) 
 
 }  // namespace
 
-LAMINA_CPU_KERNELS(Conv, conv){&choice, &offers, &fprop, &dgrad, &wgrad, &bias_grad};
+LAMINA_CPU_KERNELS(Conv, conv){&choice, &offers, &work, &fprop, &dgrad, &wgrad, &bias_grad};
 
 }  // namespace lamina::cpu::LAMINA_ISA

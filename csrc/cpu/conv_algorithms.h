@@ -7,9 +7,11 @@
 namespace lamina::cpu::LAMINA_ISA {
 
 struct ConvRoutines {
-  // Whether it computes this pass, and whether it should where nobody asks for an algorithm.
   bool (*offers)(kernels::ConvPass pass, const kernels::ConvShape& shape, DType dtype);
-  bool (*pays)(kernels::ConvPass pass, const kernels::ConvShape& shape, DType dtype);
+  // Counts the work of a pass that it offers (conv_work.h); false where it isn't worth a thought.
+  bool (*count)(kernels::ConvPass pass, const kernels::ConvShape& shape, DType dtype,
+                double (&units)[kernels::kConvUnits]);
+  const double (*costs)[kernels::kConvUnits];  // nanoseconds a unit, by pass
   void (*fprop)(const kernels::ConvShape& shape, DType dtype, const kernels::ConvTensor& x,
                 const void* w, const kernels::ConvEpilogue& epilogue, const kernels::ConvTensor& y);
   void (*dgrad)(const kernels::ConvShape& shape, DType dtype, const kernels::ConvTensor& dy,

@@ -13,11 +13,10 @@
 #include "cpu/conv_depthwise_3x3_wgrad.h"
 #include "cpu/conv_depthwise_wgrad.h"
 #include "cpu/conv_lane_ring.h"
+#include "cpu/conv_work.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
-
-using kernels::ConvPass;
 
 inline constexpr int64_t kLaneTasks = 16;  // wanted
 
@@ -276,8 +275,24 @@ void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTenso
   });
 }
 
+// A call; multiply-adds of the 3x3 tiles, of plain ones and of permuted inputs; what is read and
+// written; taps begun on a row.
+bool count(ConvPass pass, const ConvShape& s, DType dtype, ConvUnits& units) {
+  const PassCount a(pass, s, dtype);
+  const double most = a.read > a.made ? a.read : a.made;
+  const double vectors = whole(a.groups, __builtin_floor(a.lanes / most));
+  const double work = a.taps * a.read * vectors;
+  units[0] = 1;
+  units[fits_3x3(s, dtype) ? 1 : most == 1 ? 2 : 3] = a.positions() * work;
+  units[4] = a.reads();
+  units[5] = a.writes();
+  units[6] = a.rows() * work;
+  return true;
+}
+
 }  // namespace
 
-constinit const ConvRoutines depthwise_conv{&offers, &offers, &fprop, &dgrad, &wgrad};
+constinit const ConvRoutines depthwise_conv{&offers, &count, kDepthwiseCosts,
+                                            &fprop,  &dgrad, &wgrad};
 
 }  // namespace lamina::cpu::LAMINA_ISA

@@ -15,11 +15,12 @@
 #include "cpu/conv_epilogue.h"
 #include "cpu/conv_fft_dense.h"
 #include "cpu/conv_fft_depthwise.h"
+#include "cpu/conv_work.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
 
-using kernels::ConvPass;
+constexpr int64_t kFewestTaps = 25;
 
 int64_t lanes_of(DType dtype) {
   return visit_real(dtype, [](auto of) { return int64_t{kLanes<decltype(of)>}; });
@@ -38,19 +39,37 @@ const ConvRoutines& direct(ConvPass pass, const ConvShape& s, DType dtype) {
   return implicit_conv.offers(pass, s, dtype) ? implicit_conv : reference_conv;
 }
 
-// Where it beats 1.5 (depthwise) or 1.9 multiply-adds of vectors a cycle by a clear margin.
-bool pays(ConvPass, const ConvShape& s, DType dtype) {
-  const int64_t taps = s.kernel[1] * s.kernel[2];
-  if (taps < 25) return false;
-  const FftWork work = fft_work(s, lanes_of(dtype));
-  FftPlan plan;
-  plan_fft(work, plan);
-  const bool depthwise = work.c == 1 && work.k == 1;
-  const double vectors = depthwise ? static_cast<double>(ceil_div(s.groups, work.lanes)) / 1.5
-                                   : static_cast<double>(s.c * ceil_div(work.k, work.lanes)) / 1.9;
-  const double direct = vectors * static_cast<double>(work.images) * static_cast<double>(s.out[1]) *
-                        static_cast<double>(s.out[2]) * static_cast<double>(taps);
-  return plan.cycles < 0.8 * direct;
+// A call; points transformed of data and of weights; products of spectra; spectra of activations
+// moved past L2; products of a depthwise convolution; elements of vectors that are not whole; spectra
+// of weights moved, and their elements.  Kernels of fewer taps have never been seen to win.
+bool count(ConvPass pass, const ConvShape& s, DType dtype, ConvUnits& units) {
+  if (s.kernel[1] * s.kernel[2] < kFewestTaps) return false;
+  const PassCount a(pass, s, dtype);
+  FftWork work = fft_work(s, lanes_of(dtype));
+  if (pass == ConvPass::dgrad) {
+    const int64_t c = work.c;
+    work.c = work.k;
+    work.k = c;
+    for (int d = 0; d < 2; ++d) work.positions[d] = s.in[1 + d];
+  }
+  FftPlan plan{};
+  if (work.positions[0] * work.positions[1] == 0 || !plan_fft(work, plan)) return false;
+  const FftUnits u = fft_units(work, plan);
+  units[0] = 1;
+  units[1] = u.data;
+  units[2] = u.weights;
+  units[3] = u.products;
+  units[4] = u.moved;
+  units[5] = u.depthwise;
+  const auto partial = [&](double channels) {
+    return channels < kInLanes ? channels
+                               : channels - a.lanes * __builtin_floor(channels / a.lanes);
+  };
+  units[6] =
+      a.read_pixels * partial(a.groups * a.read) + a.made_pixels * partial(a.groups * a.made);
+  units[7] = u.moved_weights;
+  units[8] = a.groups * a.taps * a.read * a.made;
+  return true;
 }
 
 // The sum's plan; of a pass that makes activations from `c` channels a group to `k`.
@@ -146,6 +165,6 @@ void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTenso
 
 }  // namespace
 
-constinit const ConvRoutines fft_conv{&offers, &pays, &fprop, &dgrad, &wgrad};
+constinit const ConvRoutines fft_conv{&offers, &count, kFftCosts, &fprop, &dgrad, &wgrad};
 
 }  // namespace lamina::cpu::LAMINA_ISA

@@ -61,9 +61,15 @@ struct FftWork {
 inline constexpr double kPointCycles = 1.5, kProductCycles = 4.5, kMovedCycles = 8;
 inline constexpr int64_t kSpectrumBytes = 200 << 10;  // of a tile: three of them stay in L2
 
-LAMINA_INLINE double fft_cycles(const FftWork& a, const FftPlan& plan) {
+// What a pass by a plan consists of: points times doublings of transforms; products of spectra, in a
+// dense convolution and in a depthwise one; spectra moved, of activations and of weights.  In vectors.
+struct FftUnits {
+  double data, weights, products, depthwise, moved, moved_weights;
+};
+
+LAMINA_INLINE FftUnits fft_units(const FftWork& a, const FftPlan& plan) {
   const double points = static_cast<double>(plan.h.n * plan.w.n);
-  const double transform = kPointCycles * points * (log2_of(plan.h.n) + log2_of(plan.w.n));
+  const double transform = points * (log2_of(plan.h.n) + log2_of(plan.w.n));
   const double frequencies = static_cast<double>(plan.h.n * (plan.w.n / 2 + 1));
   const double tiles = static_cast<double>(a.images) * static_cast<double>(plan.h.count) *
                        static_cast<double>(plan.w.count);
@@ -72,13 +78,25 @@ LAMINA_INLINE double fft_cycles(const FftWork& a, const FftPlan& plan) {
       depthwise ? ceil_div(a.groups, a.lanes) : a.groups * ceil_div(a.c, a.lanes);
   const int64_t vectors_k = depthwise ? vectors_c : a.groups * ceil_div(a.k, a.lanes);
   const double large = 2 * frequencies * kVectorBytes > kSpectrumBytes ? 1.5 : 1;
-  const double data = static_cast<double>(vectors_c + vectors_k) * tiles * transform * large;
-  const double weights = static_cast<double>(vectors_k * a.c) * transform;
-  if (depthwise) return data + weights;
-  const double products = tiles * static_cast<double>(a.c * vectors_k);
-  const double moved =
-      static_cast<double>(vectors_k * a.c) + tiles * static_cast<double>(vectors_c + vectors_k);
-  return data + weights + frequencies * (kProductCycles * products + kMovedCycles * moved);
+  const double weights = static_cast<double>(vectors_k * a.c),
+               activations = static_cast<double>(vectors_c + vectors_k) * tiles;
+  FftUnits u{};
+  u.data = activations * transform * large;
+  u.weights = weights * transform;
+  if (depthwise) {
+    u.depthwise = frequencies * tiles * static_cast<double>(vectors_c);
+    return u;
+  }
+  u.products = frequencies * tiles * static_cast<double>(a.c * vectors_k);
+  u.moved = frequencies * activations;
+  u.moved_weights = frequencies * weights;
+  return u;
+}
+
+LAMINA_INLINE double fft_cycles(const FftWork& a, const FftPlan& plan) {
+  const FftUnits u = fft_units(a, plan);
+  return kPointCycles * (u.data + u.weights) + kProductCycles * u.products +
+         kMovedCycles * (u.moved + u.moved_weights);
 }
 
 // A dimension's tiles, by rising size, that may be the cheapest: none that are larger than others and

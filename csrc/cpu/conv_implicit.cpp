@@ -5,11 +5,10 @@
 #include "core/kept.h"
 #include "cpu/conv_algorithms.h"
 #include "cpu/conv_wgrad.h"
+#include "cpu/conv_work.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
-
-using kernels::ConvPass;
 
 // The weights of a call in packed order: kept from an earlier one, or made by make(first element).
 template <class T>
@@ -161,8 +160,59 @@ void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTenso
 
 bool offers(ConvPass, const ConvShape& s, DType) { return boxes_fit(s); }
 
+// Whether no tap meets padding, so that x is read where it lies.
+bool needs_no_padding(const ConvShape& s) {
+  for (int d = 0; d < kConvDims; ++d)
+    if (s.pad[d] > 0 || (s.out[d] - 1) * s.stride[d] + (s.kernel[d] - 1) * s.dilation[d] >= s.in[d])
+      return false;
+  return true;
+}
+
+// A call; multiply-adds, steps over an input and starts of a run by register tiles; what is packed
+// of x (for wgrad of dy, too) and stored; weights packed.
+bool count(ConvPass pass, const ConvShape& s, DType dtype, ConvUnits& units) {
+  const PassCount a(pass, s, dtype);
+  const ChannelBlocks blocks = cut_channels(static_cast<int64_t>(a.read));
+  // A run is one tap's channels or, where they touch, those of a row of taps.
+  const bool touching = blocks.blocks == 1 && s.dilation[2] == 1;
+  const double row = touching ? static_cast<double>(s.kernel[2]) : 1;
+  const double runs = a.taps / row * static_cast<double>(blocks.blocks);
+  const double weights = a.groups * a.taps * a.read * a.made_vectors();
+  units[0] = 1;
+  if (pass == ConvPass::wgrad) {
+    const double pieces = runs * whole(static_cast<double>(blocks.width) * row, kGradRows);
+    const double work = a.positions() * weights * a.lanes, task = static_cast<double>(kTaskWork);
+    const double parts = work < task ? 1 : work > kTasks * task ? kTasks : work / task;
+    units[1] = a.positions() * weights;
+    units[2] = a.groups * a.positions() * pieces * a.panels();
+    units[3] = whole(a.positions(), kGradPositions) * a.groups * pieces * a.panels();
+    units[4] = a.reads();
+    units[5] = a.writes();
+    units[6] = weights;
+    units[7] = weights * parts;
+    return true;
+  }
+  const bool in_place = needs_no_padding(s) && (pass == ConvPass::fprop || a.taps == 1);
+  const bool flat = in_place && a.taps == 1;  // one row of all pixels
+  const double rows = flat ? 1 : a.rows(), width = flat ? a.positions() : a.grid[2];
+  const auto tiles_of = [&](auto of) {
+    const int64_t pixels = static_cast<int64_t>(width < 1e9 ? width : 1e9);
+    const auto& tile = choose_tile<decltype(of)>(pixels, in_place ? pixels : pixels + kMaxSegments);
+    units[2] = whole(rows * whole(width, tile.length), tile.segments);
+    units[1] = units[2] * tile.segments * tile.length;
+  };
+  visit_real(dtype, tiles_of);
+  units[1] *= weights;
+  units[3] = units[2] * a.groups * a.panels() * runs;
+  units[2] *= a.groups * a.panels() * a.taps * a.read;
+  units[4] = in_place ? 0 : a.reads();
+  units[5] = a.writes();
+  units[6] = weights;
+  return true;
+}
+
 }  // namespace
 
-constinit const ConvRoutines implicit_conv{&offers, &offers, &fprop, &dgrad, &wgrad};
+constinit const ConvRoutines implicit_conv{&offers, &count, kImplicitCosts, &fprop, &dgrad, &wgrad};
 
 }  // namespace lamina::cpu::LAMINA_ISA

@@ -20,6 +20,7 @@
 #include "cpu/conv_epilogue.h"
 #include "cpu/conv_finite.h"
 #include "cpu/conv_pack_image.h"
+#include "cpu/conv_work.h"
 #include "cpu/gemm.h"
 #include "cpu/lanes.h"
 #include "cpu/shuffle.h"
@@ -27,12 +28,8 @@
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
 
-using kernels::ConvPass;
-
 constexpr int kPhases = 4, kTaps = 16;
 constexpr int64_t kBlockBytes = 12 << 20;  // of transformed tiles and their products
-constexpr int64_t kLeastPositions = 2048;  // that pay for the weights' transforms
-constexpr int64_t kLeastChannels = 32;
 
 // The tiles of all images, in rows: row i holds the tiles of tile row i % down of image i / down.
 struct TileRows {
@@ -331,16 +328,27 @@ bool offers(ConvPass, const ConvShape& s, DType dtype) {
   return fits;
 }
 
-// Where the weights' transforms are paid for, and tiles are not mostly edge.
-bool pays(ConvPass, const ConvShape& s, DType) {
-  const TileRows t = cut_rows(s.n, s.out[1], s.out[2]);
-  const int64_t positions = s.n * s.out[1] * s.out[2];
-  return s.c >= kLeastChannels && s.k >= kLeastChannels && positions >= kLeastPositions &&
-         positions * 3 >= t.rows * t.across * kPhaseTile * kPhaseTile * 2;
+// A call; multiply-adds of the points' products; vectors transformed of the pixels' sides and of
+// weights; elements copied from and to other layouts.
+bool count(ConvPass pass, const ConvShape& s, DType dtype, ConvUnits& units) {
+  const PassCount a(pass, s, dtype);
+  const bool dgrad = pass == ConvPass::dgrad;
+  const TileRows t =
+      cut_rows(s.n, dgrad ? (s.in[1] + 1) / 2 : s.out[1], dgrad ? (s.in[2] + 1) / 2 : s.out[2]);
+  const double tiles = static_cast<double>(t.rows) * static_cast<double>(t.across);
+  constexpr double kPoints = kPhases * kPhaseProducts;
+  units[0] = 1;
+  units[1] = kPoints * tiles * a.read * a.made_vectors();
+  units[2] = kPoints * a.read * a.made_vectors();
+  units[3] = kPoints * tiles * a.read_vectors();
+  units[4] = (dgrad ? kPoints : kPhaseProducts) * tiles * a.made_vectors();
+  units[5] = a.copied_in();
+  units[6] = a.copied_out();
+  return true;
 }
 
 }  // namespace
 
-constinit const ConvRoutines phases_conv{&offers, &pays, &fprop, &dgrad, &wgrad};
+constinit const ConvRoutines phases_conv{&offers, &count, kPhasesCosts, &fprop, &dgrad, &wgrad};
 
 }  // namespace lamina::cpu::LAMINA_ISA

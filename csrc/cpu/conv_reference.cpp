@@ -122,6 +122,6 @@ bool offers(ConvPass, const ConvShape&, DType) { return true; }
 
 }  // namespace
 
-constinit const ConvRoutines reference_conv{&offers, &offers, &fprop, &dgrad, &wgrad};
+constinit const ConvRoutines reference_conv{&offers, nullptr, nullptr, &fprop, &dgrad, &wgrad};
 
 }  // namespace lamina::cpu::LAMINA_ISA

@@ -11,11 +11,10 @@
 #include "cpu/conv_small_dot.h"
 #include "cpu/conv_small_grad.h"
 #include "cpu/conv_small_planar.h"
+#include "cpu/conv_work.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
-
-using kernels::ConvPass;
 
 // The share of a vector's lanes that `count` items along it fill.
 template <class T>
@@ -32,20 +31,69 @@ bool takes_dot(int64_t inputs, int64_t outputs, int64_t width) {
          filled<T>(inputs) > 0.75 * filled<T>(width);
 }
 
-template <class T>
-bool pays_for(ConvPass pass, const ConvShape& s) {
-  const int64_t inputs = pass == ConvPass::dgrad ? s.k : s.c, outputs = s.c + s.k - inputs;
-  const int64_t width = pass == ConvPass::dgrad ? ceil_div(s.in[2], s.stride[2]) : s.out[2];
-  const double dense = filled<T>(outputs);  // the implicit matrix product's vectors
-  if (pass == ConvPass::wgrad) return s.c < kLanes<T> && 0.9 * filled<T>(width) > dense;
-  if (takes_dot<T>(inputs, outputs, width)) return 0.9 * filled<T>(inputs) > dense;
-  return inputs < kLanes<T> && 0.9 * filled<T>(width) > dense;
+// How often the planar kernels pack an input: boxes of many channels have few positions.
+double planar_halo(const PassCount& a, const ConvShape& s) {
+  if (a.read < kInLanes) return 1;
+  const double step = static_cast<double>(s.stride[1]) * static_cast<double>(s.stride[2]);
+  const double fit =
+      static_cast<double>(kPlanarBoxBytes) * a.lanes / kVectorBytes / (a.read * step);
+  const double side = fit > 1 ? __builtin_sqrt(fit) : 1;
+  double halo = 1;
+  for (int d = 1; d < kConvDims; ++d)
+    halo *= 1 + static_cast<double>(s.kernel[d] - 1) * static_cast<double>(s.dilation[d]) / side;
+  return halo;
 }
 
-bool pays(ConvPass pass, const ConvShape& s, DType dtype) {
-  bool result = false;
-  visit_real(dtype, [&](auto of) { result = pays_for<decltype(of)>(pass, s); });
-  return result;
+// Taps that meet an input, over all positions of a dimension.
+double taps_met(const ConvShape& s, int d) {
+  int64_t met = 0;
+  for (int64_t t = 0; t < s.kernel[d]; ++t) {
+    const int64_t offset = t * s.dilation[d] - s.pad[d];
+    const int64_t first = offset < 0 ? ceil_div(-offset, s.stride[d]) : 0;
+    const int64_t last = offset < s.in[d] ? ceil_div(s.in[d] - offset, s.stride[d]) : 0;
+    met += clamp((last < s.out[d] ? last : s.out[d]) - first, 0, s.out[d]);
+  }
+  return static_cast<double>(met);
+}
+
+// Products a channel in and out of the dot kernel, which leaves out those with padding where several
+// images fit into its box (DotPass::by_image).
+double dot_products(const PassCount& a, const ConvShape& s, int places) {
+  const double all = a.positions() * a.taps;
+  const double met = a.images * taps_met(s, 0) * taps_met(s, 1) * taps_met(s, 2);
+  const double bytes = a.read_pixels * a.read_vectors() * kVectorBytes / a.images;  // an image's
+  const bool by_image = a.images >= places && 2 * places * bytes <= kDotBoxBytes;
+  return by_image && met < (1 - kMostPadding) * all ? met : all;
+}
+
+// A call; of the dot kernel multiply-adds, sums of a vector's lanes and what is packed; of the planar
+// ones multiply-adds, vectors of rows, and elements gathered from and scattered to other layouts.
+bool count(ConvPass pass, const ConvShape& s, DType dtype, ConvUnits& units) {
+  const PassCount a(pass, s, dtype);
+  units[0] = 1;
+  const bool dot = visit_real(dtype, [&](auto of) {
+    return pass != ConvPass::wgrad &&
+           takes_dot<decltype(of)>(static_cast<int64_t>(a.read), static_cast<int64_t>(a.made),
+                                   static_cast<int64_t>(a.grid[2]));
+  });
+  if (dot) {
+    const int places = visit_real(dtype, [&](auto of) {
+      return kDotTiles<decltype(of)>[static_cast<int>(a.made) - 1].places;
+    });
+    units[1] = dot_products(a, s, places) * a.read_vectors() * a.made;
+    units[2] = a.made_pixels * a.made;
+    units[3] = a.reads();
+    return true;
+  }
+  const double vectors = a.rows() * whole(a.grid[2], a.lanes);
+  const double in = a.read_pixels * a.read * planar_halo(a, s), out = a.made_pixels * a.made;
+  const bool rows_in = a.read < kInLanes && s.stride[2] == 1, rows_out = a.made < kInLanes;
+  units[4] = vectors * a.taps * a.read * a.made;
+  units[5] = (rows_in ? in / a.lanes : 0) + (rows_out ? out / a.lanes : 0);
+  units[6] = rows_in ? 0 : in;
+  units[7] = rows_out ? 0 : out;
+  if (pass == ConvPass::wgrad) units[1] = a.taps * a.read * a.made;
+  return true;
 }
 
 template <class T>
@@ -95,6 +143,6 @@ void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTenso
 
 }  // namespace
 
-constinit const ConvRoutines small_conv{&offers, &pays, &fprop, &dgrad, &wgrad};
+constinit const ConvRoutines small_conv{&offers, &count, kSmallCosts, &fprop, &dgrad, &wgrad};
 
 }  // namespace lamina::cpu::LAMINA_ISA

@@ -9,11 +9,10 @@
 
 #include "cpu/conv_algorithms.h"
 #include "cpu/conv_winograd_wgrad.h"
+#include "cpu/conv_work.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
-
-using kernels::ConvPass;
 
 inline constexpr int64_t kFewWeights = int64_t{1}
                                        << 16;  // c * k up to which all transformed weights are kept
@@ -24,8 +23,6 @@ inline constexpr int64_t kFewSums =
 inline constexpr int64_t kGradTiles = 56;                      // transformed at a time there
 inline constexpr int64_t kParts = 16;                          // that are summed apart there
 inline constexpr int64_t kLargeGradBytes = int64_t{12} << 20;  // of V and S elsewhere
-inline constexpr int64_t kMinChannels = 32;
-inline constexpr int64_t kMinTiles = 16;          // below, transforming the weights costs too much
 inline constexpr int64_t kMaxDilation = 1 << 10;  // whose square many images have as phases
 
 bool offers(ConvPass, const ConvShape& s, DType dtype) {
@@ -36,17 +33,27 @@ bool offers(ConvPass, const ConvShape& s, DType dtype) {
   return fits;
 }
 
-// Where tiles are mostly filled, and the products outweigh the transforms of activations and of
-// weights.
-bool pays(ConvPass pass, const ConvShape& s, DType) {
+// A call; multiply-adds of the points' products, steps over an input by register tiles; vectors
+// transformed of x, of y and of weights; elements copied from and to other layouts.
+bool count(ConvPass pass, const ConvShape& s, DType dtype, ConvUnits& units) {
   const int64_t* extent = pass == ConvPass::dgrad ? s.in : s.out;
   if (s.dilation[1] > extent[1] || s.dilation[2] > extent[2])
     return false;  // phases without pixels
-  const Tiles tiles = cut_tiles(s.n, extent[1], extent[2], s.dilation[1], s.dilation[2]);
-  const double filled = static_cast<double>(s.n * extent[1] * extent[2]),
-               computed = static_cast<double>(tiles.count) * kWinogradOut * kWinogradOut;
-  return s.c >= kMinChannels && s.k >= kMinChannels && tiles.count >= kMinTiles &&
-         2 * filled >= computed;
+  const PassCount a(pass, s, dtype);
+  const Tiles t = cut_tiles(s.n, extent[1], extent[2], s.dilation[1], s.dilation[2]);
+  const auto points = [](const TileAxis& axis) {
+    return static_cast<double>(axis.fours * kWinogradIn + axis.threes * (kWinogradIn - 1));
+  };
+  const double tiles = static_cast<double>(t.count);
+  units[0] = 1;
+  units[1] = static_cast<double>(t.images) * points(t.h) * points(t.w) * a.read * a.made_vectors();
+  units[2] = kPositions * whole(tiles, 14) * a.read * a.panels();
+  units[3] = kPositions * tiles * a.read_vectors();
+  units[4] = kPositions * tiles * a.made_vectors();
+  units[5] = kPositions * a.read * a.made_vectors();
+  units[6] = a.copied_in();
+  units[7] = a.copied_out();
+  return true;
 }
 
 // One pass: y = bias + w * x with tiles' windows beginning at (offset_h, offset_w).
@@ -286,6 +293,6 @@ void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTenso
 
 }  // namespace
 
-constinit const ConvRoutines winograd_conv{&offers, &pays, &fprop, &dgrad, &wgrad};
+constinit const ConvRoutines winograd_conv{&offers, &count, kWinogradCosts, &fprop, &dgrad, &wgrad};
 
 }  // namespace lamina::cpu::LAMINA_ISA

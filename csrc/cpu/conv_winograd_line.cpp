@@ -20,18 +20,15 @@
 #include "cpu/conv_epilogue.h"
 #include "cpu/conv_finite.h"
 #include "cpu/conv_pack_weights.h"
+#include "cpu/conv_work.h"
 #include "cpu/gemm.h"
 #include "cpu/lanes.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
 
-using kernels::ConvPass;
-
 constexpr int64_t kBlockBytes = 1 << 20;                // of V and M
 constexpr int64_t kGradBlockBytes = int64_t{12} << 20;  // of V and the transformed gradients
-constexpr int64_t kLeastChannels = 32;
-constexpr int64_t kLeastTiles = 64;  // below, transforming the weights costs too much
 
 // The dimension of the kernel's taps, or -1 where this is no convolution along a line.
 int line_axis(const ConvShape& s) {
@@ -359,17 +356,25 @@ bool offers(ConvPass, const ConvShape& s, DType dtype) {
   return dtype == DType::float32 && s.groups == 1 && line_axis(s) >= 0;
 }
 
-// Where the products outweigh the transforms, and tiles are mostly filled.
-bool pays(ConvPass pass, const ConvShape& s, DType) {
-  const int axis = line_axis(s);
-  const int64_t* extent = pass == ConvPass::dgrad ? s.in : s.out;
-  const Lines lines(s.n, extent, axis);
-  return s.c >= kLeastChannels && s.k >= kLeastChannels && lines.tiles() >= kLeastTiles &&
-         3 * lines.across * kLineOut <= 4 * extent[axis];
+// A call; multiply-adds of the points' products; vectors transformed of x, of y and of weights;
+// elements copied from and to other layouts, and both again where lines don't run along rows.
+bool count(ConvPass pass, const ConvShape& s, DType dtype, ConvUnits& units) {
+  const PassCount a(pass, s, dtype);
+  const Lines lines(s.n, pass == ConvPass::dgrad ? s.in : s.out, line_axis(s));
+  const double points = a.taps + kLineOut - 1, tiles = static_cast<double>(lines.tiles());
+  units[0] = 1;
+  units[1] = points * tiles * a.read * a.made_vectors();
+  units[2] = points * a.read * a.made_vectors();
+  units[3] = points * tiles * a.read_vectors();
+  units[4] = points * tiles * a.made_vectors();
+  units[5] = a.copied_in();
+  units[6] = a.copied_out();
+  if (line_axis(s) != kConvDims - 1) units[7] = units[5] + units[6];
+  return true;
 }
 
 }  // namespace
 
-constinit const ConvRoutines line_conv{&offers, &pays, &fprop, &dgrad, &wgrad};
+constinit const ConvRoutines line_conv{&offers, &count, kLineCosts, &fprop, &dgrad, &wgrad};
 
 }  // namespace lamina::cpu::LAMINA_ISA

@@ -52,6 +52,9 @@ ConvAlgorithm choice(ConvPass pass, const ConvShape& s, DType dtype) {
   return ConvAlgorithm::reference;
 }
 
+// Devices have no cost model yet.
+kernels::ConvWork work(ConvAlgorithm, ConvPass, const ConvShape&, DType) { return {{}, NAN}; }
+
 const ConvRoutines& choose(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s,
                            DType dtype) {
   return routines(algorithm == ConvAlgorithm::automatic ? choice(pass, s, dtype) : algorithm);
@@ -107,6 +110,6 @@ void bias_grad(const ConvShape& s, DType dtype, const ConvTensor& dy, void* db) 
 
 }  // namespace
 
-LAMINA_CUDA_KERNELS(Conv, conv){&choice, &offers, &fprop, &dgrad, &wgrad, &bias_grad};
+LAMINA_CUDA_KERNELS(Conv, conv){&choice, &offers, &work, &fprop, &dgrad, &wgrad, &bias_grad};
 
 }  // namespace lamina::cuda

@@ -58,12 +58,22 @@ enum class ConvAlgorithm {
 };
 enum class ConvPass { fprop, dgrad, wgrad };
 
+// What an algorithm counts of a pass, in units of its own, and the seconds that one core is predicted
+// to take for them: infinite where the algorithm isn't considered, NaN on devices without a model.
+inline constexpr int kConvUnits = 9;
+struct ConvWork {
+  double units[kConvUnits];
+  double seconds;
+};
+
 // Of float32 or float64; on CUDA also of bfloat16 and float16, summed in float32.
 struct Conv {
   // What `automatic` stands for.
   ConvAlgorithm (*choice)(ConvPass pass, const ConvShape& shape, DType dtype);
   // Whether `algorithm` computes this pass of this shape.
   bool (*offers)(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& shape, DType dtype);
+  // Of an algorithm that offers the pass.
+  ConvWork (*work)(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& shape, DType dtype);
 
   // w is (k, c / groups, kernel...) contiguous.
   void (*fprop)(ConvAlgorithm algorithm, const ConvShape& shape, DType dtype, const ConvTensor& x,

@@ -185,6 +185,12 @@ ConvAlgorithm conv_choice(const Dims& x, const Dims& w, const ConvGeometry& g, D
   return g.algorithm == ConvAlgorithm::automatic ? kernels.choice(pass, s, dtype) : g.algorithm;
 }
 
+kernels::ConvWork conv_work(const Dims& x, const Dims& w, const ConvGeometry& g, DType dtype,
+                            Device device, ConvPass pass) {
+  const ConvAlgorithm algorithm = conv_choice(x, w, g, dtype, device, pass);
+  return kernels::on<Conv>(device).work(algorithm, pass, conv_shape(op_name(g), x, w, g), dtype);
+}
+
 Array conv(const Array& x, const Array& w, const Array* bias, const ConvGeometry& g,
            const Array* residual, const Bounds& bounds, Kept* kept) {
   const std::string op = op_name(g);

@@ -25,6 +25,10 @@ struct Bounds {
 kernels::ConvAlgorithm conv_choice(const Dims& x, const Dims& w, const ConvGeometry& geometry,
                                    DType dtype, Device device, kernels::ConvPass pass);
 
+// What geometry's own algorithm counts of a pass that it offers, and how long it would take.
+kernels::ConvWork conv_work(const Dims& x, const Dims& w, const ConvGeometry& geometry, DType dtype,
+                            Device device, kernels::ConvPass pass);
+
 // x (N, C, spatial...), w (K, C / groups, kernel...), bias (K,) or null -> (N, K, out...), where
 //   out = (in + pad_begin + pad_end - dilation * (kernel - 1) - 1) / stride + 1, rounded down.
 // Channels-last from 16 output channels on, else row-major.

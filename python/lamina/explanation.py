@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from lamina import _C
@@ -14,7 +14,7 @@ from lamina.autograd.grad_mode import is_inference_mode_enabled, no_grad
 from lamina.config import get_num_threads
 from lamina.nn import functional as F
 from lamina.nn import fusion
-from lamina.nn.functional.conv import ALGORITHMS, check_operands, geometry_of
+from lamina.nn.functional.conv import ALGORITHMS, Geometry, check_operands, geometry_of
 from lamina.nn.modules.conv import Conv1d, Conv2d, Conv3d
 from lamina.nn.modules.linear import Linear
 from lamina.nn.modules.module import Module
@@ -24,6 +24,7 @@ from lamina.tensor import Tensor
 __all__ = ["Explanation", "Limits", "Pass", "explain", "limits"]
 
 CONVOLUTIONS: dict[Any, int] = {F.conv1d: 1, F.conv2d: 2, F.conv3d: 3}
+HEADS = ("call", "shapes", "pass", "algorithm", "MFLOP", "MB", "limit", "bound by", "predicted on one core")
 PRODUCTS = (matmul, mm, bmm)
 LAYERS: dict[type, Any] = {Conv1d: F.conv1d, Conv2d: F.conv2d, Conv3d: F.conv3d, Linear: F.linear}
 
@@ -51,6 +52,8 @@ class Pass:
         flops: floating-point operations of the definition, a multiplication and an addition being two.
         bytes: of the operands and the result, each once.
         saving: what the algorithm's multiplications are of the definition's.
+        predicted: the seconds that one core is expected to take by each algorithm that was considered, by which the
+            choice is made; empty where there is no choice or no such model.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Pass:
     flops: float
     bytes: float
     saving: float = 1.0
+    predicted: Mapping[str, float] = field(default_factory=dict)
 
     def seconds(self, machine: Limits) -> float:
         """The least time that the machine's arithmetic and memory allow."""
@@ -85,14 +89,15 @@ class Explanation:
     machine: Limits
 
     def __str__(self) -> str:
-        rows = [("call", "shapes", "pass", "algorithm", "MFLOP", "MB", "limit", "bound by", "")]
+        rows = [(*HEADS, "")]
         for name, shapes, passes, fused in self.calls:
             for k, p in enumerate(passes):
                 first = (name, shapes) if k == 0 else ("", "")
                 numbers = (f"{p.flops / 1e6:.4g}", f"{p.bytes / 1e6:.4g}", _time(p.seconds(self.machine)))
-                rows.append(
-                    (*first, p.name, p.algorithm, *numbers, p.bound(self.machine), fused if k == 0 else "")
-                )
+                by_time = sorted(p.predicted.items(), key=lambda item: item[1])
+                predicted = ", ".join(f"{a} {_time(seconds)}" for a, seconds in by_time)
+                last = fused if k == 0 else ""
+                rows.append((*first, p.name, p.algorithm, *numbers, p.bound(self.machine), predicted, last))
         widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
         lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip() for row in rows]
         gflops, bandwidth = self.machine.flops / 1e9, self.machine.bandwidth / 1e9
@@ -214,8 +219,26 @@ def _conv_passes(
     ):
         code = _C.conv_choice(which, input._array, shape, tuple(weight.shape), *geometry)
         algorithm = ALGORITHMS[code]
-        passes.append(Pass(name, algorithm, flops, moved, _saving(algorithm, weight.shape[2:])))
+        predicted = _predicted(which, input, shape, tuple(weight.shape), geometry)
+        passes.append(Pass(name, algorithm, flops, moved, _saving(algorithm, weight.shape[2:]), predicted))
     return passes
+
+
+def _predicted(
+    which: _C.ConvPass, input: Tensor, x: tuple[int, ...], w: tuple[int, ...], geometry: Geometry
+) -> dict[str, float]:
+    """Seconds by algorithm, of those that the choice by shape considers."""
+    stride, begin, end, dilation, groups, asked = geometry
+    seconds = {}
+    for code, algorithm in enumerate(ALGORITHMS):
+        if asked == 0 and algorithm not in ("automatic", "reference"):
+            try:
+                _, seconds[algorithm] = _C.conv_work(
+                    which, input._array, x, w, stride, begin, end, dilation, groups, code
+                )
+            except (NotImplementedError, ValueError):  # it does not compute this pass
+                continue
+    return {algorithm: t for algorithm, t in seconds.items() if math.isfinite(t)}
 
 
 def _saving(algorithm: str, kernel: Sequence[int]) -> float:
