@@ -22,7 +22,7 @@
 namespace lamina {
 
 inline constexpr auto kCallerSpin = std::chrono::microseconds(50);
-inline constexpr int kSpans = 16;
+inline constexpr int kSpans = 16;  // of more threads, some share theirs
 
 inline void relax() {
 #if defined(__x86_64__) || defined(__i386__)
