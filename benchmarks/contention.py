@@ -16,7 +16,8 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def measure_step(name: str, count: int, pinned: bool, threads: int) -> dict[str,
     set_threads(threads)
     contenders = steps.agreeing_steps(name, WORKS[name])
     with neighbours(count, pinned):
-        taken = race(contenders, threads, rounds=7, budget=0.15)
+        taken = race(contenders, threads, rounds=5, budget=0.1)
     return {
         "work": name,
         "beside": f"{count} pinned" if count and pinned else str(count),
@@ -85,6 +86,14 @@ def measure_region(threads: int) -> dict[str, Any]:
     return {"work": "add_ to 2^18 numbers", "beside": f"0, {threads} threads", **comparison(taken)}
 
 
+def measurements(options: argparse.Namespace) -> Iterator[Callable[[], dict[str, Any]]]:
+    for name in options.works:
+        for count in options.neighbours:
+            yield partial(measure_step, name, count, options.pinned, options.threads)
+    for threads in options.regions:
+        yield partial(measure_region, threads)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -96,15 +105,12 @@ def main() -> int:
     parser.add_argument("--regions", nargs="*", type=int, default=[1, 2, 4, 8, 16, 32, 64])
     parser.add_argument("--json", type=Path, help="where to write all times")
     options = parser.parse_args()
-    records = [
-        measure_step(name, count, options.pinned, options.threads)
-        for name in options.works
-        for count in options.neighbours
-    ]
-    records += [measure_region(threads) for threads in options.regions]
-    rows = [
-        [r["work"], r["beside"], show(r["lamina"]), show(r["torch"]), f"{r['ratio']:.2f}"] for r in records
-    ]
+    records, rows = [], []
+    for measure in measurements(options):
+        records.append(measure())
+        r = records[-1]
+        rows.append([r["work"], r["beside"], show(r["lamina"]), show(r["torch"]), f"{r['ratio']:.2f}"])
+        print("  ".join(rows[-1]), file=sys.stderr, flush=True)
     text = table(["work", "busy neighbours", "lamina", "torch", "torch / lamina"], rows)
     report(records, {**machine(), "threads": options.threads}, text, options.json)
     missed = [r for r in records if r["beside"][0] != "0" and r["ratio"] < BAR]
