@@ -236,9 +236,8 @@ def steps_of(work: Work) -> tuple[dict[str, Step], list[Any]]:
     return steps, models
 
 
-def measure(name: str, threads: int) -> dict[str, Any]:
-    set_threads(threads)
-    work = WORKS[name]
+def agreeing_steps(name: str, work: Work) -> dict[str, Step]:
+    """The steps of a work, once their losses have been seen to agree."""
     steps, models = steps_of(work)
     for model in models:
         model.train(not work.draws)
@@ -249,7 +248,13 @@ def measure(name: str, threads: int) -> dict[str, Any]:
         np.testing.assert_allclose(later, expected[1:], rtol=5e-2, err_msg=f"{name}: losses of {key}")
     for model in models:
         model.train()
-    taken = race(steps, threads, rounds=5, budget=0.2)
+    return steps
+
+
+def measure(name: str, threads: int) -> dict[str, Any]:
+    set_threads(threads)
+    work = WORKS[name]
+    taken = race(agreeing_steps(name, work), threads, rounds=5, budget=0.2)
     best = min(taken[layout] for layout in LAYOUTS if layout in taken)
     return {
         "work": name,

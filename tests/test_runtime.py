@@ -252,6 +252,15 @@ def test_concurrent_callers() -> None:
     assert not wrong
 
 
+def test_every_chunk_runs_once() -> None:
+    """With fewer, as many and more threads than the spans into which the pool deals a region's chunks."""
+    x = lamina.zeros(N)
+    for round, threads in enumerate((2, 7, 16, 40), start=1):
+        lamina.set_num_threads(threads)
+        x.add_(1)
+        np.testing.assert_array_equal(x.numpy(), np.full(N, round, "float32"))
+
+
 def test_long_work_lets_other_python_threads_run() -> None:
     draw(N)
     ticks = 0

@@ -61,16 +61,16 @@ struct Pool {
       sum += std::max<int64_t>(slot.unclaimed.load(std::memory_order_relaxed), 0);
     return sum;
   }
-  bool work() {
+  bool work(int thread) {
     bool any = false;
     for (Slot& slot : slots)
-      if (const int64_t taken = slot.take()) {
+      if (const int64_t taken = slot.take(thread)) {
         slot.report(taken);
         any = true;
       }
     return any;
   }
-  void serve();
+  void serve(int thread);
 };
 
 // The pool outlives every thread, so workers that are still spinning when the process exits touch
@@ -88,13 +88,13 @@ Slot* Pool::acquire_slot() {
   }
 }
 
-// A worker's life.
-void Pool::serve() {
+// A worker's life; `thread` is its number, from 1.
+void Pool::serve(int thread) {
   const KernelScope flush_denormals;
   in_region = true;  // whatever a chunk calls runs inline
   for (;;) {
     const uint32_t seen = published.load();
-    if (work()) continue;
+    if (work(thread)) continue;
     const auto news = [&] { return published.load(std::memory_order_relaxed) != seen; };
     if (!stopping.load(std::memory_order_relaxed) &&
         spin(crowded ? kCrowdedSpin : kWorkerSpin, news))
@@ -118,9 +118,9 @@ void Pool::start() {
   pthread_sigmask(SIG_SETMASK, &all, &before);
   const int wanted = threads - 1;
   while (workers < wanted) {
-    workers.fetch_add(1);
+    const int thread = workers.fetch_add(1) + 1;
     try {
-      std::thread([] { pool.serve(); }).detach();
+      std::thread([thread] { pool.serve(thread); }).detach();
     } catch (const std::exception&) {
       workers.fetch_sub(
           1);  // the system gives no more threads: those that run, and the callers, do the work
@@ -167,12 +167,13 @@ void run_region(Slot& slot, int64_t chunks, int64_t n, int64_t grain, RangeFunct
   slot.function = function;
   slot.context = context;
   slot.error = &error;
+  slot.deal(num_threads());
   slot.finished.store(0, std::memory_order_relaxed);
   slot.unclaimed.store(chunks, std::memory_order_release);
   pool.published.fetch_add(1);
   pool.wake(chunks - 1);
   in_region = true;
-  const int64_t own = slot.take();
+  const int64_t own = slot.take(0);
   slot.wait_for(chunks - own);
   in_region = false;
   pool.release_slot(&slot);

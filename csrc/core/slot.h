@@ -3,6 +3,10 @@
 // Whoever decrements the count of unclaimed chunks from a positive value owns one chunk, and the
 // region cannot end before that chunk is reported.  So whatever a claim lets its owner read stays
 // put, a worker that comes late reads nothing, and nobody waits for a thread without a claim.
+//
+// Which chunk a claim gets depends on who makes it: chunks are cut into spans of neighbours, and each
+// thread begins with its own, so that ops that follow each other on the same memory find their part of
+// it in the same core's caches. Whose span is empty helps the next one.
 #pragma once
 
 #include <algorithm>
@@ -18,6 +22,7 @@
 namespace lamina {
 
 inline constexpr auto kCallerSpin = std::chrono::microseconds(50);
+inline constexpr int kSpans = 16;  // of more threads, some share theirs
 
 inline void relax() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -44,6 +49,7 @@ struct alignas(64) Slot {
   // Line one, written by the caller and by every claim.
   std::atomic<int64_t> unclaimed{0};  // may fall below zero
   int64_t chunks = 0, n = 0, grain = 0;
+  int spans = 1;
   RangeFunction function = nullptr;
   const void* context = nullptr;
   // Line two, where the caller waits for what others claimed.
@@ -54,16 +60,39 @@ struct alignas(64) Slot {
   int64_t error_chunk = 0;
   std::exception_ptr* error = nullptr;  // the caller's
 
-  // Runs chunks until none is unclaimed; returns how many.
-  int64_t take() {
+  // The next chunk of each span, one line each.
+  struct alignas(64) Span {
+    std::atomic<int64_t> next{0};
+  };
+  Span span[kSpans];
+
+  // Before `unclaimed` lets anybody claim.
+  void deal(int threads) {
+    spans = static_cast<int>(std::min<int64_t>({threads, chunks, kSpans}));
+    for (int s = 0; s < spans; ++s)
+      span[s].next.store(chunks * s / spans, std::memory_order_relaxed);
+  }
+
+  // Runs chunks until none is unclaimed; returns how many.  The caller is thread 0, workers count from 1.
+  int64_t take(int thread) {
     int64_t taken = 0;
     while (unclaimed.load(std::memory_order_relaxed) > 0) {
-      const int64_t left = unclaimed.fetch_sub(1, std::memory_order_acquire);
-      if (left <= 0) break;
+      if (unclaimed.fetch_sub(1, std::memory_order_acquire) <= 0) break;
       ++taken;
-      run(chunks - left);
+      run(claimed_chunk(thread));
     }
     return taken;
+  }
+
+  // The chunk of a claim that was made.  There are as many chunks as claims and an empty span stays empty, so that one
+  // round over the spans finds it.
+  int64_t claimed_chunk(int thread) {
+    for (int s = thread % spans;; s = s + 1 < spans ? s + 1 : 0) {
+      const int64_t end = chunks * (s + 1) / spans;
+      if (span[s].next.load(std::memory_order_relaxed) >= end) continue;
+      const int64_t chunk = span[s].next.fetch_add(1, std::memory_order_relaxed);
+      if (chunk < end) return chunk;
+    }
   }
 
   void run(int64_t chunk) noexcept {

@@ -115,24 +115,26 @@ struct Driver {
     const int64_t base =
         offset_of(batch, r.kept_shape, r.kept_in, p.outer_kept) + start * p.output_stride;
     f.start(state, outputs, outputs);
-    for (int64_t block = begin; block < end; ++block) {
-      const int64_t run = block / p.pieces, position = block % p.pieces * p.piece;
-      const int64_t n = smaller(p.piece, p.inner - position), first = run * p.inner + position;
-      const int64_t offset = base + offset_of(run, r.reduced_shape, r.reduced_in, p.outer_reduced) +
-                             position * p.inner_stride;
-      if (p.across) {
-        fold_rows(state, offset, n, outputs, first, staged);
-      } else {
-        for (int64_t j = 0; j < outputs; ++j) {
-          const void* x = at(offset + j * p.output_stride);
-          if (stage) {
-            stage(staged, 1, x, p.inner_stride, n);
-            x = staged;
-          }
-          f.run(state + j, outputs, x, n, first, r.parameter);
+    // Outputs that lie apart are folded one after the other: memory is read in its order.
+    const int64_t apart = p.across ? 1 : outputs;
+    for (int64_t j = 0; j < apart; ++j)
+      for (int64_t block = begin; block < end; ++block) {
+        const int64_t run = block / p.pieces, position = block % p.pieces * p.piece;
+        const int64_t n = smaller(p.piece, p.inner - position), first = run * p.inner + position;
+        const int64_t offset = base + j * p.output_stride +
+                               offset_of(run, r.reduced_shape, r.reduced_in, p.outer_reduced) +
+                               position * p.inner_stride;
+        if (p.across) {
+          fold_rows(state, offset, n, outputs, first, staged);
+          continue;
         }
+        const void* x = at(offset);
+        if (stage) {
+          stage(staged, 1, x, p.inner_stride, n);
+          x = staged;
+        }
+        f.run(state + j, outputs, x, n, first, r.parameter);
       }
-    }
   }
 
   LAMINA_INLINE void fold_rows(Word* state, int64_t offset, int64_t rows, int64_t outputs,
@@ -181,10 +183,12 @@ struct Driver {
     Scratch scratch(tiles * p.units * size * sizeof(Word));
     Word* states = scratch.as<Word>();  // (tiles, units, words, outputs)
     parallel_for(tiles * p.units, 1, [&](int64_t begin, int64_t end) {
+      // On the stack while blocks are folded: neighbouring units' states may share a cache line.
+      Word state[kMaxWords * kTile];
       for (int64_t i = begin; i < end; ++i) {
         const int64_t t = i / p.units, first = i % p.units * p.unit_blocks;
-        fold(states + i * size, t / p.tiles, t % p.tiles, first,
-             smaller(first + p.unit_blocks, blocks));
+        fold(state, t / p.tiles, t % p.tiles, first, smaller(first + p.unit_blocks, blocks));
+        for (int64_t w = 0; w < size; ++w) states[i * size + w] = state[w];
       }
     });
     parallel_for(tiles, ceil_div(kUnit, p.units * size), [&](int64_t begin, int64_t end) {

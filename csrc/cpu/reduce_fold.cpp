@@ -184,7 +184,11 @@ struct Fold {
     V acc[4] = {identity, identity, identity, identity};
     int64_t i = 0;
     for (; i + 4 * L <= n; i += 4 * L)
-      for (int k = 0; k < 4; ++k) acc[k] = op.take(acc[k], load(x + i + k * L));
+      for (int k = 0; k < 4; ++k) {
+        // The next block begins another page, where the processor's own reading ahead stops.
+        __builtin_prefetch(x + i + k * L + kBlock);
+        acc[k] = op.take(acc[k], load(x + i + k * L));
+      }
     for (int k = 0; i + L <= n; i += L, ++k) acc[k] = op.take(acc[k], load(x + i));
     V all = op.merge(op.merge(acc[0], acc[1]), op.merge(acc[2], acc[3]));
     if (i < n) {

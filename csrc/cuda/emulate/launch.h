@@ -24,7 +24,10 @@ void run_kernel(bool cooperative, cudaStream_t stream, void (*kernel)(P...), dim
   (check_pointer(arguments), ...);
   using Call = std::pair<void (*)(P...), std::tuple<P...>>;
   Call call{kernel, {arguments...}};
-  const Grid launched{grid, block, shared, cooperative,
+  const Grid launched{grid,
+                      block,
+                      shared,
+                      cooperative,
                       [](void* opaque) {
                         auto& [function, values] = *static_cast<Call*>(opaque);
                         std::apply(function, values);

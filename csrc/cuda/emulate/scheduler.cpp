@@ -115,7 +115,8 @@ class Blocks {
       if (options().order == Order::shuffled) std::shuffle(blocks_.begin(), blocks_.end(), random_);
       bool ran = false;
       for (auto& running : blocks_)
-        while (!failure && (run_ready(*running) || open_block(running->block) || land_one(running->block)))
+        while (!failure &&
+               (run_ready(*running) || open_block(running->block) || land_one(running->block)))
           ran = true;
       if (!ran && !failure && !open_grid())
         failure = "deadlock: threads wait for others that never come";

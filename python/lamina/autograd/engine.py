@@ -211,8 +211,8 @@ def _run(
                 if result is _NOT_RUN:
                     edges = result = ()
                     continue
-            if not retain_graph:
-                node.release()
+            if not retain_graph and node._marks is not None:  # frees the arrays that the op saved
+                node._values = node._marks = None
             edges = node.edges
             if type(result) is not tuple:
                 result = (result,)

@@ -100,10 +100,7 @@ class Node:
         """What the op saved, tensors checked against changes in place since."""
         values, marks = self._values, self._marks
         if values is None:
-            raise RuntimeError(
-                f"[backward] {self.name()} has already run and freed what it saved; "
-                "pass retain_graph=True to the first backward to run it twice"
-            )
+            raise self._freed()
         if marks is None:
             return values
         restored = []
@@ -113,10 +110,7 @@ class Node:
                 if type(value) is Recomputed:
                     value = value.array()
                 elif value.version != version:
-                    raise RuntimeError(
-                        f"[backward] a tensor of shape {value.shape} that {self.name()} needs was changed in "
-                        f"place: saved at version {version}, now at {value.version}"
-                    )
+                    raise self._changed(value, version)
                 value = _tensor_type(value)
                 if edge is not None:
                     value._requires_grad = True
@@ -132,10 +126,29 @@ class Node:
             if mark is not None and type(value) is not Recomputed
         ]
 
-    def release(self) -> None:
-        """Frees the arrays that the op saved."""
-        if self._marks is not None:
-            self._values = self._marks = None
+    @property
+    def arrays(self) -> Sequence[Any]:
+        """As :attr:`saved`, with the arrays of tensors: all that a rule needs while nothing is recorded."""
+        values, marks = self._values, self._marks
+        if values is None:
+            raise self._freed()
+        if marks is not None:
+            for value, mark in zip(values, marks):
+                if mark is not None and value.version != mark[0]:  # of what is computed again, never equal
+                    return [x._array if isinstance(x, _tensor_type) else x for x in self.saved]
+        return values
+
+    def _freed(self) -> RuntimeError:
+        return RuntimeError(
+            f"[backward] {self.name()} has already run and freed what it saved; "
+            "pass retain_graph=True to the first backward to run it twice"
+        )
+
+    def _changed(self, array: _C.Array, version: int) -> RuntimeError:
+        return RuntimeError(
+            f"[backward] a tensor of shape {array.shape} that {self.name()} needs was changed in "
+            f"place: saved at version {version}, now at {array.version}"
+        )
 
     def saves(self, array: _C.Array) -> bool:
         """Whether the rule needs this very array."""
@@ -177,9 +190,6 @@ class AccumulateGrad(Node):
         super().__init__(_no_rule, (), (leaf,), ())
         self.order = 0  # the engine serves leaves last
         self.leaf = weakref.ref(leaf)
-
-    def release(self) -> None:
-        pass
 
     def name(self) -> str:
         return "AccumulateGrad"

@@ -28,6 +28,7 @@ _shared: weakref.WeakValueDictionary[int, Recomputed] = weakref.WeakValueDiction
 class Recomputed:
     """Stands for an output among what nodes saved.  As long as somebody else holds the output itself, that is used."""
 
+    version = -1  # no array's
     __slots__ = ("__weakref__", "_array", "_compute", "_node_name", "_output", "_sources", "_version")
 
     def __init__(self, output: Tensor, compute: Callable[[], _C.Array], producer: Node) -> None:
@@ -36,7 +37,9 @@ class Recomputed:
         self._compute = compute
         self._sources = producer.saved_arrays()
         self._node_name = producer.name()
-        self._array: _C.Array | None = None  # once computed, kept until the last of those who saved it is done
+        self._array: _C.Array | None = (
+            None  # once computed, kept until the last of those who saved it is done
+        )
 
     def array(self) -> _C.Array:
         output = self._output()

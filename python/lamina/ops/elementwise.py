@@ -242,18 +242,20 @@ def mul(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
     a = input._array if isinstance(input, Tensor) else raw(input, "mul")
     b = other._array if isinstance(other, Tensor) else raw(other, "mul")
     y = Tensor(_C.mul(a, b))
-    if tracks(input, other):  # each side is saved only for the other's gradient
+    if mode.enabled:
         left, right = getattr(input, "_requires_grad", False), getattr(other, "_requires_grad", False)
-        saved = (input if right else None, other if left else None)
-        record(y, _mul_backward, (tensor_or_none(input), tensor_or_none(other)), saved)
+        if left or right:  # each side is saved only for the other's gradient
+            inputs: Any = (input if left else None, other if right else None)
+            Node(_mul_backward, inputs, (y,), (input if right else None, other if left else None))
     return y
 
 
 def _mul_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
-    a, b = node.saved
     left, right = node.edges
     if mode.enabled:
+        a, b = node.saved
         return mul(grad, b) if left is not None else None, mul(grad, a) if right is not None else None
+    a, b = node.arrays
     g = grad._array
     return (
         Tensor(_C.mul(g, b)) if left is not None else None,

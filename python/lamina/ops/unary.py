@@ -242,10 +242,10 @@ def _cosh_backward(node: Node, grad: Tensor) -> Tensor:
 
 
 def _tanh_backward(node: Node, grad: Tensor) -> Tensor:
-    (y,) = node.saved
     if mode.enabled:
+        (y,) = node.saved
         return mul(grad, 1 - square(y))
-    return Tensor(_C.tanh_backward(grad._array, y._array, 0, 0))
+    return Tensor(_C.tanh_backward(grad._array, node.arrays[0], 0, 0))
 
 
 sin = unary(
@@ -294,17 +294,17 @@ tanh = unary(
 
 
 def _sigmoid_backward(node: Node, grad: Tensor) -> Tensor:
-    (y,) = node.saved
     if mode.enabled:
+        (y,) = node.saved
         return mul(grad, mul(y, 1 - y))
-    return Tensor(_C.sigmoid_backward(grad._array, y._array, 0, 0))
+    return Tensor(_C.sigmoid_backward(grad._array, node.arrays[0], 0, 0))
 
 
 def _relu_backward(node: Node, grad: Tensor) -> Tensor:
-    (y,) = node.saved
     if mode.enabled:
+        (y,) = node.saved
         return mul(grad, ~(y <= 0))  # as the kernel, also where it is NaN
-    return Tensor(_C.relu_backward(grad._array, y._array, 0, 0))
+    return Tensor(_C.relu_backward(grad._array, node.arrays[0], 0, 0))
 
 
 def _erf_backward(node: Node, grad: Tensor) -> Tensor:

@@ -96,12 +96,12 @@ def _class_loss(input: Tensor, target: Tensor, weight: Tensor | None, options: O
 
 
 def _class_loss_backward(node: Node, grad: Tensor) -> Tensor | tuple[Tensor | None, ...]:
-    input, target, weight, log_sums, divisor, options = node.saved
     if mode.enabled:
+        input, target, weight, _, _, options = node.saved
         return rederive(node, lambda x: _composite_class_loss(x, target, weight, options), (input,), grad)
-    w = None if weight is None else weight._array
+    scores, classes, weights, log_sums, divisor, options = node.arrays
     return Tensor(
-        _C.cross_entropy_backward(input._array, target._array, w, log_sums, divisor, grad._array, *options)
+        _C.cross_entropy_backward(scores, classes, weights, log_sums, divisor, grad._array, *options)
     )
 
 
