@@ -48,7 +48,7 @@ struct Item {
 };
 
 template <GridMode mode, bool deep, class T, bool last, int width>
-__global__ void __launch_bounds__(kImageThreads)
+__global__ void __launch_bounds__(kImageThreads, 2)
     forward_kernel(const GridShape s, const Work work, const WideDivisor places, const T* x,
                    const T* grid, T* y) {
   const int64_t thread = int64_t{blockIdx.x} * kImageThreads + threadIdx.x;

@@ -9,6 +9,7 @@
 
 namespace lamina::cuda {
 
+// Bound to two blocks a multiprocessor where ptxas would spill, as in rows.h.
 inline constexpr int kImageThreads = 256, kImageDims = 3;  // depth, height, width
 
 // A plane, or an image whose channels come last.

@@ -46,7 +46,7 @@ struct Axes {
 };
 
 template <class T, bool last, int width>
-__global__ void __launch_bounds__(kImageThreads)
+__global__ void __launch_bounds__(kImageThreads, 2)
     resample_kernel(const Axes axes, const ImageItems items, const T* x, T* y) {
   const int64_t item = int64_t{blockIdx.x} * kImageThreads + threadIdx.x;
   if (item >= items.count) return;

@@ -69,7 +69,7 @@ __global__ void __launch_bounds__(kRowThreads)
 
 // others: x with -inf for labels.  counts: labels of each row.
 template <class T, int lanes>
-__global__ void __launch_bounds__(kRowThreads)
+__global__ void __launch_bounds__(kRowThreads, 2)
     hide_kernel(const Rows rows, const RangeCheck check, const T* x, const int64_t* targets,
                 T* others, int64_t* counts) {
   const Row<lanes> row(rows);

@@ -84,7 +84,7 @@ __device__ __forceinline__ void each_bin(const RoiShape& s, const Bins<T>& bins,
 }
 
 template <class T, bool last, int width>
-__global__ void __launch_bounds__(kImageThreads)
+__global__ void __launch_bounds__(kImageThreads, 2)
     align_backward_kernel(const RoiShape s, const ImageItems items, const Bins<T> bins,
                           const WideDivisor channels, const T* dy, const T* rois, T* dx) {
   const int64_t item = int64_t{blockIdx.x} * kImageThreads + threadIdx.x;

@@ -6,6 +6,8 @@
 
 namespace lamina::cuda {
 
+// A kernel bound to two blocks a multiprocessor may use 128 registers; without a bound ptxas saves
+// them for more blocks, and some kernels then spill.
 inline constexpr int kRowThreads = 256;
 
 struct Rows {

@@ -26,7 +26,7 @@ __global__ void __launch_bounds__(kRowThreads) forward_kernel(const Rows rows, c
 
 // dx = y (dy - sum(dy y)), or for the logarithm dy - exp(y) sum(dy).
 template <class T, bool logarithm, int lanes>
-__global__ void __launch_bounds__(kRowThreads)
+__global__ void __launch_bounds__(kRowThreads, 2)
     backward_kernel(const Rows rows, const T* y, const T* dy, T* dx) {
   const Row<lanes> row(rows);
   T sum = 0;
