@@ -328,6 +328,8 @@ bool offers(ConvPass, const ConvShape& s, DType dtype) {
   return fits;
 }
 
+inline constexpr double kMostWeights = 1 << 22;  // transformed, of a call: 16 MB
+
 // A call; multiply-adds of the points' products; vectors transformed of the pixels' sides and of
 // weights; elements copied from and to other layouts.
 bool count(ConvPass pass, const ConvShape& s, DType dtype, ConvUnits& units) {
@@ -337,6 +339,8 @@ bool count(ConvPass pass, const ConvShape& s, DType dtype, ConvUnits& units) {
       cut_rows(s.n, dgrad ? (s.in[1] + 1) / 2 : s.out[1], dgrad ? (s.in[2] + 1) / 2 : s.out[2]);
   const double tiles = static_cast<double>(t.rows) * static_cast<double>(t.across);
   constexpr double kPoints = kPhases * kPhaseProducts;
+  // Larger weights come from memory for every block of tiles: twice as slow as implicit GEMM, measured.
+  if (kPoints * a.read * a.made > kMostWeights) return false;
   units[0] = 1;
   units[1] = kPoints * tiles * a.read * a.made_vectors();
   units[2] = kPoints * a.read * a.made_vectors();
