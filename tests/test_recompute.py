@@ -119,6 +119,27 @@ def test_changes_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
         z.sum().backward()
 
 
+@pytest.mark.parametrize("change", ["values", "memory", "shape"])
+def test_what_changed_outside_the_graph_is_kept(monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+    """It is no longer what the batch normalisation made."""
+    monkeypatch.setattr(recompute, "LEAST_BYTES", 0)
+    x = lamina.randn(3, 3, 4, 4, requires_grad=True)
+    w = lamina.randn(3, 3, 3, 3, requires_grad=True)
+    y = normalised(x)
+    with lamina.no_grad():
+        if change == "values":
+            y.mul_(2)
+        elif change == "memory":
+            y.data = lamina.randn(3, 3, 4, 4)
+        else:
+            y.transpose_(2, 3)
+    constant = y.detach().clone()
+    z = F.conv2d(y, w).sum()
+    del y
+    (g,) = lamina.autograd.grad(z, [w])
+    assert lamina.equal(g, lamina.autograd.grad(F.conv2d(constant, w).sum(), [w])[0])
+
+
 def test_the_producer_may_have_run_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """The convolution's own gradient outlives the batch normalisation's graph, as where the output is kept."""
     monkeypatch.setattr(recompute, "LEAST_BYTES", 0)

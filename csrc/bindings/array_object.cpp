@@ -57,6 +57,7 @@ PyGetSetDef attributes[] = {
     ATTRIBUTE(numel, "int", a.numel()),
     ATTRIBUTE(version, "int", a.storage()->version.load()),
     ATTRIBUTE(storage_users, "int", a.storage()->references.load()),
+    ATTRIBUTE(storage_birth, "int", a.storage()->birth),
     ATTRIBUTE(storage_id, "int", reinterpret_cast<uintptr_t>(a.storage().get())),
     ATTRIBUTE(storage_bytes, "int", a.storage()->bytes()),
     ATTRIBUTE(data_ptr, "int", reinterpret_cast<uintptr_t>(a.raw())),

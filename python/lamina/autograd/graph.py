@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lamina import _C
 from lamina.autograd.grad_mode import mode
-from lamina.autograd.recompute import Recomputed, recipes, recomputed
+from lamina.autograd.recompute import Recomputed, changed_in_place, recipes, recomputed
 
 if TYPE_CHECKING:
     from lamina.tensor import Tensor
@@ -110,7 +110,7 @@ class Node:
                 if type(value) is Recomputed:
                     value = value.array()
                 elif value.version != version:
-                    raise self._changed(value, version)
+                    raise changed_in_place(value, version, self.name())
                 value = _tensor_type(value)
                 if edge is not None:
                     value._requires_grad = True
@@ -142,12 +142,6 @@ class Node:
         return RuntimeError(
             f"[backward] {self.name()} has already run and freed what it saved; "
             "pass retain_graph=True to the first backward to run it twice"
-        )
-
-    def _changed(self, array: _C.Array, version: int) -> RuntimeError:
-        return RuntimeError(
-            f"[backward] a tensor of shape {array.shape} that {self.name()} needs was changed in "
-            f"place: saved at version {version}, now at {array.version}"
         )
 
     def saves(self, array: _C.Array) -> bool:

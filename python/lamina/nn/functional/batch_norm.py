@@ -9,7 +9,7 @@ from lamina import _C
 from lamina.autograd.cast_mode import casting
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
-from lamina.autograd.recompute import recipes
+from lamina.autograd.recompute import Identity, identity, recipes
 from lamina.nn.functional._rederive import rederive
 from lamina.ops.cast_policy import in_autocast
 from lamina.ops.elementwise import expect_tensors
@@ -137,7 +137,7 @@ def _batch_norm(
     if tracks(input, weight, bias, residual):
         # ReLU's mask comes from x again, or, where a residual took part, from the output.
         output = None if residual is None else result
-        saved = (input, weight, bias, output, mean, inv_std, training, eps, relu)
+        saved = (input, weight, bias, output, mean, inv_std, training, eps, relu, identity(y))
         record(result, _batch_norm_backward, (input, weight, bias, residual), saved)
     return result
 
@@ -145,7 +145,7 @@ def _batch_norm(
 def _batch_norm_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, ...]:
     if mode.enabled:
         return _differentiable_backward(node, grad)
-    x, weight, bias, output, mean, inv_std, training, _, relu = node.saved
+    x, weight, bias, output, mean, inv_std, training, _, relu, _ = node.saved
     y, w, b = (None if t is None else t._array for t in (output, weight, bias))
     parameters = node.needs(1) or node.needs(2)
     found = _C.batch_norm_backward(
@@ -154,13 +154,13 @@ def _batch_norm_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, ...]:
     return tuple(None if array is None else Tensor(array) for array in found)
 
 
-def _again(node: Node) -> Callable[[], _C.Array] | None:
+def _again(node: Node) -> tuple[Identity, Callable[[], _C.Array]] | None:
     """The output from x and its statistics; a residual, which would be needed too, is not kept."""
-    x, weight, bias, output, mean, inv_std, _, _, relu = node.saved
+    x, weight, bias, output, mean, inv_std, _, _, relu, made = node.saved
     if output is not None:
         return None
     w, b = (None if t is None else t._array for t in (weight, bias))
-    return partial(_C.batch_norm_again, x._array, w, b, mean, inv_std, relu)
+    return made, partial(_C.batch_norm_again, x._array, w, b, mean, inv_std, relu)
 
 
 recipes[_batch_norm_backward] = _again
@@ -168,7 +168,7 @@ recipes[_batch_norm_backward] = _again
 
 def _differentiable_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, ...]:
     """The same gradients through differentiable ops: what second derivatives go through."""
-    x, weight, bias, output, mean, inv_std, training, eps, relu = node.saved
+    x, weight, bias, output, mean, inv_std, training, eps, relu, _ = node.saved
     columns = [-1 if d == 1 else 1 for d in range(x.ndim)]
 
     def composite(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
