@@ -8,316 +8,328 @@
 //   dgrad   dx[phase] = A^T [sum over k of U[phase, k, c] * V[phase, k]] A      V = B^T dy B
 //   wgrad   dw[phase] = G^T [sum over tiles of V[phase, c] * D[k]] G            D = A dy A^T
 //
-// as 25 (dgrad 100) matrix products over the tiles of a block, which with its products stays in L3.
-// Bound by the multiply-adds of these products, 0.39 of the direct sum's, where there are positions
-// enough to pay for transforming the weights: on one Zen 5 core 128 to 64 channels at 16x16, batch
-// 16, took 9.3 ms for the three passes instead of 15.2; with 1024 positions the two are level.
-#include "cpu/conv_phases.h"
-
+// as 25 (dgrad 100) matrix products over the tiles of a block, on implicit GEMM's register tiles.  V
+// of a block is shared by all tasks and stays in L3; a task makes the transformed weights of one
+// panel of outputs when it needs them, which with its products stay in L2.
+// Bound by the multiply-adds of these products, 0.39 of the direct sum's, and where tiles are few by
+// transforming the weights.
 #include "core/memory.h"
 #include "core/parallel.h"
 #include "cpu/conv_algorithms.h"
-#include "cpu/conv_epilogue.h"
-#include "cpu/conv_finite.h"
-#include "cpu/conv_pack_image.h"
+#include "cpu/conv_phases_tiles.h"
+#include "cpu/conv_wgrad.h"
 #include "cpu/conv_work.h"
-#include "cpu/gemm.h"
 #include "cpu/lanes.h"
-#include "cpu/shuffle.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
 
-constexpr int kPhases = 4, kTaps = 16;
-constexpr int64_t kBlockBytes = 12 << 20;  // of transformed tiles and their products
+constexpr int64_t kBlockBytes = 12 << 20;  // of transformed activations
+constexpr int64_t kMostTiles = 168;        // of a task: their products stay in L2
+constexpr int64_t kLeastTiles = 28;        // that pay for transforming weights again
+constexpr int64_t kPhaseTasks = 16;        // wanted, to share work evenly
 
-// The tiles of all images, in rows: row i holds the tiles of tile row i % down of image i / down.
-struct TileRows {
-  int64_t rows, down, across;
+int64_t even_block(int64_t tiles, int64_t tile_bytes) {
+  const int64_t most = clamp(kBlockBytes / tile_bytes / 14 * 14, 2 * kLeastTiles, INT64_MAX);
+  return ceil_div(tiles, larger(1, ceil_div(tiles, most)));
+}
+
+// How many tasks share the tiles of a block for one panel of outputs.
+int64_t tile_parts(int64_t tiles, int64_t panels) {
+  const int64_t wanted = clamp(ceil_div(kPhaseTasks, panels), 1, larger(1, tiles / kLeastTiles));
+  return larger(wanted, ceil_div(tiles, kMostTiles));
+}
+
+// Activations in blocks of channels, with all their phases or without.
+ChannelBlocks phase_blocks(int64_t channels, int64_t width) {
+  const int64_t n = ceil_div(channels, width);
+  return {n, width, channels - (n - 1) * width};
+}
+
+// fprop, or one of dgrad's four sums: reads x in `blocks`, makes y at output_h, output_w and every
+// `step`-th pixel from there.
+struct PhaseSum {
+  Pixels<const float*> x;
+  Pixels<float*> y;
+  PhaseTiles tiles;  // of a sum's outputs
+  const float* w;    // packed: [panel][block][tap][channel][kPanel]
+  WeightOrder order;
+  const int64_t* pad;
+  bool transposed;            // dgrad
+  const float *bias, *zeros;  // bias in whole panels; zeros for the channels of x and a panel
+  Epilogue<float> epilogue;
+
+  int sums() const { return transposed ? kPhases : 1; }
+  bool odd(int sum, int d) const { return ((d == 0 ? sum / 2 : sum % 2) & pad[d] & 1) != 0; }
+
+  void transform_activations(int64_t first, int64_t count, int64_t begin, int64_t end, float* v,
+                             int64_t stride) const;
+  void transform_weights(int sum, int64_t panel, int64_t block, float* u, int64_t stride) const;
+  void transform_outputs(int sum, int64_t panel, const float* m, int64_t stride, int64_t first,
+                         int64_t count, Finite& finite) const;
+  bool run() const;
 };
 
-TileRows cut_rows(int64_t n, int64_t height, int64_t width) {
-  const int64_t down = ceil_div(height, kPhaseTile), across = ceil_div(width, kPhaseTile);
-  return {n * down, down, across};
+// V of all sums for tiles [begin, end) of the block of `count` from `first` on.
+void PhaseSum::transform_activations(int64_t first, int64_t count, int64_t begin, int64_t end,
+                                     float* v, int64_t stride) const {
+  if (!transposed)
+    return transform_large(x, tiles, pad, first + begin, end - begin, v + begin * kBlock, stride,
+                           count * kBlock, zeros);
+  // Position 2 j + r of dx meets dy at j + pad / 2 + (r and pad odd) + {-1, 0}.
+  for (int s = 0; s < kPhases; ++s)
+    transform_small<ToPoints>(x, tiles, pad[0] / 2 - 1 + odd(s, 0), pad[1] / 2 - 1 + odd(s, 1),
+                              first + begin, end - begin, kBlock,
+                              v + s * kPhaseProducts * stride + begin * kBlock, stride,
+                              count * kBlock, zeros);
 }
 
-// f(first row, rows) for blocks of rows of tiles whose `tile_bytes` fit together.
-template <class Body>
-void for_each_block(const TileRows& t, int64_t tile_bytes, const Body& f) {
-  const int64_t most = clamp(kBlockBytes / (tile_bytes * t.across), 1, t.rows);
-  const int64_t blocks = ceil_div(t.rows, most);
-  for (int64_t b = 0; b < blocks; ++b) {
-    const int64_t begin = t.rows * b / blocks, end = t.rows * (b + 1) / blocks;
-    f(begin, end - begin);
-  }
-}
-
-// A box of an activation with its padding, [h][w][c].
-struct Packed {
-  const float* data;
-  int64_t row, pixel;
-};
-
-// f(image, tile row in the image, row in the block, box) in parallel, the box being `height` rows of
-// `a` from tile row * step + begin on, and as many pixels as the row of tiles takes.
-template <class Body>
-void for_each_row(const ConvTensor& a, const int64_t* in, int64_t channels, const TileRows& t,
-                  int64_t first, int64_t rows, int64_t step, int64_t begin, int64_t begin_w,
-                  int64_t height, const Body& f) {
-  const int64_t width = step * (t.across - 1) + height;
-  parallel_for(rows, 1, [&](int64_t from, int64_t to) {
-    Scratch scratch((height * width * channels + kLanes<float>)*sizeof(float));
-    for (int64_t i = from; i < to; ++i) {
-      const int64_t n = (first + i) / t.down, th = (first + i) % t.down;
-      const ImageBox<float> box{static_cast<const float*>(a.data),
-                                a.stride,
-                                in,
-                                n,
-                                1,
-                                {0, th * step + begin, begin_w},
-                                {1, height, width},
-                                {1, channels, channels}};
-      pack_image(box, scratch.as<float>());
-      f(n, th, i, Packed{scratch.as<float>(), width * channels, channels});
-    }
-  });
-}
-
-// to[point * plane + c] for the channels c of a tile: the transform of its pixels, `pitch` apart.
-template <class Transform>
-void transform_tile(const Packed& box, const float* tile, int64_t pitch, int64_t channels,
-                    float* to, int64_t plane) {
-  for (int64_t c = 0; c < channels; c += kLanes<float>) {
-    const int lanes = static_cast<int>(clamp(channels - c, 1, kLanes<float>));
-    transform_square<Transform>(
-        [&](int i, int j) { return load(tile + pitch * (i * box.row + j * box.pixel) + c); },
-        [&](int i, int j, F v) { store_lanes(to + (i * kPhaseReads + j) * plane + c, v, lanes); });
-  }
-}
-
-// V [point][tile][phase][c] of the larger side's tiles, whose phase p reads pixels 2 i + p - pad.
-void transform_large(const ConvShape& s, const ConvTensor& x, const TileRows& t, int64_t first,
-                     int64_t rows, float* v) {
-  const int64_t row = kPhases * s.c, plane = rows * t.across * row;
-  for_each_row(x, s.in, s.c, t, first, rows, 2 * kPhaseTile, -s.pad[1], -s.pad[2], 2 * kPhaseReads,
-               [&](int64_t, int64_t, int64_t i, const Packed& box) {
-                 for (int64_t tw = 0; tw < t.across; ++tw)
-                   for (int p = 0; p < kPhases; ++p)
-                     transform_tile<ToPoints>(
-                         box,
-                         box.data + (p / 2) * box.row + (2 * kPhaseTile * tw + p % 2) * box.pixel,
-                         2, s.c, v + (i * t.across + tw) * row + p * s.c, plane);
-               });
-}
-
-// The 25 points of the taps of every phase: store(phase, point, row, column, vector, lanes) with
-// vectors along `columns`; w[row * row_step + column * column_step + tap].  reversed: taps of falling
-// positions, for dgrad; odd: whether a phase holds the taps of the other parity.
-template <class Put>
-void transform_weights(const float* w, int64_t rows, int64_t row_step, int64_t columns,
-                       int64_t column_step, bool reversed, const bool (&odd)[2], const Put& put) {
+// U of one panel and block, [point][row of V's block][kPanel].
+void PhaseSum::transform_weights(int sum, int64_t panel, int64_t block, float* u,
+                                 int64_t stride) const {
   constexpr int n = kLanes<float>;
-  const int64_t vectors = ceil_div(columns, n);
-  parallel_for(rows * vectors, 16, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t row = i / vectors, column = i % vectors * n;
-      const int lanes = static_cast<int>(clamp(columns - column, 1, n));
-      F tap[kTaps];
-      for (int first = 0; first < kTaps; first += n) {
-        F square[n];
-        for (int l = 0; l < n; ++l)
-          square[l] =
-              l < lanes ? load(w + row * row_step + (column + l) * column_step + first) : F{};
-        transpose_lanes<float>(square);
-        for (int l = 0; l < n; ++l) tap[first + l] = square[l];
-      }
-      for (int p = 0; p < kPhases; ++p) {
-        const int h = (p / 2) ^ odd[0], l = (p % 2) ^ odd[1];
-        transform_square<TapsToPoints>(
-            [&](int a, int b) {
-              return tap[(2 * (reversed ? 1 - a : a) + h) * 4 + 2 * (reversed ? 1 - b : b) + l];
-            },
-            [&](int a, int b, F u) { put(p, a * kPhaseReads + b, row, column, u, lanes); });
-      }
+  const int64_t length = order.block_channels(block), tap = length * kPanel<float>;
+  const float* from = w + kPhaseTaps * order.before_block(panel, block) * kPanel<float>;
+  const int vectors = order.k - panel * kPanel<float> > n ? 2 : 1;
+  // The taps of parity (h, l); dgrad meets those of falling positions.
+  const auto put = [&](int h, int l, int64_t c, int64_t row) __attribute__((always_inline)) {
+    for (int v = 0; v < vectors; ++v) {
+      const float* at = from + c * kPanel<float> + v * n;
+      float* to = u + row * kPanel<float> + v * n;
+      const int last = transposed ? 1 : 0;
+      transform_square<TapsToPoints>(
+          [&](int a, int b) __attribute__((always_inline)) {
+            return load(at + ((2 * (a ^ last) + h) * 4 + 2 * (b ^ last) + l) * tap);
+          },
+          [&](int a, int b, F value) __attribute__((always_inline)) {
+            store(to + (a * kPhaseReads + b) * stride, value);
+          });
     }
-  });
+  };
+  if (transposed) {
+    const int h = sum / 2 ^ static_cast<int>(pad[0] & 1), l = sum % 2 ^ static_cast<int>(pad[1] & 1);
+    for (int64_t c = 0; c < length; ++c) put(h, l, c, c);
+    return;
+  }
+  for (int64_t c = 0; c < length; ++c)
+    for (int p = 0; p < kPhases; ++p) put(p / 2, p % 2, c, p * kPhaseWidth + c);
+  for (int point = 0; point < kPhaseProducts; ++point)  // V is zero there
+    for (int p = 0; p < kPhases; ++p)
+      fill_zero(u + point * stride + (p * kPhaseWidth + length) * kPanel<float>,
+                (kPhaseWidth - length) * kPanel<float>);
 }
 
-// Where a tile's outputs go: strides in y, and how far y reaches from the tile on.
-struct PhasePlace {
-  float* to;
-  int64_t stride_c, stride_h, stride_w, height, width;
-};
-
-// The outputs of a tile from its products m, plus the bias.
-void store_tile(const float* m, int64_t plane, int64_t channels, const float* bias,
-                const PhasePlace& place, const Epilogue<float>& epilogue, Finite& finite) {
-  F zeros{};
-  for (int64_t c = 0; c < channels; c += kLanes<float>) {
-    const int lanes = static_cast<int>(clamp(channels - c, 1, kLanes<float>));
-    const F added = bias ? load_lanes(bias + c, lanes) : F{};
-    transform_square<FromPoints>(
-        [&](int i, int j) { return load_lanes(m + (i * kPhaseReads + j) * plane + c, lanes); },
-        [&](int i, int j, F v) {
-          if (i >= place.height || j >= place.width) return;
-          float* at = place.to + i * place.stride_h + j * place.stride_w + c * place.stride_c;
-          const F y = v + added;
-          zeros += 0.0f * y;
-          if (place.stride_c == 1)
-            store_lanes(at, epilogue.apply(y, at, lanes), lanes);
-          else
-            for (int l = 0; l < lanes; ++l)
-              at[l * place.stride_c] = epilogue.apply(y[l], at + l * place.stride_c);
-        });
+// y = bias + the inverse transform of M for tiles [first, first + count) and the outputs of a panel.
+void PhaseSum::transform_outputs(int sum, int64_t panel, const float* m, int64_t stride,
+                                 int64_t first, int64_t count, Finite& finite) const {
+  constexpr int n = kLanes<float>;
+  const int64_t step = transposed ? 2 : 1, begin_h = transposed ? sum / 2 : 0,
+                begin_w = transposed ? sum % 2 : 0;
+  F doubt{};
+  for (int64_t t = 0; t < count; ++t) {
+    const PhaseTiles::Place at = tiles.at(first + t);
+    const int64_t h = at.h * step + begin_h, w = at.w * step + begin_w;
+    const int64_t rows = ceil_div(y.h - h, step), columns = ceil_div(y.w - w, step);
+    for (int64_t k = panel * kPanel<float>; k < smaller(y.c, (panel + 1) * kPanel<float>); k += n) {
+      const int lanes = static_cast<int>(clamp(y.c - k, 0, n));
+      const float* from = m + t * kPanel<float> + k % kPanel<float>;
+      float* to = y.data + at.n * y.n_stride + h * y.h_stride + w * y.w_stride + k;
+      const F added = load(bias + k);
+      transform_square<FromPoints>(
+          [&](int i, int j) __attribute__((always_inline)) {
+            return load(from + (i * kPhaseReads + j) * stride);
+          },
+          [&](int i, int j, F value) __attribute__((always_inline)) {
+            if (i >= rows || j >= columns) return;
+            float* pixel = to + i * step * y.h_stride + j * step * y.w_stride;
+            value += added;
+            if (lanes < n) {  // what is in the other lanes is nobody's
+              store_partial(pixel, value, lanes);
+              value = load_partial(pixel, lanes);
+            }
+            doubt += value * 0.0f;
+            store_lanes(pixel, epilogue.apply(value, pixel, lanes), lanes);
+          });
+    }
   }
-  finite.note(zeros);
+  finite.note(doubt);
+}
+
+// False where the result is not finite and must be computed otherwise.
+bool PhaseSum::run() const {
+  const int64_t blocks = order.channels.blocks, panels = order.panels, planes = sums() * kPhaseProducts;
+  const int64_t block =
+      even_block(tiles.count, planes * blocks * kBlock * static_cast<int64_t>(sizeof(float)));
+  Scratch activations(
+      (planes * position_stride(blocks * block * kBlock) + kSpareTiles * kBlock) * sizeof(float));
+  float* v = activations.as<float>();
+  const int64_t run = 0;
+  Finite finite;
+  for (int64_t first = 0; first < tiles.count; first += block) {
+    const int64_t count = smaller(tiles.count - first, block);
+    const int64_t v_stride = position_stride(blocks * count * kBlock);
+    parallel_for(count, 4, [&](int64_t begin, int64_t end) {
+      transform_activations(first, count, begin, end, v, v_stride);
+    });
+    const int64_t parts = tile_parts(count, panels * sums());
+    parallel_for(panels * sums() * parts, 1, [&](int64_t task, int64_t) {
+      const int64_t part = task % parts, panel = task / parts % panels;
+      const int sum = static_cast<int>(task / parts / panels);
+      const int64_t begin = count * part / parts, size = count * (part + 1) / parts - begin;
+      const int64_t u_stride = position_stride(kBlock * kPanel<float>),
+                    m_stride = position_stride(size * kPanel<float>);
+      const TileKernel<float>& tile = fitting_tile(size);
+      const int vectors = order.k - panel * kPanel<float> > kLanes<float> ? 2 : 1;
+      Scratch scratch((kPhaseProducts * (u_stride + m_stride) + 8 * kPanel<float>)*sizeof(float));
+      float* m = scratch.as<float>();
+      float* u = m + kPhaseProducts * m_stride;
+      for (int64_t b = 0; b < blocks; ++b) {
+        transform_weights(sum, panel, b, u, u_stride);
+        const int64_t depth = transposed ? order.block_channels(b) : kBlock;
+        const TileSlice<float> slice{kBlock, &run,          1, kBlock, 1, 0,
+                                     depth,  kPanel<float>, 1, b > 0};
+        for (int point = 0; point < kPhaseProducts; ++point)
+          multiply_rows(tile, slice, 0, size,
+                        v + (sum * kPhaseProducts + point) * v_stride +
+                            (b * count + begin) * kBlock,
+                        u + point * u_stride, vectors, m + point * m_stride, zeros);
+      }
+      transform_outputs(sum, panel, m, m_stride, first + begin, size, finite);
+    });
+  }
+  return finite.all();
+}
+
+// w[k * stride_k + c * stride_c + tap] for `made` outputs k.
+bool run(const ConvShape& s, bool transposed, const ConvTensor& x, const ConvTensor& y,
+         const float* w, const float* bias, const Epilogue<float>& epilogue) {
+  const int64_t* x_extent = transposed ? s.out : s.in;
+  const int64_t* y_extent = transposed ? s.in : s.out;
+  const int64_t c = transposed ? s.k : s.c, k = transposed ? s.c : s.k, step = transposed ? 2 : 1;
+  const ChannelsLast in(x, s.n, c, x_extent[1], x_extent[2]),
+      out(y, s.n, k, y_extent[1], y_extent[2]);
+  if (in.copied()) copy_from(x, in.pixels);
+
+  const ChannelBlocks blocks = phase_blocks(c, transposed ? kBlock : kPhaseWidth);
+  const WeightOrder order{k, c, ceil_div(k, kPanel<float>), blocks, blocks.blocks};
+  const int64_t outputs = order.panels * kPanel<float>, zeros = larger(c, outputs) + kBlock;
+  Scratch packed(kPhaseTaps * outputs * c * sizeof(float)),
+      constants((outputs + zeros) * sizeof(float));
+  TapSlot<float> slots[kPhaseTaps];
+  for (int t = 0; t < kPhaseTaps; ++t) slots[t] = {packed.as<float>(), kPhaseTaps, t};
+  pack_weights(w, transposed ? kPhaseTaps : s.c * kPhaseTaps,
+               transposed ? s.c * kPhaseTaps : kPhaseTaps, kPhaseTaps, order, slots);
+  float* padded_bias = constants.as<float>();
+  fill_zero(padded_bias, outputs + zeros);
+  if (bias) copy_elements(padded_bias, bias, k);
+
+  const PhaseSum sum{read(in.pixels),
+                     out.pixels,
+                     {s.n, ceil_div(y_extent[1], step), ceil_div(y_extent[2], step)},
+                     packed.as<float>(),
+                     order,
+                     s.pad + 1,
+                     transposed,
+                     padded_bias,
+                     padded_bias + outputs,
+                     out.copied() ? Epilogue<float>{} : epilogue};
+  const bool finite = sum.run();
+  if (out.copied()) copy_to(out.pixels, y, epilogue);
+  return finite;
 }
 
 void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
            const kernels::ConvEpilogue& after, const ConvTensor& y) {
-  const Epilogue<float> epilogue(after, y.data);
-  Finite finite;
-  const TileRows t = cut_rows(s.n, s.out[1], s.out[2]);
-  const int64_t depth = kPhases * s.c, tile_bytes = kPhaseProducts * (depth + s.k) * 4;
-  Scratch weights(kPhaseProducts * depth * s.k * sizeof(float));
-  float* u = weights.as<float>();  // [point][phase][c][k]
-  transform_weights(static_cast<const float*>(w), s.c, kTaps, s.k, s.c * kTaps, false,
-                    {false, false},
-                    [&](int p, int point, int64_t c, int64_t k, F value, int lanes) {
-                      store_lanes(u + ((point * kPhases + p) * s.c + c) * s.k + k, value, lanes);
-                    });
-  for_each_block(t, tile_bytes, [&](int64_t first, int64_t rows) {
-    const int64_t tiles = rows * t.across;
-    Scratch scratch(tiles * tile_bytes);
-    float *v = scratch.as<float>(), *m = v + kPhaseProducts * tiles * depth;
-    transform_large(s, x, t, first, rows, v);
-    parallel_for(kPhaseProducts, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t p = begin; p < end; ++p)
-        gemm<float>(tiles, s.k, depth, Strided<float>{v + p * tiles * depth, depth, 1},
-                    Strided<float>{u + p * depth * s.k, 1, s.k},
-                    Result<float>{m + p * tiles * s.k, s.k});
-    });
-    parallel_for(rows, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const int64_t n = (first + i) / t.down, h = (first + i) % t.down * kPhaseTile;
-        for (int64_t tw = 0; tw < t.across; ++tw)
-          store_tile(
-              m + (i * t.across + tw) * s.k, tiles * s.k, s.k,
-              static_cast<const float*>(after.bias),
-              {static_cast<float*>(y.data) + n * y.stride[0] + h * y.stride[3] +
-                   tw * kPhaseTile * y.stride[4],
-               y.stride[1], y.stride[3], y.stride[4], s.out[1] - h, s.out[2] - tw * kPhaseTile},
-              epilogue, finite);
-      }
-    });
-  });
-  if (!finite.all()) implicit_conv.fprop(s, dtype, x, w, after, y);
+  if (!run(s, false, x, y, static_cast<const float*>(w), static_cast<const float*>(after.bias),
+           {after, y.data}))
+    implicit_conv.fprop(s, dtype, x, w, after, y);
 }
 
 void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w, const void* bias,
            const ConvTensor& dx) {
-  // Position 2 j + r of dx meets dy at j + low + shift + {-1, 0} through taps of parity r + pad.
-  const TileRows t = cut_rows(s.n, (s.in[1] + 1) / 2, (s.in[2] + 1) / 2);
-  Finite finite;
-  const bool odd[2] = {(s.pad[1] & 1) != 0, (s.pad[2] & 1) != 0};
-  const int64_t low[2] = {s.pad[1] / 2, s.pad[2] / 2};
-  const int64_t tile_bytes = kPhases * kPhaseProducts * (s.k + s.c) * 4;
-  const int64_t products = kPhases * kPhaseProducts;
-  Scratch weights(products * s.k * s.c * sizeof(float));
-  float* u = weights.as<float>();  // [phase][point][k][c]
-  transform_weights(static_cast<const float*>(w), s.k, s.c * kTaps, s.c, kTaps, true, odd,
-                    [&](int p, int point, int64_t k, int64_t c, F value, int lanes) {
-                      store_lanes(u + ((p * kPhaseProducts + point) * s.k + k) * s.c + c, value,
-                                  lanes);
-                    });
-  for_each_block(t, tile_bytes, [&](int64_t first, int64_t rows) {
-    const int64_t tiles = rows * t.across, plane = tiles * s.k;
-    Scratch scratch(tiles * tile_bytes);
-    float *v = scratch.as<float>(), *m = v + products * plane;
-    for_each_row(dy, s.out, s.k, t, first, rows, kPhaseTile, low[0] - 1, low[1] - 1,
-                 kPhaseReads + 1, [&](int64_t, int64_t, int64_t i, const Packed& box) {
-                   for (int64_t tw = 0; tw < t.across; ++tw)
-                     for (int p = 0; p < kPhases; ++p) {
-                       const int64_t h = (p / 2) & odd[0], l = (p % 2) & odd[1];
-                       transform_tile<ToPoints>(
-                           box, box.data + h * box.row + (tw * kPhaseTile + l) * box.pixel, 1, s.k,
-                           v + p * kPhaseProducts * plane + (i * t.across + tw) * s.k, plane);
-                     }
-                 });
-    parallel_for(products, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t p = begin; p < end; ++p)
-        gemm<float>(tiles, s.c, s.k, Strided<float>{v + p * plane, s.k, 1},
-                    Strided<float>{u + p * s.k * s.c, 1, s.c},
-                    Result<float>{m + p * tiles * s.c, s.c});
-    });
-    parallel_for(rows, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i)
-        for (int64_t tw = 0; tw < t.across; ++tw)
-          for (int p = 0; p < kPhases; ++p) {
-            const int64_t n = (first + i) / t.down;
-            const int64_t h = (first + i) % t.down * kPhaseTile * 2 + p / 2,
-                          l = tw * kPhaseTile * 2 + p % 2;
-            store_tile(m + (p * kPhaseProducts * tiles + i * t.across + tw) * s.c, tiles * s.c, s.c,
-                       static_cast<const float*>(bias),
-                       {static_cast<float*>(dx.data) + n * dx.stride[0] + h * dx.stride[3] +
-                            l * dx.stride[4],
-                        dx.stride[1], 2 * dx.stride[3], 2 * dx.stride[4], (s.in[1] - h + 1) / 2,
-                        (s.in[2] - l + 1) / 2},
-                       {}, finite);
-          }
-    });
-  });
-  if (!finite.all()) implicit_conv.dgrad(s, dtype, dy, w, bias, dx);
+  if (!run(s, true, dy, dx, static_cast<const float*>(w), static_cast<const float*>(bias), {}))
+    implicit_conv.dgrad(s, dtype, dy, w, bias, dx);
+}
+
+// dw of one panel and block, [tap][channel][kPanel], (+)= the inverse transform of the sums p.
+void transform_gradient(const float* p, int64_t stride, int64_t channels, int vectors,
+                        bool accumulate, float* dw, Finite& finite) {
+  F doubt{};
+  for (int64_t c = 0; c < channels; ++c)
+    for (int phase = 0; phase < kPhases; ++phase)
+      for (int64_t v = 0; v < vectors * kLanes<float>; v += kLanes<float>) {
+        const float* from = p + (phase * kPhaseWidth + c) * kPanel<float> + v;
+        float* to = dw + c * kPanel<float> + v;
+        transform_square<PointsToTaps>(
+            [&](int i, int j) __attribute__((always_inline)) {
+              return load(from + (i * kPhaseReads + j) * stride);
+            },
+            [&](int a, int b, F g) __attribute__((always_inline)) {
+              const int tap = (2 * a + phase / 2) * 4 + 2 * b + phase % 2;
+              float* at = to + tap * channels * kPanel<float>;
+              doubt += 0.0f * g;
+              store(at, accumulate ? load(at) + g : g);
+            });
+      }
+  finite.note(doubt);
 }
 
 void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTensor& dy, void* dw) {
-  const TileRows t = cut_rows(s.n, s.out[1], s.out[2]);
-  const int64_t depth = kPhases * s.c, tile_bytes = kPhaseProducts * (depth + s.k) * 4;
-  Scratch sums(kPhaseProducts * depth * s.k * sizeof(float));
-  float* sum = sums.as<float>();  // [point][phase][c][k]
-  for_each_block(t, tile_bytes, [&](int64_t first, int64_t rows) {
-    const int64_t tiles = rows * t.across, plane = tiles * s.k;
-    Scratch scratch(tiles * tile_bytes);
-    float *v = scratch.as<float>(), *d = v + kPhaseProducts * tiles * depth;
-    transform_large(s, x, t, first, rows, v);
-    for_each_row(dy, s.out, s.k, t, first, rows, kPhaseTile, 0, 0, kPhaseTile,
-                 [&](int64_t, int64_t, int64_t i, const Packed& box) {
-                   for (int64_t tw = 0; tw < t.across; ++tw)
-                     transform_tile<GradToPoints>(box, box.data + tw * kPhaseTile * box.pixel, 1,
-                                                  s.k, d + (i * t.across + tw) * s.k, plane);
-                 });
-    parallel_for(kPhaseProducts, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t p = begin; p < end; ++p) {
-        float* to = sum + p * depth * s.k;
-        gemm<float>(depth, s.k, tiles, Strided<float>{v + p * tiles * depth, 1, depth},
-                    Strided<float>{d + p * plane, 1, s.k},
-                    Result<float>{to, s.k, first > 0 ? to : nullptr, s.k, 1});
-      }
-    });
-  });
-  // dw[k][c][tap] from vectors along k.
+  const ChannelsLast in(x, s.n, s.c, s.in[1], s.in[2]), out(dy, s.n, s.k, s.out[1], s.out[2]);
+  if (in.copied()) copy_from(x, in.pixels);
+  if (out.copied()) copy_from(dy, out.pixels);
+  const PhaseTiles tiles(s.n, s.out[1], s.out[2]);
+  const ChannelBlocks channels = phase_blocks(s.c, kPhaseWidth);
+  const int64_t blocks = channels.blocks, panels = ceil_div(s.k, kPanel<float>);
+  const WeightOrder order{s.k, s.c, panels, channels, blocks};
+  const int64_t zero_count = larger(s.c, s.k) + kLanes<float>;
+  Scratch zeros(zero_count * sizeof(float)),
+      packed(kPhaseTaps * panels * kPanel<float> * s.c * sizeof(float));
+  fill_zero(zeros.as<float>(), zero_count);
+
+  const int64_t tile_elements = blocks * kBlock + panels * kPanel<float>;
+  const int64_t block = even_block(
+      tiles.count, kPhaseProducts * tile_elements * static_cast<int64_t>(sizeof(float)));
+  const int64_t most_v = position_stride(blocks * block * kBlock),
+                most_d = position_stride(panels * block * kPanel<float>);
+  Scratch activations(kPhaseProducts * (most_v + most_d) * sizeof(float));
+  float* v = activations.as<float>();
+  float* d = v + kPhaseProducts * most_v;  // [point][panel][tile][kPanel]
+  const int64_t row = 0;
   Finite finite;
-  parallel_for(s.c, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t c = begin; c < end; ++c)
-      for (int64_t k = 0; k < s.k; k += kLanes<float>) {
-        const int lanes = static_cast<int>(clamp(s.k - k, 1, kLanes<float>));
-        F zeros{};
-        for (int p = 0; p < kPhases; ++p)
-          transform_square<PointsToTaps>(
-              [&](int i, int j) {
-                const int point = i * kPhaseReads + j;
-                return load_lanes(sum + ((point * kPhases + p) * s.c + c) * s.k + k, lanes);
-              },
-              [&](int a, int b, F g) {
-                float* to = static_cast<float*>(dw) + (k * s.c + c) * kTaps + (2 * a + p / 2) * 4 +
-                            2 * b + p % 2;
-                for (int l = 0; l < lanes; ++l) to[l * s.c * kTaps] = g[l];
-                zeros += 0.0f * g;
-              });
-        finite.note(zeros);
-      }
-  });
-  if (!finite.all()) implicit_conv.wgrad(s, dtype, x, dy, dw);
+  for (int64_t first = 0; first < tiles.count; first += block) {
+    const int64_t count = smaller(tiles.count - first, block);
+    const int64_t v_stride = position_stride(blocks * count * kBlock),
+                  d_stride = position_stride(panels * count * kPanel<float>);
+    parallel_for(count, 4, [&](int64_t begin, int64_t end) {
+      transform_large(read(in.pixels), tiles, s.pad + 1, first + begin, end - begin,
+                      v + begin * kBlock, v_stride, count * kBlock, zeros.as<float>());
+      transform_small<GradToPoints>(read(out.pixels), tiles, 0, 0, first + begin, end - begin,
+                                    kPanel<float>, d + begin * kPanel<float>, d_stride,
+                                    count * kPanel<float>, zeros.as<float>());
+    });
+    parallel_for(panels * blocks, 1, [&](int64_t task, int64_t) {
+      const int64_t panel = task / blocks, b = task % blocks;
+      const int64_t p_stride = position_stride(kBlock * kPanel<float>);
+      const int vectors = s.k - panel * kPanel<float> > kLanes<float> ? 2 : 1;
+      constexpr int64_t kRows = (kBlock + kGradRows - 1) / kGradRows, kMost = (kBlock + kRows - 1) / kRows;
+      const GradTile<float> tile = choose_grad_tile<float>(kMost, vectors == 1);
+      const GradBox box{&row, 1, count, kBlock};
+      Scratch scratch(kPhaseProducts * p_stride * sizeof(float));
+      float* p = scratch.as<float>();
+      for (int point = 0; point < kPhaseProducts; ++point)
+        for (int64_t r = 0; r < kBlock; r += kMost)
+          tile(box, v + point * v_stride + b * count * kBlock + r,
+               d + point * d_stride + panel * count * kPanel<float>,
+               p + point * p_stride + r * kPanel<float>,
+               static_cast<int>(smaller(kBlock - r, kMost)), false);
+      transform_gradient(
+          p, p_stride, order.block_channels(b), vectors, first > 0,
+          packed.as<float>() + kPhaseTaps * order.before_block(panel, b) * kPanel<float>, finite);
+    });
+  }
+  if (!finite.all()) return implicit_conv.wgrad(s, dtype, x, dy, dw);
+  unpack_weights(packed.as<float>(), 1, 0, kPhaseTaps, order, static_cast<float*>(dw));
 }
 
 bool offers(ConvPass, const ConvShape& s, DType dtype) {
@@ -328,26 +340,36 @@ bool offers(ConvPass, const ConvShape& s, DType dtype) {
   return fits;
 }
 
-inline constexpr double kMostWeights = 1 << 22;  // transformed, of a call: 16 MB
-
-// A call; multiply-adds of the points' products; vectors transformed of the pixels' sides and of
-// weights; elements copied from and to other layouts.
+// A call; multiply-adds of the points' products in whole register tiles, and their steps over an
+// input; vectors transformed of weights and of the pixels' sides; elements copied from and to other
+// layouts.
 bool count(ConvPass pass, const ConvShape& s, DType dtype, ConvUnits& units) {
   const PassCount a(pass, s, dtype);
-  const bool dgrad = pass == ConvPass::dgrad;
-  const TileRows t =
-      cut_rows(s.n, dgrad ? (s.in[1] + 1) / 2 : s.out[1], dgrad ? (s.in[2] + 1) / 2 : s.out[2]);
-  const double tiles = static_cast<double>(t.rows) * static_cast<double>(t.across);
+  const bool dgrad = pass == ConvPass::dgrad, wgrad = pass == ConvPass::wgrad;
+  const PhaseTiles t(s.n, dgrad ? (s.in[1] + 1) / 2 : s.out[1],
+                     dgrad ? (s.in[2] + 1) / 2 : s.out[2]);
   constexpr double kPoints = kPhases * kPhaseProducts;
-  // Larger weights come from memory for every block of tiles: twice as slow as implicit GEMM, measured.
-  if (kPoints * a.read * a.made > kMostWeights) return false;
+  const double tiles = static_cast<double>(t.count);
+  // fprop and wgrad read 16 channels of every phase at a time.
+  const double read = dgrad ? a.read : kPhaseWidth * whole(a.read, kPhaseWidth);
+  const int64_t sums = dgrad ? kPhases : 1;
+  const int64_t planes = kPhaseProducts * sums * static_cast<int64_t>(sizeof(float));
+  double weights = kPoints * a.read * a.made_vectors();
+  if (!wgrad) {  // a task transforms them for its tiles
+    const double bytes = static_cast<double>(planes) * read * (dgrad ? 1 : kPhases);
+    const int64_t block = even_block(t.count, static_cast<int64_t>(bytes < 1e12 ? bytes : 1e12));
+    const double panels = a.panels() * static_cast<double>(sums);
+    weights *= static_cast<double>(tile_parts(block, static_cast<int64_t>(panels < 1e9 ? panels : 1e9)));
+    weights *= whole(tiles, static_cast<double>(block));
+  }
   units[0] = 1;
-  units[1] = kPoints * tiles * a.read * a.made_vectors();
-  units[2] = kPoints * a.read * a.made_vectors();
-  units[3] = kPoints * tiles * a.read_vectors();
-  units[4] = (dgrad ? kPoints : kPhaseProducts) * tiles * a.made_vectors();
-  units[5] = a.copied_in();
-  units[6] = a.copied_out();
+  units[1] = kPoints * tiles * read * a.made_vectors();
+  units[2] = kPoints * read * a.panels() * (wgrad ? 1 : whole(tiles, 14));
+  units[3] = weights;
+  units[4] = kPoints * tiles * a.read_vectors();
+  units[5] = (dgrad ? kPoints : kPhaseProducts) * tiles * a.made_vectors();
+  units[6] = a.copied_in();
+  units[7] = a.copied_out();
   return true;
 }
 

@@ -10,8 +10,8 @@
 #include "core/memory.h"
 #include "core/parallel.h"
 #include "cpu/conv_finite.h"
-#include "cpu/conv_pack_image.h"
 #include "cpu/conv_pack_weights.h"
+#include "cpu/conv_pixels.h"
 #include "cpu/conv_taps.h"
 #include "cpu/conv_winograd_tiles.h"
 
@@ -26,14 +26,6 @@ inline constexpr int64_t kLine = 64 / sizeof(float);
 LAMINA_INLINE int64_t position_stride(int64_t elements) {
   return elements / (2 * kLine) * (2 * kLine) + (elements % (2 * kLine) > kLine ? 3 : 1) * kLine;
 }
-
-// An activation (n, h, w, c) whose channels lie together.
-template <class Pointer>
-struct Pixels {
-  Pointer data;
-  int64_t n_stride, h_stride, w_stride;
-  int64_t n, h, w, c;
-};
 
 // `Size` x `Size` pixels at an offset from a tile's first, in steps of the tiles' dilation; those
 // outside of x, or beyond the tile's outputs in its gradient, are zeros.  All channels of one block
@@ -157,6 +149,24 @@ inline const TileKernel<float>& fitting_tile(int64_t count) {
   return *tile;
 }
 
+// M (+)= V U at one position for rows [begin, end) of tiles.
+inline void multiply_rows(const TileKernel<float>& tile, const TileSlice<float>& slice,
+                          int64_t begin, int64_t end, const float* v, const float* u, int vectors,
+                          float* m, const float* zeros) {
+  const int S = tile.segments, L = tile.length;
+  for (int64_t t = begin; t < end; t += S * L) {
+    TilePlace<float> place;
+    for (int i = 0; i < S; ++i) {
+      const int64_t row = t + i * L, left = clamp(end - row, 0, L), at = left > 0 ? row : t;
+      place.in[i] = v + at * kBlock;
+      place.out[i] = m + at * kPanel<float>;
+      place.first[i] = 0;
+      place.last[i] = static_cast<int>(left);
+    }
+    tile.run[vectors - 1](slice, place, u, zeros, vectors * kLanes<float>);
+  }
+}
+
 // M (+)= V U at every position for the tiles of [first, first + count) that need it, and one panel
 // of which `vectors` are used; V from the block where U begins.
 inline void multiply_positions(const Tiles& tiles, int64_t first, int64_t count, const float* v,
@@ -175,18 +185,7 @@ inline void multiply_positions(const Tiles& tiles, int64_t first, int64_t count,
       rows = range.end - range.begin;
       tile = &fitting_tile(rows);
     }
-    const int S = tile->segments, L = tile->length;
-    for (int64_t t = range.begin; t < range.end; t += S * L) {
-      TilePlace<float> place;
-      for (int i = 0; i < S; ++i) {
-        const int64_t row = t + i * L, left = clamp(range.end - row, 0, L), at = left > 0 ? row : t;
-        place.in[i] = v + at * kBlock;
-        place.out[i] = m + at * kPanel<float>;
-        place.first[i] = 0;
-        place.last[i] = static_cast<int>(left);
-      }
-      tile->run[vectors - 1](slice, place, u, zeros, vectors * kLanes<float>);
-    }
+    multiply_rows(*tile, slice, range.begin, range.end, v, u, vectors, m, zeros);
   }
 }
 
