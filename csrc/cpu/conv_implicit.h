@@ -111,7 +111,7 @@ struct ImplicitSum {
   int64_t tasks() const { return cut.boxes() * panel_groups; }
   void run(int64_t task) const;
   void run_panel(const TileSlice<T>& slice, const SliceInput<T>& input, const Box& box,
-                 int64_t index, int64_t panel) const;
+                 int64_t index, int64_t first_panel, int64_t panel) const;
 };
 
 template <class T>
@@ -176,7 +176,8 @@ TileSlice<T> slice_runs(const AxisTaps* axis, const int64_t* tap_stride, int64_t
 // The tiles of a box for one panel of outputs and slice `index` of the channels.
 template <class T>
 void ImplicitSum<T>::run_panel(const TileSlice<T>& slice, const SliceInput<T>& input,
-                               const Box& box, int64_t index, int64_t panel) const {
+                               const Box& box, int64_t index, int64_t first_panel,
+                               int64_t panel) const {
   const int S = tile->segments, L = tile->length;
   const int channels = static_cast<int>(clamp(order.k - panel * kPanel<T>, 1, kPanel<T>));
   const int vectors = channels > kLanes<T>;
@@ -193,7 +194,13 @@ void ImplicitSum<T>::run_panel(const TileSlice<T>& slice, const SliceInput<T>& i
   const int64_t tiles = ceil_div(rows, S);
   place.ahead = weights + depths * kPanel<T>;
   place.ahead_step = ceil_div(kPanel<T>, tiles);
+  // The inputs of a matrix product over pixels come from memory while the first panel's tiles run:
+  // each tile brings those of the next one, which follow its own.
+  const bool first_read = in_place && panel == first_panel && sum.taps() == 1 && box.size[0] == 1 &&
+                          rows == ceil_div(box.size[3], L) && slice.pixel == order.c;
+  if (first_read) place.ahead_step = S * L;
   const auto run_tile = [&](int segments) {
+    if (first_read) place.ahead = place.in[0] + S * L * slice.pixel;
     const bool half = 2 * segments <= S && tile->half[vectors];
     (half ? tile->half : tile->run)[vectors](slice, place, weights, panel_bias, channels);
     place.ahead += depths * place.ahead_step;
@@ -271,9 +278,10 @@ void ImplicitSum<T>::run(int64_t task) const {
     slice.out_channel = sum.y_stride[1];
     slice.accumulate = s > 0;
     if (last) slice.epilogue = epilogue;
-    for (int64_t panel = order.panels * panel_group / panel_groups;
-         panel < order.panels * (panel_group + 1) / panel_groups; ++panel)
-      run_panel(slice, input, box, s, panel);
+    const int64_t first_panel = order.panels * panel_group / panel_groups;
+    for (int64_t panel = first_panel; panel < order.panels * (panel_group + 1) / panel_groups;
+         ++panel)
+      run_panel(slice, input, box, s, first_panel, panel);
   }
 }
 
