@@ -26,6 +26,9 @@ struct GradBox {
   const int64_t* row;  // offsets in packed x of the box's rows of positions
   int64_t rows, width;
   int64_t pixel;  // elements of x from one position to the next
+  // What is wanted next, brought into L2 meanwhile: so many bytes on a position.
+  const char* ahead = nullptr;
+  int64_t ahead_step = 0;
 };
 
 // dw[r][k] (+)= sum over positions of x[position][r] * dy[position][k], r < MR of which `valid` are
@@ -40,12 +43,15 @@ __attribute__((noinline)) void wgrad_tile(const GradBox& box, const T* x, const 
     sum[i / NV][i % NV] = V{};
     if (i / NV < valid) __builtin_prefetch(dw + i / NV * kPanel<T> + i % NV * kLanes<T>, 1);
   }
+  const char* ahead = box.ahead ? box.ahead : reinterpret_cast<const char*>(x);
   for (int64_t r = 0; r < box.rows; ++r) {
     const T* from = x + box.row[r];
     for (int64_t w = box.width; w > 0; --w) {
       V b[NV];
       LAMINA_UNROLL
       for (int v = 0; v < NV; ++v) b[v] = load(dy + v * kLanes<T>);
+      __builtin_prefetch(ahead, 0, 2);
+      ahead += box.ahead_step;
       LAMINA_UNROLL
       for (int i = 0; i < MR; ++i) {
         const V a = broadcast(from[i]);
@@ -63,6 +69,36 @@ __attribute__((noinline)) void wgrad_tile(const GradBox& box, const T* x, const 
     store(to, accumulate ? load(to) + sum[i / NV][i % NV] : sum[i / NV][i % NV]);
   }
 }
+
+// The inputs and gradients of the next box, where those of a matrix product over pixels lie together:
+// tiles bring them into L2 line by line, so that packing does not wait for memory.
+template <class T>
+struct NextBox {
+  const char *x = nullptr, *dy = nullptr;
+  int64_t x_bytes = 0, dy_bytes = 0, step = 0, done = 0;
+
+  NextBox(const TapSum& sum, const Box& box, int64_t positions, const T* x_first,
+          const T* dy_first, int64_t tiles) {
+    const bool flat = sum.n == 1 && sum.grid[0] == 1 && sum.grid[1] == 1 && sum.taps() == 1 &&
+                      sum.x_stride[1] == 1 && sum.x_stride[4] == sum.c && sum.y_stride[1] == 1 &&
+                      sum.y_stride[4] == sum.k;
+    const int64_t slots = tiles * box.size[3], element = sizeof(T);
+    if (!flat || positions <= 0 || (sum.c + sum.k) * positions * element > 64 * slots) return;
+    const int64_t next = box.begin[3] + box.size[3];
+    x = reinterpret_cast<const char*>(x_first + next * sum.c);
+    dy = reinterpret_cast<const char*>(dy_first + next * sum.k);
+    x_bytes = positions * sum.c * element;
+    dy_bytes = positions * sum.k * element;
+    step = ceil_div(x_bytes + dy_bytes, slots);
+  }
+  // The share of a tile over `positions`.
+  LAMINA_INLINE void give(GradBox& grad, int64_t positions) {
+    if (step == 0) return;
+    grad.ahead = done < x_bytes ? x + done : dy + (done - x_bytes);
+    grad.ahead_step = done < x_bytes + dy_bytes ? step : 0;
+    done += step * positions;
+  }
+};
 
 template <class T>
 using GradTile = void (*)(const GradBox&, const T*, const T*, T*, int, bool);
@@ -184,6 +220,10 @@ void ImplicitGrad<T>::run(int64_t task) const {
     const int64_t stride[kConvDims] = {plane, image_row, width};
     const TileSlice<T> slice = slice_runs<T>(sum.axis, stride, width, blocks, run);
     const bool accumulate = b > cut.boxes() * part / parts;
+    const int64_t block_tiles = ceil_div(slice.length, kGradRows);
+    const int64_t left = b + 1 < cut.boxes() * (part + 1) / parts ? cut.at(b + 1).size[3] : 0;
+    NextBox<T> next(sum, box, panel_groups * block_groups == 1 ? left : 0, x, dy,
+                    panels.blocks * blocks.blocks * block_tiles);
     for (int64_t panel = first_panel; panel < last_panel; ++panel) {
       const bool one_vector = order.k - panel * kPanel<T> <= kLanes<T>;
       const T* dy_panel = packed_dy + (panel - first_panel) * grad.rows * grad.width * kPanel<T>;
@@ -197,6 +237,7 @@ void ImplicitGrad<T>::run(int64_t task) const {
         for (int64_t r = 0; r < slice.runs; ++r)
           for (int64_t i = 0; i < length; i += most) {
             const int64_t valid = length - i < most ? length - i : most;
+            next.give(grad, grad.width);
             tile(grad, from + run[r] + i, dy_panel, to, static_cast<int>(valid), accumulate);
             to += valid * kPanel<T>;
           }
