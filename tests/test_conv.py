@@ -28,6 +28,22 @@ def relative_error(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.linalg.norm(a.astype(np.float64) - b) / np.linalg.norm(b))
 
 
+def check_passes(x: np.ndarray, weight: np.ndarray, algorithm: str, **options: Any) -> None:
+    """All passes are close to float64's, and the same bits on any number of threads."""
+    exact = passes(x.astype("float64"), weight.astype("float64"), "implicit", **options)
+    threads = lamina.get_num_threads()
+    try:
+        runs = []
+        for count in (1, 2, 7):
+            lamina.set_num_threads(count)
+            runs.append(passes(x, weight, algorithm, **options))
+    finally:
+        lamina.set_num_threads(threads)
+    for name, got, second, third, want in zip(("y", "dx", "dw"), *runs, exact, strict=True):
+        assert relative_error(got, want) < 5e-6, name
+        assert got.tobytes() == second.tobytes() == third.tobytes(), name
+
+
 def draw(*shape: int, dtype: str = "float32") -> np.ndarray:
     return RNG.standard_normal(shape).astype(dtype)
 
@@ -77,18 +93,7 @@ def test_winograd_along_a_line(
     n: int, c: int, k: int, size: tuple[int, int], kernel: tuple[int, int], padding: Any
 ) -> None:
     x, weight = draw(n, c, *size), draw(k, c, *kernel)
-    exact = passes(x.astype("float64"), weight.astype("float64"), "implicit", padding=padding)
-    threads = lamina.get_num_threads()
-    try:
-        runs = []
-        for count in (1, 2, 7):
-            lamina.set_num_threads(count)
-            runs.append(passes(x, weight, "winograd", padding=padding))
-    finally:
-        lamina.set_num_threads(threads)
-    for name, got, second, third, want in zip(("y", "dx", "dw"), *runs, exact, strict=True):
-        assert relative_error(got, want) < 5e-6, name
-        assert got.tobytes() == second.tobytes() == third.tobytes(), name
+    check_passes(x, weight, "winograd", padding=padding)
 
 
 def test_conv1d_and_conv3d_run_along_lines() -> None:
@@ -115,15 +120,14 @@ def test_conv1d_and_conv3d_run_along_lines() -> None:
         (1, 40, 20, 4, 4, 2),
         (3, 3, 18, 13, 12, 3),
         (2, 16, 5, 7, 8, (0, 2)),
-        (9, 40, 24, 34, 35, 1),  # several blocks of tiles
+        (9, 40, 24, 34, 35, 1),  # several tasks of a panel
+        (9, 200, 200, 34, 35, 1),  # several blocks of tiles
     ],
 )
 def test_phases(n: int, c: int, k: int, h: int, w: int, padding: Any) -> None:
     x, weight = draw(n, c, h, w), draw(k, c, 4, 4)
     options = {"padding": padding, "stride": 2}
-    exact = passes(x.astype("float64"), weight.astype("float64"), "implicit", **options)
-    for name, got, want in zip(("y", "dx", "dw"), passes(x, weight, "phases", **options), exact, strict=True):
-        assert relative_error(got, want) < 5e-6, name
+    check_passes(x, weight, "phases", **options)
 
 
 @pytest.mark.parametrize("kernel", [(3, 3), (1, 7)])

@@ -57,9 +57,8 @@ LAMINA_INLINE void transform_pixels(const PhaseWindow<Size>& window, int first, 
       [&](int i, int j) __attribute__((always_inline)) {
         return load_lanes(window.pixel[first + pitch * (i * Size + j)] + c, lanes);
       },
-      [&](int i, int j, F v) __attribute__((always_inline)) {
-        store(to + (i * kPhaseReads + j) * stride, v);
-      });
+      [&](int i, int j, F v)
+          __attribute__((always_inline)) { store(to + (i * kPhaseReads + j) * stride, v); });
 }
 
 // V of tiles [first, first + count) for the larger side, whose phase p of a tile at output (h, w)

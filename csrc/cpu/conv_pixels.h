@@ -55,7 +55,8 @@ inline void copy_from(const ConvTensor& a, const Pixels<float*>& to) {
   });
 }
 
-inline void copy_to(const Pixels<float*>& from, const ConvTensor& a, const Epilogue<float>& epilogue) {
+inline void copy_to(const Pixels<float*>& from, const ConvTensor& a,
+                    const Epilogue<float>& epilogue) {
   parallel_for(from.n, 1, [&](int64_t n, int64_t) {
     for (int64_t h = 0; h < from.h; ++h)
       for (int64_t c = 0; c < from.c; ++c)

@@ -77,8 +77,8 @@ struct NextBox {
   const char *x = nullptr, *dy = nullptr;
   int64_t x_bytes = 0, dy_bytes = 0, step = 0, done = 0;
 
-  NextBox(const TapSum& sum, const Box& box, int64_t positions, const T* x_first,
-          const T* dy_first, int64_t tiles) {
+  NextBox(const TapSum& sum, const Box& box, int64_t positions, const T* x_first, const T* dy_first,
+          int64_t tiles) {
     const bool flat = sum.n == 1 && sum.grid[0] == 1 && sum.grid[1] == 1 && sum.taps() == 1 &&
                       sum.x_stride[1] == 1 && sum.x_stride[4] == sum.c && sum.y_stride[1] == 1 &&
                       sum.y_stride[4] == sum.k;
