@@ -12,6 +12,7 @@
 #pragma once
 
 #include "cpu/conv_depthwise.h"
+#include "cpu/conv_kept.h"
 #include "cpu/conv_pack_weights.h"
 
 namespace lamina::cpu::LAMINA_ISA {
@@ -23,7 +24,7 @@ inline constexpr int kBandRows = 4;
 inline constexpr int kBandRows = 2;
 #endif
 inline constexpr int kTaps3x3 = 9;
-inline constexpr int64_t kBandWork = 1 << 15;      // multiply-adds of vectors worth a task
+inline constexpr int64_t kBandWork = 1 << 13;      // multiply-adds of vectors worth a task
 inline constexpr int64_t kCachedBytes = 4 << 20;   // of an activation that needs no prefetching
 inline constexpr int64_t kConflictBytes = 2048;    // pixels so far apart share two of L1's sets
 inline constexpr int64_t kStagedBytes = 28 << 10;  // of rows of a band on their way to such a y
@@ -347,33 +348,37 @@ struct BandPass {
 };
 
 template <class T>
-void run_bands(BandPass<T> pass, int64_t n, const T* w, bool reversed, const T* bias) {
-  const int64_t vectors = pass.vectors.count();
-  Scratch tables(vectors * (kTaps3x3 + 1) * kVectorBytes);
-  T* packed = tables.as<T>();
-  T* biases = packed + vectors * kTaps3x3 * kLanes<T>;
-  pack_3x3(pass.vectors, w, reversed, packed);
+void run_bands(BandPass<T> pass, int64_t n, const T* w, bool reversed, const T* bias,
+               Kept* kept = nullptr) {
+  const int64_t vectors = pass.vectors.count(), elements = vectors * kLanes<T>;
+  const KeptWeights<T> packed(kept, {{pass.vectors.channels, kTaps3x3}}, kTaps3x3 * elements,
+                              [&](T* to) { pack_3x3(pass.vectors, w, reversed, to); });
+  Scratch biases(elements * sizeof(T));
   for (int64_t v = 0; v < vectors; ++v)
-    store(biases + v * kLanes<T>, bias ? load(bias + pass.vectors.first(v)) : Vec<T>{});
-  pass.w = packed;
-  pass.bias = biases;
+    store(biases.as<T>() + v * kLanes<T>, bias ? load(bias + pass.vectors.first(v)) : Vec<T>{});
+  pass.w = packed.data();
+  pass.bias = biases.as<T>();
   pass.prefetching = streams(n, pass.x);
   const int64_t work = kBandRows * pass.x.width * kTaps3x3 * vectors;
-  parallel_for(n * pass.image_bands(), kBandWork / (work + 1) + 1, [&](int64_t begin, int64_t end) {
-    Scratch stage(pass.staged() ? pass.staged_vectors() * pass.staged_elements() * sizeof(T) : 0);
-    for (int64_t i = begin; i < end; ++i) pass.run(i, pass.staged() ? stage.as<T>() : nullptr);
-  });
+  parallel_for(n * pass.image_bands(), clamp(kBandWork / (work + 1), 1, INT64_MAX),
+               [&](int64_t begin, int64_t end) {
+                 Scratch stage(pass.staged()
+                                   ? pass.staged_vectors() * pass.staged_elements() * sizeof(T)
+                                   : 0);
+                 for (int64_t i = begin; i < end; ++i)
+                   pass.run(i, pass.staged() ? stage.as<T>() : nullptr);
+               });
 }
 
 template <class T>
 void fprop_3x3(const ConvShape& s, const ConvTensor& x, const T* w, const T* bias,
-               const Epilogue<T>& epilogue, const ConvTensor& y) {
+               const Epilogue<T>& epilogue, const ConvTensor& y, Kept* kept) {
   const Source<T> from(x, s, s.in);
   BandPass<T> pass{{s.c}, false, s.stride[1], from.plane, {y, s.out}};
   pass.pad_h = s.pad[1];
   pass.pad_w = s.pad[2];
   pass.epilogue = epilogue;
-  run_bands(pass, s.n, w, false, bias);
+  run_bands(pass, s.n, w, false, bias, kept);
 }
 
 // With stride 1 the forward pass of reversed weights.

@@ -176,8 +176,14 @@ inline void multiply_positions(const Tiles& tiles, int64_t first, int64_t count,
       tile = &fitting_tile(rows);
     }
     const int S = tile->segments, L = tile->length;
-    for (int64_t t = range.begin; t < range.end; t += S * L) {
+    // Each tile brings its share of the next position's weights from wherever they are.
+    const int64_t depths = (blocks.blocks - 1) * kBlock + blocks.last;
+    const int64_t ahead_step = ceil_div(kPanel<float>, clamp(ceil_div(rows, S * L), 1, INT64_MAX));
+    const float* ahead = u + u_stride;
+    for (int64_t t = range.begin; t < range.end; t += S * L, ahead += depths * ahead_step) {
       TilePlace<float> place;
+      place.ahead = ahead;
+      place.ahead_step = ahead_step;
       for (int i = 0; i < S; ++i) {
         const int64_t row = t + i * L, left = clamp(range.end - row, 0, L), at = left > 0 ? row : t;
         place.in[i] = v + at * kBlock;
