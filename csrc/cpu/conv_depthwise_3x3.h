@@ -159,17 +159,20 @@ __attribute__((noinline)) void fprop_band(const Band<T>& shared) {
   Vec<T> w[kTaps3x3];
   load_3x3(b.w, w);
   const Vec<T> bias = load(b.bias);
-  const T* x[kMet];
-  LAMINA_UNROLL
-  for (int i = 0; i < kMet; ++i) x[i] = b.x + i * b.x_row;
+  // Three rows are addressed from one pointer and the stride; a pointer a row would not find room in
+  // general registers.
+  constexpr int kThirds = (kMet + 2) / 3;
+  int64_t row = b.x_row, y_row = b.y_row;
+  asm("" : "+r"(row), "+r"(y_row));
+  const T* x = b.x - b.pad * b.x_pixel;  // tap 0
   T* y = b.y;
-  for (int64_t o = 0; o < b.width; ++o, y += b.y_pixel) {
+  for (int64_t o = 0; o < b.width; ++o, x += Step * b.x_pixel, y += b.y_pixel) {
     if (b.ahead) {
       LAMINA_UNROLL
       for (int i = 3 - Step; i < kMet; ++i)
-        __builtin_prefetch(x[i] + o * Step * b.x_pixel + b.ahead);
+        __builtin_prefetch(x + i * row + b.pad * b.x_pixel + b.ahead);
       LAMINA_UNROLL
-      for (int r = 0; r < R; ++r) __builtin_prefetch(y + r * b.y_row + 8 * b.y_pixel, 1);
+      for (int r = 0; r < R; ++r) __builtin_prefetch(y + r * y_row + 8 * b.y_pixel, 1);
     }
     Vec<T> sum[R];
     LAMINA_UNROLL
@@ -177,11 +180,18 @@ __attribute__((noinline)) void fprop_band(const Band<T>& shared) {
     LAMINA_UNROLL
     for (int t = 0; t < 3; ++t) {
       const int64_t column = o * Step + t - b.pad;
-      if (column < 0 || column >= b.columns) continue;
+      if (static_cast<uint64_t>(column) >= static_cast<uint64_t>(b.columns)) continue;
+      const T* third[kThirds];
+      LAMINA_UNROLL
+      for (int i = 0; i < kThirds; ++i) {
+        third[i] = i == 0 ? x + t * b.x_pixel : third[i - 1] + 3 * row;
+        asm("" : "+r"(third[i]));
+      }
       LAMINA_UNROLL
       for (int i = 0; i < kMet; ++i) {
         if (Edge && (i < b.met_begin || i >= b.met_end)) continue;
-        const Vec<T> pixel = in_register<T>(load(x[i] + column * b.x_pixel));
+        Vec<T> pixel = load(third[i / 3] + i % 3 * row);
+        if (R > 1 && i >= Step && i < kMet - Step) pixel = in_register<T>(pixel);  // used again
         LAMINA_UNROLL
         for (int r = 0; r < R; ++r)
           if (i >= r * Step && i < r * Step + 3) sum[r] += pixel * w[(i - r * Step) * 3 + t];
@@ -189,7 +199,7 @@ __attribute__((noinline)) void fprop_band(const Band<T>& shared) {
     }
     LAMINA_UNROLL
     for (int r = 0; r < R; ++r) {
-      T* to = y + r * b.y_row;
+      T* to = y + r * y_row;
       store(to, b.epilogue.apply(sum[r], to));
     }
   }
