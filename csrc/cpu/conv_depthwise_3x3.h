@@ -8,7 +8,8 @@
 //
 // Bound by memory.  On a Zen 5 core the input gradient of 32 channels at 112x112 with stride 1 moves
 // 48 GB/s where a copy of as much moves 73, of 512 at 14x14 43 where a copy moves 97 (the pixels of
-// a row share two of L1's sets; without staging y 200 us instead of 150).
+// a row share two of L1's sets; without staging y 200 us instead of 150).  From L2, forward of one image of
+// 384 channels at 14x14 takes 9 us, 150 GFLOP/s.
 #pragma once
 
 #include "cpu/conv_depthwise.h"
