@@ -36,19 +36,26 @@ const ConvRoutines& routines(ConvAlgorithm algorithm, const ConvShape& s) {
   }
 }
 
-kernels::ConvWork work(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s, DType dtype) {
+// `kept`: of a call whose weights are kept from earlier ones.
+kernels::ConvWork work_of(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s, DType dtype,
+                          bool kept) {
   const ConvRoutines& r = routines(algorithm, s);
   kernels::ConvWork result{};
   if (!r.costs || !r.count(pass, s, dtype, result.units)) {
     result.seconds = HUGE_VAL;
     return result;
   }
+  if (kept && r.kept_unit >= 0) result.units[r.kept_unit] = 0;
   const double* price = r.costs[static_cast<int>(pass)];
   for (int i = 0; i < kernels::kConvUnits; ++i) result.seconds += 1e-9 * price[i] * result.units[i];
   return result;
 }
 
-ConvAlgorithm least_predicted(ConvPass pass, const ConvShape& s, DType dtype) {
+kernels::ConvWork work(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s, DType dtype) {
+  return work_of(algorithm, pass, s, dtype, false);
+}
+
+ConvAlgorithm least_predicted(ConvPass pass, const ConvShape& s, DType dtype, bool kept) {
   constexpr ConvAlgorithm kConsidered[] = {ConvAlgorithm::implicit, ConvAlgorithm::depthwise,
                                            ConvAlgorithm::winograd, ConvAlgorithm::fft,
                                            ConvAlgorithm::phases,   ConvAlgorithm::small};
@@ -56,7 +63,7 @@ ConvAlgorithm least_predicted(ConvPass pass, const ConvShape& s, DType dtype) {
   double least = HUGE_VAL;
   for (ConvAlgorithm a : kConsidered) {
     if (!routines(a, s).offers(pass, s, dtype)) continue;
-    const double seconds = work(a, pass, s, dtype).seconds;
+    const double seconds = work_of(a, pass, s, dtype, kept).seconds;
     if (seconds < least) {
       least = seconds;
       best = a;
@@ -70,26 +77,33 @@ struct Choice {
   ConvShape shape;
   ConvPass pass;
   DType dtype;
+  bool kept;
   ConvAlgorithm algorithm;  // automatic: none yet
 };
 constexpr int kChoices = 64;
 thread_local Choice recent[kChoices];
 
-ConvAlgorithm choice(ConvPass pass, const ConvShape& s, DType dtype) {
+ConvAlgorithm known_choice(ConvPass pass, const ConvShape& s, DType dtype, bool kept) {
   uint64_t numbers[sizeof(ConvShape) / sizeof(uint64_t)];
   __builtin_memcpy(numbers, &s, sizeof(s));
-  uint64_t hash = static_cast<uint64_t>(pass) * 2 + (dtype == DType::float64);
+  uint64_t hash = static_cast<uint64_t>(pass) * 4 + (dtype == DType::float64) * 2 + kept;
   for (const uint64_t number : numbers) hash = (hash ^ number) * 0x9E3779B97F4A7C15u;
   Choice& known = recent[hash / (UINT64_MAX / kChoices + 1)];
   const bool same = known.algorithm != ConvAlgorithm::automatic && known.pass == pass &&
-                    known.dtype == dtype && __builtin_memcmp(&known.shape, &s, sizeof(s)) == 0;
-  if (!same) known = {s, pass, dtype, least_predicted(pass, s, dtype)};
+                    known.dtype == dtype && known.kept == kept &&
+                    __builtin_memcmp(&known.shape, &s, sizeof(s)) == 0;
+  if (!same) known = {s, pass, dtype, kept, least_predicted(pass, s, dtype, kept)};
   return known.algorithm;
 }
 
-const ConvRoutines& choose(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s,
-                           DType dtype) {
-  return routines(algorithm == ConvAlgorithm::automatic ? choice(pass, s, dtype) : algorithm, s);
+ConvAlgorithm choice(ConvPass pass, const ConvShape& s, DType dtype) {
+  return known_choice(pass, s, dtype, false);
+}
+
+const ConvRoutines& choose(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s, DType dtype,
+                           bool kept = false) {
+  const bool automatic = algorithm == ConvAlgorithm::automatic;
+  return routines(automatic ? known_choice(pass, s, dtype, kept) : algorithm, s);
 }
 
 bool offers(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s, DType dtype) {
@@ -98,7 +112,7 @@ bool offers(ConvAlgorithm algorithm, ConvPass pass, const ConvShape& s, DType dt
 
 void fprop(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvTensor& x,
            const void* w, const ConvEpilogue& epilogue, const ConvTensor& y) {
-  choose(algorithm, ConvPass::fprop, s, dtype).fprop(s, dtype, x, w, epilogue, y);
+  choose(algorithm, ConvPass::fprop, s, dtype, epilogue.kept).fprop(s, dtype, x, w, epilogue, y);
 }
 
 void dgrad(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvTensor& dy,

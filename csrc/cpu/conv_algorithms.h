@@ -18,6 +18,7 @@ struct ConvRoutines {
                 const void* w, const void* bias, const kernels::ConvTensor& dx);
   void (*wgrad)(const kernels::ConvShape& shape, DType dtype, const kernels::ConvTensor& x,
                 const kernels::ConvTensor& dy, void* dw);
+  int kept_unit = -1;  // what fprop does not do again where its weights are kept; -1: does all
 };
 
 extern const ConvRoutines reference_conv, implicit_conv, depthwise_conv, winograd_conv, line_conv,

@@ -208,7 +208,7 @@ void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
            const kernels::ConvEpilogue& epilogue, const ConvTensor& y) {
   if (fits_3x3(s, dtype, &y))
     return fprop_3x3(s, x, static_cast<const float*>(w), static_cast<const float*>(epilogue.bias),
-                     Epilogue<float>(epilogue, y.data), y);
+                     Epilogue<float>(epilogue, y.data), y, epilogue.kept);
   visit_real(dtype, [&](auto of) {
     using T = decltype(of);
     const TapSum sum = fprop_sum(s, x, y);

@@ -10,6 +10,7 @@
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
 
+inline constexpr int64_t kPartWork = 1 << 15;  // multiply-adds of vectors worth sums of their own
 inline constexpr int64_t kMostParts3x3 = 32;
 inline constexpr int64_t kParts3x3Bytes = int64_t{4} << 20;
 
@@ -133,7 +134,7 @@ void wgrad_3x3(const ConvShape& s, const ConvTensor& x, const ConvTensor& dy, T*
   const int64_t vectors = pass.vectors.count(), elements = pass.part_elements();
   const int64_t work = pass.bands() * kBandRows * s.out[2] * kTaps3x3 * vectors;
   const int64_t most = clamp(kParts3x3Bytes / (elements * int64_t{sizeof(T)}), 1, kMostParts3x3);
-  pass.parts = clamp(work / kBandWork, 1, clamp(pass.bands(), 1, most));
+  pass.parts = clamp(work / kPartWork, 1, clamp(pass.bands(), 1, most));
   Scratch sums(pass.parts * elements * sizeof(T));
   pass.dw = sums.as<T>();
   parallel_for(pass.parts, 1, [&](int64_t begin, int64_t end) {

@@ -32,7 +32,8 @@ struct Epilogue {
   }
   LAMINA_INLINE Vec<T> bound(Vec<T> sum) const {
     const Vec<T> least = broadcast(low), most = broadcast(high);
-    return select(sum < least, least, select(sum > most, most, sum));
+    const Vec<T> raised = select(sum < least, least, sum);  // one max, one min
+    return select(raised > most, most, raised);
   }
   LAMINA_INLINE T apply(T sum, const T* y) const {
     if (residual) sum += y[residual];

@@ -2,38 +2,13 @@
 // gradient.
 #include "cpu/conv_implicit.h"
 
-#include "core/kept.h"
 #include "cpu/conv_algorithms.h"
+#include "cpu/conv_kept.h"
 #include "cpu/conv_wgrad.h"
 #include "cpu/conv_work.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
-
-// The weights of a call in packed order: kept from an earlier one, or made by make(first element).
-template <class T>
-class PackedWeights {
- public:
-  template <class Make>
-  PackedWeights(Kept* kept, const Kept::Key& key, int64_t elements, const Make& make)
-      : scratch_(kept ? 0 : bytes_of(elements)),
-        data_(kept ? static_cast<const T*>(kept->find(key)) : nullptr) {
-    if (data_) return;
-    T* made = kept ? static_cast<T*>(allocate(bytes_of(elements))) : scratch_.as<T>();
-    make(made);
-    data_ = kept ? static_cast<const T*>(kept->keep(key, made, bytes_of(elements))) : made;
-  }
-
-  const T* data() const { return data_; }
-
- private:
-  static size_t bytes_of(int64_t elements) {
-    return (elements + 8 * kPanel<T>)*sizeof(T);  // tiles read ahead
-  }
-
-  Scratch scratch_;
-  const T* data_;
-};
 
 int64_t kernel_taps(const ConvShape& s) { return s.kernel[0] * s.kernel[1] * s.kernel[2]; }
 
@@ -59,23 +34,25 @@ void run_sums(TapSum* sums, int64_t count, const ConvShape& s, const T* w, int64
     for (int64_t i = 0; i < group_bias; ++i)
       packed_bias[g * group_bias + i] = bias && i < k ? bias[g * k + i] : T(0);
 
-  const PackedWeights<T> packed(
-      kept, {{k, c, taps, s.groups, in_place, sizeof(T)}}, s.groups * group_weights, [&](T* first) {
-        Scratch slots(taps * sizeof(TapSlot<T>));
-        TapSlot<T>* slot = slots.as<TapSlot<T>>();
-        for (int64_t g = 0; g < s.groups; ++g) {
-          int64_t before = 0;
-          for (int64_t i = 0; i < count; ++i) {
-            const int64_t n = sums[i].taps();
-            T* to = first + g * group_weights + before * vectors;
-            for_each_tap(sums[i], s,
-                         [&](int64_t position, int64_t t) { slot[t] = {to, n, position}; });
-            before += n;
-          }
-          pack_weights(w + g * taps * (s.c / s.groups) * (s.k / s.groups), stride_k, stride_c, taps,
-                       order, slot);
-        }
-      });
+  const int64_t spare = 8 * kPanel<T>;  // tiles read ahead
+  const KeptWeights<T> packed(kept, {{k, c, taps, s.groups, in_place, sizeof(T)}},
+                              s.groups * group_weights + spare, [&](T* first) {
+                                Scratch slots(taps * sizeof(TapSlot<T>));
+                                TapSlot<T>* slot = slots.as<TapSlot<T>>();
+                                for (int64_t g = 0; g < s.groups; ++g) {
+                                  int64_t before = 0;
+                                  for (int64_t i = 0; i < count; ++i) {
+                                    const int64_t n = sums[i].taps();
+                                    T* to = first + g * group_weights + before * vectors;
+                                    for_each_tap(sums[i], s, [&](int64_t position, int64_t t) {
+                                      slot[t] = {to, n, position};
+                                    });
+                                    before += n;
+                                  }
+                                  pack_weights(w + g * taps * (s.c / s.groups) * (s.k / s.groups),
+                                               stride_k, stride_c, taps, order, slot);
+                                }
+                              });
 
   // All sums' tasks in one parallel loop: group by group, sum by sum.
   Scratch plans(count * sizeof(ImplicitSum<T>));
@@ -213,6 +190,7 @@ bool count(ConvPass pass, const ConvShape& s, DType dtype, ConvUnits& units) {
 
 }  // namespace
 
-constinit const ConvRoutines implicit_conv{&offers, &count, kImplicitCosts, &fprop, &dgrad, &wgrad};
+constinit const ConvRoutines implicit_conv{&offers, &count, kImplicitCosts, &fprop, &dgrad,
+                                           &wgrad,  6};
 
 }  // namespace lamina::cpu::LAMINA_ISA

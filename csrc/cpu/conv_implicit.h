@@ -110,8 +110,11 @@ struct ImplicitSum {
 
   int64_t tasks() const { return cut.boxes() * panel_groups; }
   void run(int64_t task) const;
+  const T* weights(int64_t index, int64_t panel) const {
+    return w + sum.taps() * order.before_slice(panel, index) * kPanel<T>;
+  }
   void run_panel(const TileSlice<T>& slice, const SliceInput<T>& input, const Box& box,
-                 int64_t index, int64_t first_panel, int64_t panel) const;
+                 int64_t index, int64_t first_panel, int64_t panel, const T* next) const;
 };
 
 template <class T>
@@ -173,26 +176,27 @@ TileSlice<T> slice_runs(const AxisTaps* axis, const int64_t* tap_stride, int64_t
   return slice;
 }
 
-// The tiles of a box for one panel of outputs and slice `index` of the channels.
+// The tiles of a box for one panel of outputs and slice `index` of the channels; `next` are the
+// weights that are wanted after these.
 template <class T>
 void ImplicitSum<T>::run_panel(const TileSlice<T>& slice, const SliceInput<T>& input,
-                               const Box& box, int64_t index, int64_t first_panel,
-                               int64_t panel) const {
+                               const Box& box, int64_t index, int64_t first_panel, int64_t panel,
+                               const T* next) const {
   const int S = tile->segments, L = tile->length;
   const int channels = static_cast<int>(clamp(order.k - panel * kPanel<T>, 1, kPanel<T>));
   const int vectors = channels > kLanes<T>;
-  const T* weights = w + sum.taps() * order.before_slice(panel, index) * kPanel<T>;
+  const T* own = weights(index, panel);
   const T* panel_bias = bias + panel * kPanel<T>;
   T* to = y + panel * kPanel<T> * sum.y_stride[1];
   for (int i = 0; i < 4; ++i) to += box.begin[i] * sum.y_stride[i == 0 ? 0 : 1 + i];
 
-  // While this panel's tiles run, the next one's weights come from L3 or memory: each tile brings
-  // its share, since the first tile would wait for them (7x7 images with four tiles a panel).
+  // While this panel's tiles run, the next weights come from L3 or memory: each tile brings its
+  // share, since the first tile would wait for them (7x7 images with four tiles a panel).
   TilePlace<T> place;
   const int64_t depths = sum.taps() * order.slice_channels(index);
   const int64_t rows = box.size[0] * box.size[1] * box.size[2] * ceil_div(box.size[3], L);
   const int64_t tiles = ceil_div(rows, S);
-  place.ahead = weights + depths * kPanel<T>;
+  place.ahead = next;
   place.ahead_step = ceil_div(kPanel<T>, tiles);
   // The inputs of a matrix product over pixels come from memory while the first panel's tiles run:
   // each tile brings those of the next one, which follow its own.
@@ -202,7 +206,7 @@ void ImplicitSum<T>::run_panel(const TileSlice<T>& slice, const SliceInput<T>& i
   const auto run_tile = [&](int segments) {
     if (first_read) place.ahead = place.in[0] + S * L * slice.pixel;
     const bool half = 2 * segments <= S && tile->half[vectors];
-    (half ? tile->half : tile->run)[vectors](slice, place, weights, panel_bias, channels);
+    (half ? tile->half : tile->run)[vectors](slice, place, own, panel_bias, channels);
     place.ahead += depths * place.ahead_step;
   };
   int filled = 0;
@@ -278,10 +282,13 @@ void ImplicitSum<T>::run(int64_t task) const {
     slice.out_channel = sum.y_stride[1];
     slice.accumulate = s > 0;
     if (last) slice.epilogue = epilogue;
-    const int64_t first_panel = order.panels * panel_group / panel_groups;
-    for (int64_t panel = first_panel; panel < order.panels * (panel_group + 1) / panel_groups;
-         ++panel)
-      run_panel(slice, input, box, s, first_panel, panel);
+    const int64_t begin = order.panels * panel_group / panel_groups,
+                  end = order.panels * (panel_group + 1) / panel_groups;
+    for (int64_t panel = begin; panel < end; ++panel)
+      run_panel(slice, input, box, s, begin, panel,
+                panel + 1 < end ? weights(s, panel + 1)
+                : last          ? weights(0, end % order.panels)
+                                : weights(s + 1, begin));
   }
 }
 

@@ -4,10 +4,11 @@
 // The 36 positions of a tile are 36 matrix products over tiles, which run on implicit GEMM's
 // register tiles.  Two schedules keep the operands in L2: few channels, whose transformed weights
 // fit, pass over blocks of tiles; many channels pass over panels of outputs, each making its
-// transformed weights when it needs them.
+// transformed weights when it needs them.  Inference keeps them up to 12 MB a layer.
 #include "cpu/conv_winograd.h"
 
 #include "cpu/conv_algorithms.h"
+#include "cpu/conv_kept.h"
 #include "cpu/conv_winograd_wgrad.h"
 #include "cpu/conv_work.h"
 
@@ -17,6 +18,7 @@ namespace {
 inline constexpr int64_t kFewWeights = int64_t{1}
                                        << 16;  // c * k up to which all transformed weights are kept
 inline constexpr int64_t kBlockBytes = 320 << 10;          // of V in the first schedule
+inline constexpr int64_t kKeptWeights = int64_t{3} << 20;  // of U that inference keeps there
 inline constexpr int64_t kLargeBytes = int64_t{12} << 20;  // of V in the second
 inline constexpr int64_t kFewSums =
     1 << 14;  // c * k up to which a task keeps all sums of the gradient
@@ -65,6 +67,7 @@ struct WinogradSum {
   WinogradWeights weights;
   Epilogue<float> epilogue;
   const float *bias, *zeros;  // bias in whole panels; zeros for the channels of x and a panel
+  Kept* kept;
 
   int64_t panels() const { return ceil_div(y.c, kPanel<float>); }
   ChannelBlocks blocks() const {
@@ -74,19 +77,29 @@ struct WinogradSum {
   int vectors(int64_t panel) const { return y.c - panel * kPanel<float> > kLanes<float> ? 2 : 1; }
 };
 
+// U of all panels, blocks of channels `block_stride` apart in each of which positions are `stride`.
+KeptWeights<float> all_weights(const WinogradSum& s, int64_t panel_stride, int64_t block_stride,
+                               int64_t stride) {
+  const int64_t panels = s.panels(), blocks = s.blocks().blocks, spare = 8 * kPanel<float>;
+  const Kept::Key key{{s.y.c, s.x.c, kPositions, 1, 0, sizeof(float)}};
+  return {s.kept, key, panels * panel_stride + spare, [&](float* u) {
+            parallel_for(panels * blocks, 1, [&](int64_t begin, int64_t end) {
+              for (int64_t i = begin; i < end; ++i) {
+                const int64_t panel = i / blocks, first = i % blocks * kBlock;
+                transform_weights(s.weights, panel, first, clamp(s.x.c - first, 0, kBlock),
+                                  u + panel * panel_stride + i % blocks * block_stride, stride);
+              }
+            });
+          }};
+}
+
 // Blocks of tiles outside: V of a block and M of a panel stay in L2 while the weights pass.
 void pass_over_tiles(const WinogradSum& s, Finite& finite) {
   const ChannelBlocks blocks = s.blocks();
   const int64_t panels = s.panels(), u_stride = position_stride(s.x.c * kPanel<float>);
-  Scratch weights((panels * kPositions * u_stride + 8 * kPanel<float>)*sizeof(float));
-  float* u = weights.as<float>();
-  parallel_for(panels * blocks.blocks, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t panel = i / blocks.blocks, first = i % blocks.blocks * kBlock;
-      transform_weights(s.weights, panel, first, clamp(s.x.c - first, 0, kBlock),
-                        u + panel * kPositions * u_stride + first * kPanel<float>, u_stride);
-    }
-  });
+  const KeptWeights<float> weights =
+      all_weights(s, kPositions * u_stride, kBlock * kPanel<float>, u_stride);
+  const float* u = weights.data();
 
   const int64_t fit =
       kBlockBytes / (kPositions * blocks.blocks * kBlock * static_cast<int64_t>(sizeof(float)));
@@ -111,8 +124,8 @@ void pass_over_tiles(const WinogradSum& s, Finite& finite) {
   });
 }
 
-// Panels outside: V of many tiles is shared; a panel transforms its weights block by block and adds
-// up M.
+// Panels outside: V of many tiles is shared; a panel transforms its weights block by block, or finds
+// them kept, and adds up M.
 void pass_over_panels(const WinogradSum& s, Finite& finite) {
   const ChannelBlocks blocks = s.blocks();
   const int64_t tile_bytes =
@@ -123,6 +136,10 @@ void pass_over_panels(const WinogradSum& s, Finite& finite) {
       (kPositions * position_stride(blocks.blocks * block * kBlock) + kSpareTiles * kBlock) *
       sizeof(float));
   float* v = activations.as<float>();
+  const int64_t u_stride = position_stride(kBlock * kPanel<float>), u_block = kPositions * u_stride;
+  const bool keeps = s.kept && s.panels() * blocks.blocks * u_block <= kKeptWeights;
+  const float* kept =
+      keeps ? all_weights(s, blocks.blocks * u_block, u_block, u_stride).data() : nullptr;
   for (int64_t first = 0; first < s.tiles.count; first += block) {
     const int64_t count = clamp(s.tiles.count - first, 0, block), block_stride = count * kBlock;
     const int64_t v_stride = position_stride(blocks.blocks * block_stride);
@@ -132,15 +149,16 @@ void pass_over_panels(const WinogradSum& s, Finite& finite) {
                                             v_stride, block_stride, s.zeros);
     });
     parallel_for(s.panels(), 1, [&](int64_t begin, int64_t end) {
-      const int64_t u_stride = position_stride(kBlock * kPanel<float>),
-                    m_stride = position_stride(count * kPanel<float>);
-      Scratch scratch((kPositions * (u_stride + m_stride) + 8 * kPanel<float>)*sizeof(float));
+      const int64_t m_stride = position_stride(count * kPanel<float>);
+      Scratch scratch((kPositions * m_stride + (kept ? 0 : u_block + 8 * kPanel<float>)) *
+                      sizeof(float));
       float* m = scratch.as<float>();
-      float* u = m + kPositions * m_stride;
+      float* made = m + kPositions * m_stride;
       for (int64_t panel = begin; panel < end; ++panel) {
         for (int64_t b = 0; b < blocks.blocks; ++b) {
           const int64_t channels = b + 1 == blocks.blocks ? blocks.last : kBlock;
-          transform_weights(s.weights, panel, b * kBlock, channels, u, u_stride);
+          const float* u = kept ? kept + (panel * blocks.blocks + b) * u_block : made;
+          if (!kept) transform_weights(s.weights, panel, b * kBlock, channels, made, u_stride);
           multiply_positions(s.tiles, first, count, v + b * block_stride, v_stride, block_stride,
                              {1, kBlock, channels}, u, u_stride, s.vectors(panel), m, m_stride,
                              s.zeros, b > 0);
@@ -154,7 +172,8 @@ void pass_over_panels(const WinogradSum& s, Finite& finite) {
 
 // False where the result is not finite and must be computed otherwise.
 bool run(const ConvTensor& x, const ConvTensor& y, const TapSum& sum,
-         const WinogradWeights& weights, const float* bias, const Epilogue<float>& epilogue = {}) {
+         const WinogradWeights& weights, const float* bias, const Epilogue<float>& epilogue = {},
+         Kept* kept = nullptr) {
   const ChannelsLast in(x, sum.n, sum.c, sum.in[1], sum.in[2]),
       out(y, sum.n, sum.k, sum.grid[1], sum.grid[2]);
   if (in.copied()) copy_from(x, in.pixels);
@@ -167,7 +186,8 @@ bool run(const ConvTensor& x, const ConvTensor& y, const TapSum& sum,
       weights,
       out.copied() ? Epilogue<float>{} : epilogue,
       nullptr,
-      nullptr};
+      nullptr,
+      kept};
   const int64_t outputs = s.panels() * kPanel<float>,
                 zeros = (sum.c > outputs ? sum.c : outputs) + kLanes<float>;
   Scratch constants((outputs + zeros) * sizeof(float));
@@ -190,7 +210,7 @@ void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
   const WinogradWeights weights{static_cast<const float*>(w), s.k,           s.c,
                                 s.c * kWinogradTaps,          kWinogradTaps, false};
   if (!run(x, y, fprop_sum(s, x, y), weights, static_cast<const float*>(epilogue.bias),
-           {epilogue, y.data}))
+           {epilogue, y.data}, epilogue.kept))
     implicit_conv.fprop(s, dtype, x, w, epilogue, y);
 }
 

@@ -149,13 +149,20 @@ inline const TileKernel<float>& fitting_tile(int64_t count) {
   return *tile;
 }
 
-// M (+)= V U at one position for rows [begin, end) of tiles.
+// M (+)= V U at one position for rows [begin, end) of tiles.  Each tile brings its share of the next
+// position's weights from wherever they are; null where none are wanted.
 inline void multiply_rows(const TileKernel<float>& tile, const TileSlice<float>& slice,
                           int64_t begin, int64_t end, const float* v, const float* u, int vectors,
-                          float* m, const float* zeros) {
+                          float* m, const float* zeros, const float* next = nullptr) {
   const int S = tile.segments, L = tile.length;
+  const int64_t depths = (slice.blocks - 1) * kBlock + slice.last_length;
+  const int64_t tiles = ceil_div(end - begin, S * L), ahead_step = ceil_div(kPanel<float>, tiles);
   for (int64_t t = begin; t < end; t += S * L) {
     TilePlace<float> place;
+    if (next) {
+      place.ahead = next + (t - begin) / (S * L) * depths * ahead_step;
+      place.ahead_step = ahead_step;
+    }
     for (int i = 0; i < S; ++i) {
       const int64_t row = t + i * L, left = clamp(end - row, 0, L), at = left > 0 ? row : t;
       place.in[i] = v + at * kBlock;
@@ -185,7 +192,7 @@ inline void multiply_positions(const Tiles& tiles, int64_t first, int64_t count,
       rows = range.end - range.begin;
       tile = &fitting_tile(rows);
     }
-    multiply_rows(*tile, slice, range.begin, range.end, v, u, vectors, m, zeros);
+    multiply_rows(*tile, slice, range.begin, range.end, v, u, vectors, m, zeros, u + u_stride);
   }
 }
 
