@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conv_passes import draw, passes, relative_error
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_conv import draw, passes, relative_error
 
 import lamina
 import lamina.nn.functional as F
