@@ -1,12 +1,14 @@
 // Convolutions with few channels, where vectors of 16 output channels would be mostly empty.
 //
 // Few outputs from many inputs (the input gradient of a stem): conv_small_dot.h.  Few of both
-// (LeNet's first layers): conv_small_planar.h and, for the weight gradient, conv_small_grad.h.
+// (LeNet's first layer): conv_small_planar.h and, for the weight gradient, conv_small_grad.h.  Many
+// small images of few channels (its second layer): conv_small_images.h.
 //
 // Bound by multiply-adds, and by memory where an image has few channels on both sides.  On one Zen 5
 // core, share of the multiply-adds' peak, beside the implicit matrix product's: the input gradient
-// of a 7x7 stem at 224x224 62 % (16), of 3 -> 64 at 32x32 53 % (15), of LeNet's second layer 36 %
-// (17); LeNet's first layer forward 53 % (13), its weight gradient 43 % (13).
+// of a 7x7 stem at 224x224 62 % (16), of 3 -> 64 at 32x32 53 % (15), of LeNet's second layer on 64
+// images 62 % (14), forward 77 % (62); LeNet's first layer forward 59 % (10), its weight gradient 46 %
+// (12).
 #include "cpu/conv_algorithms.h"
 #include "cpu/conv_small_dot.h"
 #include "cpu/conv_small_grad.h"
@@ -69,7 +71,7 @@ double dot_products(const PassCount& a, const ConvShape& s, int places) {
 
 // Counts of a call; of the dot kernel multiply-adds, sums of a vector's lanes and what is packed; of
 // the planar ones multiply-adds, vectors of rows, and elements gathered from and scattered to other
-// layouts; of those whose lanes are images multiply-adds and vectors transposed, at the same prices.
+// layouts; of those whose lanes are images vectors of rows for those transposed, and multiply-adds.
 
 void count_dot(const PassCount& a, const ConvShape& s, DType dtype, ConvUnits& units) {
   const int places = visit_real(
@@ -83,18 +85,22 @@ void count_planar(ConvPass pass, const PassCount& a, const ConvShape& s, ConvUni
   const double vectors = a.rows() * whole(a.grid[2], a.lanes);
   const double in = a.read_pixels * a.read * planar_halo(a, s), out = a.made_pixels * a.made;
   const bool rows_in = a.read < kInLanes && s.stride[2] == 1, rows_out = a.made < kInLanes;
-  units[4] = vectors * a.taps * a.read * a.made;
+  // A vector of x lies across two lines: a single output waits for its loads.
+  units[4] = vectors * a.taps * a.read * (a.made < 2 ? 2 : a.made);
   units[5] = (rows_in ? in / a.lanes : 0) + (rows_out ? out / a.lanes : 0);
   units[6] = rows_in ? 0 : in;
   units[7] = rows_out ? 0 : out;
   if (pass == ConvPass::wgrad) units[1] = a.taps * a.read * a.made;
 }
 
+// A vector of a square that is transposed, in those of rows: 4 shuffles besides its load and store.
+constexpr double kTransposed = 3;
+
 void count_images(const PassCount& a, const ConvShape& s, ConvUnits& units) {
   const double half = kImagePlaces / 2 * a.lanes, filled = whole(a.images, half) * half;
-  const double products = taps_met(s, 0) * taps_met(s, 1) * taps_met(s, 2) * a.read * a.made;
-  units[4] = filled / a.lanes * products;
-  units[5] = filled / a.images / a.lanes * (a.read_pixels * a.read + a.made_pixels * a.made);
+  const double elements = a.read_pixels * a.read + a.made_pixels * a.made;
+  units[5] = kTransposed * filled / a.images / a.lanes * elements;
+  units[8] = filled / a.lanes * a.read * a.made * taps_met(s, 0) * taps_met(s, 1) * taps_met(s, 2);
 }
 
 // Whether a row of positions meets no more packed rows of x than stay in L2, and makes whole runs.
