@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,45 @@ def test_which_neighbours_fuse() -> None:
     assert sizes() == []
     row = [conv, norm, relu]
     assert [m for group in groups(row) for m in group] == row
+
+
+def test_which_relus_and_poolings_change_places() -> None:
+    relu, pool = nn.ReLU(), nn.MaxPool2d(2)
+    assert sizes(nn.Conv2d(1, 2, 3), relu, pool) == [1, 2]
+    assert sizes(relu, nn.MaxPool1d(3, stride=1), nn.ReLU(), nn.MaxPool3d(2, padding=(0, 0, 0))) == [2, 2]
+    assert sizes(relu, pool, pool) == [2, 1]
+    assert sizes(nn.BatchNorm2d(4), relu, pool) == [2, 1]
+    for other in (nn.MaxPool2d(2, padding=1), nn.MaxPool2d(2, return_indices=True), nn.AvgPool2d(2)):
+        assert sizes(relu, other) == [1, 1]
+    assert sizes(nn.ReLU(inplace=True), pool) == [1, 1]
+    assert [len(g) for g in groups([nn.Conv2d(1, 2, 3), relu, pool], inference=True)] == [2, 1]
+
+
+@pytest.mark.parametrize("channels", [3, 16])  # row-major and channels-last
+@pytest.mark.parametrize("options", [{}, {"stride": 1}, {"stride": 3, "ceil_mode": True}, {"dilation": 2}])
+def test_a_relu_and_a_max_pooling_that_change_places(channels: int, options: dict[str, Any]) -> None:
+    row = nn.Sequential(nn.ReLU(), nn.MaxPool2d(2, **options))
+    values = np.random.default_rng(0).integers(-3, 3, (2, channels, 9, 11)).astype("float32")  # with ties
+    values[1, 2, 3:5, 4] = np.nan
+    values[0, 1, 2, 5] = np.inf
+    results = []
+    for fused in (True, False):
+        x = lamina.tensor(values, requires_grad=True)
+        with no_fusion() if not fused else nullcontext():
+            y = row(x)
+        seed = lamina.arange(y.numel(), dtype=lamina.float32).reshape(y.shape)
+        results.append([y.detach().numpy(), lamina.autograd.grad(y, x, seed)[0].numpy()])
+        with lamina.inference_mode():
+            np.testing.assert_array_equal(row(x).numpy(), results[-1][0])
+    for got, want in zip(*results, strict=True):
+        np.testing.assert_array_equal(got, want)
+    with pytest.raises(ValueError, match=r"in 1: MaxPool2d"):
+        row(lamina.ones(3))
+    shortcut = lamina.ones(2, channels, 9, 11)
+    np.testing.assert_array_equal(
+        run(list(row), lamina.tensor(values), shortcut).numpy(),
+        row[1](lamina.relu(lamina.tensor(values)) + shortcut).numpy(),
+    )
 
 
 @pytest.mark.parametrize(

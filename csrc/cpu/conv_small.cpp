@@ -1,15 +1,18 @@
 // Convolutions with few channels, where vectors of 16 output channels would be mostly empty.
 //
 // Few outputs from many inputs (the input gradient of a stem): conv_small_dot.h.  Few of both
-// (LeNet's first layers): conv_small_planar.h and, for the weight gradient, conv_small_grad.h.
+// (LeNet's first layer): conv_small_planar.h and, for the weight gradient, conv_small_grad.h.  Many
+// small images of few channels (its second layer): conv_small_images.h.
 //
 // Bound by multiply-adds, and by memory where an image has few channels on both sides.  On one Zen 5
 // core, share of the multiply-adds' peak, beside the implicit matrix product's: the input gradient
-// of a 7x7 stem at 224x224 62 % (16), of 3 -> 64 at 32x32 53 % (15), of LeNet's second layer 36 %
-// (17); LeNet's first layer forward 53 % (13), its weight gradient 43 % (13).
+// of a 7x7 stem at 224x224 62 % (16), of 3 -> 64 at 32x32 53 % (15), of LeNet's second layer on 64
+// images 62 % (14), forward 77 % (62); LeNet's first layer forward 59 % (10), its weight gradient 46 %
+// (12).
 #include "cpu/conv_algorithms.h"
 #include "cpu/conv_small_dot.h"
 #include "cpu/conv_small_grad.h"
+#include "cpu/conv_small_images.h"
 #include "cpu/conv_small_planar.h"
 #include "cpu/conv_work.h"
 
@@ -66,9 +69,60 @@ double dot_products(const PassCount& a, const ConvShape& s, int places) {
   return by_image && met < (1 - kMostPadding) * all ? met : all;
 }
 
-// A call; of the dot kernel multiply-adds, sums of a vector's lanes and what is packed; of the planar
-// ones multiply-adds, vectors of rows, and elements gathered from and scattered to other layouts.
-bool count(ConvPass pass, const ConvShape& s, DType dtype, ConvUnits& units) {
+// Counts of a call; of the dot kernel multiply-adds, sums of a vector's lanes and what is packed; of
+// the planar ones multiply-adds, vectors of rows, and elements gathered from and scattered to other
+// layouts; of those whose lanes are images vectors of rows for those transposed, and multiply-adds.
+
+void count_dot(const PassCount& a, const ConvShape& s, DType dtype, ConvUnits& units) {
+  const int places = visit_real(
+      dtype, [&](auto of) { return kDotTiles<decltype(of)>[static_cast<int>(a.made) - 1].places; });
+  units[1] = dot_products(a, s, places) * a.read_vectors() * a.made;
+  units[2] = a.made_pixels * a.made;
+  units[3] = a.reads();
+}
+
+void count_planar(ConvPass pass, const PassCount& a, const ConvShape& s, ConvUnits& units) {
+  const double vectors = a.rows() * whole(a.grid[2], a.lanes);
+  const double in = a.read_pixels * a.read * planar_halo(a, s), out = a.made_pixels * a.made;
+  const bool rows_in = a.read < kInLanes && s.stride[2] == 1, rows_out = a.made < kInLanes;
+  // A vector of x lies across two lines: a single output waits for its loads.
+  units[4] = vectors * a.taps * a.read * (a.made < 2 ? 2 : a.made);
+  units[5] = (rows_in ? in / a.lanes : 0) + (rows_out ? out / a.lanes : 0);
+  units[6] = rows_in ? 0 : in;
+  units[7] = rows_out ? 0 : out;
+  if (pass == ConvPass::wgrad) units[1] = a.taps * a.read * a.made;
+}
+
+// A vector of a square that is transposed, in those of rows: 4 shuffles besides its load and store.
+constexpr double kTransposed = 3;
+
+void count_images(const PassCount& a, const ConvShape& s, ConvUnits& units) {
+  const double half = kImagePlaces / 2 * a.lanes, filled = whole(a.images, half) * half;
+  const double elements = a.read_pixels * a.read + a.made_pixels * a.made;
+  units[5] = kTransposed * filled / a.images / a.lanes * elements;
+  units[8] = filled / a.lanes * a.read * a.made * taps_met(s, 0) * taps_met(s, 1) * taps_met(s, 2);
+}
+
+// Whether a row of positions meets no more packed rows of x than stay in L2, and makes whole runs.
+bool images_fit(ConvPass pass, const PassCount& a, const ConvShape& s) {
+  const bool dgrad = pass == ConvPass::dgrad;
+  const double width = static_cast<double>(dgrad ? s.out[2] : s.in[2]);
+  const double rows = static_cast<double>((s.kernel[1] - 1) * s.dilation[1] + 1);
+  const bool runs = !dgrad || a.made >= kInLanes || residues(s) == 1;
+  return runs && rows * width * a.read * kImagePlaces * kVectorBytes <= kImageRowsBytes;
+}
+
+double priced(ConvPass pass, const ConvUnits& units) {
+  double sum = 0;
+  for (int i = 0; i < kernels::kConvUnits; ++i)
+    sum += kSmallCosts[static_cast<int>(pass)][i] * units[i];
+  return sum;
+}
+
+enum class SmallKernel { dot, planar, images };
+
+// The kernel of a pass, and what it counts.
+SmallKernel small_kernel(ConvPass pass, const ConvShape& s, DType dtype, ConvUnits& units) {
   const PassCount a(pass, s, dtype);
   units[0] = 1;
   const bool dot = visit_real(dtype, [&](auto of) {
@@ -76,33 +130,40 @@ bool count(ConvPass pass, const ConvShape& s, DType dtype, ConvUnits& units) {
            takes_dot<decltype(of)>(static_cast<int64_t>(a.read), static_cast<int64_t>(a.made),
                                    static_cast<int64_t>(a.grid[2]));
   });
-  if (dot) {
-    const int places = visit_real(dtype, [&](auto of) {
-      return kDotTiles<decltype(of)>[static_cast<int>(a.made) - 1].places;
-    });
-    units[1] = dot_products(a, s, places) * a.read_vectors() * a.made;
-    units[2] = a.made_pixels * a.made;
-    units[3] = a.reads();
-    return true;
+  if (dot)
+    count_dot(a, s, dtype, units);
+  else
+    count_planar(pass, a, s, units);
+  if (pass != ConvPass::wgrad && images_fit(pass, a, s)) {
+    ConvUnits of_images{1};
+    count_images(a, s, of_images);
+    if (priced(pass, of_images) < priced(pass, units)) {
+      for (int i = 0; i < kernels::kConvUnits; ++i) units[i] = of_images[i];
+      return SmallKernel::images;
+    }
   }
-  const double vectors = a.rows() * whole(a.grid[2], a.lanes);
-  const double in = a.read_pixels * a.read * planar_halo(a, s), out = a.made_pixels * a.made;
-  const bool rows_in = a.read < kInLanes && s.stride[2] == 1, rows_out = a.made < kInLanes;
-  units[4] = vectors * a.taps * a.read * a.made;
-  units[5] = (rows_in ? in / a.lanes : 0) + (rows_out ? out / a.lanes : 0);
-  units[6] = rows_in ? 0 : in;
-  units[7] = rows_out ? 0 : out;
-  if (pass == ConvPass::wgrad) units[1] = a.taps * a.read * a.made;
+  return dot ? SmallKernel::dot : SmallKernel::planar;
+}
+
+bool count(ConvPass pass, const ConvShape& s, DType dtype, ConvUnits& units) {
+  small_kernel(pass, s, dtype, units);
   return true;
 }
 
 template <class T>
-void run_sums(const TapSum* sums, int64_t count, const ConvShape& s, const T* w, int64_t stride_k,
-              int64_t stride_c, const T* x, const T* bias, T* y, const Epilogue<T>& epilogue) {
-  if (takes_dot<T>(sums[0].c, sums[0].k, sums[0].grid[2]))
-    return run_dot_sums(sums, count, s, w, stride_k, stride_c, x, bias, y, epilogue);
-  for (int64_t i = 0; i < count; ++i)
-    run_planar_sum(sums[i], s, w, stride_k, stride_c, x, bias, y, epilogue);
+void run_sums(ConvPass pass, const TapSum* sums, int64_t count, const ConvShape& s, const T* w,
+              int64_t stride_k, int64_t stride_c, const T* x, const T* bias, T* y,
+              const Epilogue<T>& epilogue) {
+  ConvUnits units{};
+  switch (small_kernel(pass, s, dtype_of<T>, units)) {
+    case SmallKernel::dot:
+      return run_dot_sums(sums, count, s, w, stride_k, stride_c, x, bias, y, epilogue);
+    case SmallKernel::images:
+      return run_image_sums(sums, count, s, w, stride_k, stride_c, x, bias, y, epilogue);
+    case SmallKernel::planar:
+      for (int64_t i = 0; i < count; ++i)
+        run_planar_sum(sums[i], s, w, stride_k, stride_c, x, bias, y, epilogue);
+  }
 }
 
 int64_t kernel_taps(const ConvShape& s) { return s.kernel[0] * s.kernel[1] * s.kernel[2]; }
@@ -113,7 +174,7 @@ void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
     using T = decltype(of);
     const TapSum sum = fprop_sum(s, x, y);
     const int64_t taps = kernel_taps(s);
-    run_sums(&sum, 1, s, static_cast<const T*>(w), sum.c * taps, taps,
+    run_sums(ConvPass::fprop, &sum, 1, s, static_cast<const T*>(w), sum.c * taps, taps,
              static_cast<const T*>(x.data), static_cast<const T*>(epilogue.bias),
              static_cast<T*>(y.data), Epilogue<T>(epilogue, y.data));
   });
@@ -127,7 +188,7 @@ void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w,
     Scratch sums(count * sizeof(TapSum));
     TapSum* sum = sums.as<TapSum>();
     for (int64_t i = 0; i < count; ++i) sum[i] = dgrad_sum(s, dy, dx, i);
-    run_sums(sum, count, s, static_cast<const T*>(w), taps, sum[0].k * taps,
+    run_sums(ConvPass::dgrad, sum, count, s, static_cast<const T*>(w), taps, sum[0].k * taps,
              static_cast<const T*>(dy.data), static_cast<const T*>(bias), static_cast<T*>(dx.data),
              Epilogue<T>{});
   });

@@ -85,19 +85,6 @@ void DotPass<T>::neighbours(const TapSum& s, DotPlaces<T>& places, const Box& bo
   places.flush(taps);
 }
 
-// The taps [first, last) of an axis that meet x at output position o.
-struct TapRange {
-  int64_t first, last;
-};
-LAMINA_INLINE TapRange taps_inside(const TapSum& s, int d, int64_t o) {
-  const AxisTaps& a = s.axis[d];
-  const int64_t at = o * s.step[d] + a.offset;  // of tap 0; tap i is at + i * offset_step
-  const int64_t step = a.offset_step > 1 ? a.offset_step : 1;  // 0 where there is a single tap
-  const int64_t first = at < 0 ? ceil_div(-at, step) : 0;
-  const int64_t last = at < s.in[d] ? ceil_div(s.in[d] - at, step) : 0;
-  return {first, last < a.count ? last : a.count};
-}
-
 template <class T>
 void DotPass<T>::images(const TapSum& s, DotPlaces<T>& places, const Box& box,
                         const ImageBox<T>& image, const T* packed, DotRun* runs) const {

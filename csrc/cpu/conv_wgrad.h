@@ -116,6 +116,7 @@ GradTile<T> choose_grad_tile(int rows, bool one_vector) {
   LAMINA_ROWS(6)
   LAMINA_ROWS(8)
   LAMINA_ROWS(9)
+  LAMINA_ROWS(10)
   LAMINA_ROWS(11)
   LAMINA_ROWS(12)
   LAMINA_ROWS(13)

@@ -5,6 +5,8 @@ through :func:`run`.  A group computes what its members would one after the othe
 stays visible: state dicts, reprs and hooks know nothing of it, and a module with a hook runs by itself.
 
 - Anywhere: a batch normalisation, a residual and a ReLU are one pass over the data, after that for the statistics.
+  A ReLU and the max pooling after it change places: the largest of a window is the same, and so is what its gradient
+  reaches, but the ReLU has a quarter of the elements, and what lay between need not be kept.
 - Under :class:`lamina.inference_mode`: a batch normalisation in evaluation mode folds into the convolution or linear
   layer before it (:mod:`lamina.nn.folding`); the residual and the bounds of a ReLU, ReLU6 or Hardtanh join the
   convolution's last step.
@@ -30,6 +32,7 @@ from lamina.nn.modules.batch_norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from lamina.nn.modules.conv import Conv1d, Conv2d, Conv3d
 from lamina.nn.modules.linear import Linear
 from lamina.nn.modules.module import Module, structure
+from lamina.nn.modules.pool import MaxPool1d, MaxPool2d, MaxPool3d
 from lamina.tensor import Tensor
 
 __all__ = ["groups", "no_fusion", "observed", "run"]
@@ -42,7 +45,8 @@ FOLDS = {  # what a layer takes in
     Conv3d: BatchNorm3d,
     Linear: BatchNorm1d,
 }
-STARTS = frozenset(NORMS)  # types that a group can begin with
+MAX_POOLS = (MaxPool1d, MaxPool2d, MaxPool3d)
+NEEDED = frozenset((*NORMS, *MAX_POOLS))  # each group has one of these types
 BOUNDS: dict[
     type[Module], Callable[[Any], tuple[float, float]]
 ] = {  # what an activation holds its input between
@@ -50,7 +54,7 @@ BOUNDS: dict[
     ReLU6: lambda module: (0.0, 6.0),
     Hardtanh: lambda module: (module.min_val, module.max_val),
 }
-INFERENCE_STARTS = frozenset((*NORMS, *FOLDS))
+NEEDED_IN_INFERENCE = frozenset((*NEEDED, *FOLDS))
 
 
 class _Setting(threading.local):
@@ -123,6 +127,8 @@ def _joins(group: tuple[Module, ...], module: Module, inference: bool) -> bool:
             fits = type(module) is ReLU or type(group[0]) in FOLDS
         else:
             fits = inference and type(before) in CONVOLUTIONS
+    elif type(module) in MAX_POOLS:
+        fits = len(group) == 1 and type(before) is ReLU and _commute(before, module)
     else:
         fits = inference and type(module) in NORMS and _folds(before, module)
     return fits and _plain(before) and _plain(module)
@@ -134,6 +140,13 @@ def _folds(layer: Any, norm: Any) -> bool:
     return (
         norm.running_mean.shape[0] == layer.weight.shape[0] and norm.running_mean.dtype == layer.weight.dtype
     )
+
+
+def _commute(relu: Any, pool: Any) -> bool:
+    """Whether nobody sees which of the two runs first: windows hold an element (without padding), indices and the
+    ReLU's input are nobody's."""
+    padded = any(pool.padding) if isinstance(pool.padding, Sequence) else pool.padding
+    return not (relu.inplace or pool.return_indices or padded)
 
 
 def _plain(module: Module) -> bool:
@@ -155,7 +168,7 @@ def run(modules: Sequence[Module], input: Any, residual: Tensor | None = None) -
         row: Sequence[Any] = modules
     elif inference and _setting.observer is None and now.watch is None:
         return _run_planned(modules, input, residual)
-    elif (INFERENCE_STARTS if inference else STARTS).isdisjoint(map(type, modules)):
+    elif (NEEDED_IN_INFERENCE if inference else NEEDED).isdisjoint(map(type, modules)):
         row = modules
     else:
         row = [group if len(group) > 1 else group[0] for group in groups(modules, inference)]
@@ -228,6 +241,9 @@ def _run_group(group: tuple[Any, ...], input: Any, residual: Tensor | None) -> A
     if type(first) in NORMS:
         if residual is None or _same_kind(residual, input):
             return first._located(first.forward_relu, input, residual)
+    elif type(last) in MAX_POOLS:
+        if residual is None:
+            return first(last(input))
     elif _has_batch(first, input) and (residual is None or type(last) in BOUNDS):
         return first._located(_run_layer, group, input, residual)
     for module in group[:-1]:
