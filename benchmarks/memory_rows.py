@@ -118,6 +118,7 @@ def chain_rows() -> Iterator[Row]:
     shape = sample(*[Input((32, 64, 56, 56))] * 2)
     yield memory("residual add + relu 64@56 b32", 1, residual, shape, 24 * BLOCK)
     yield Row("memory", "bias + gelu + dropout 8192x1024", 1, measure_chain, 5 * 4 * 8.192 * 1.024)
+    yield Row("memory", "GELU, Dropout 8192x1024, modules", 1, measure_modules, 5 * 4 * 8.192 * 1.024)
 
 
 def optimizer_rows() -> Iterator[Row]:
@@ -181,6 +182,12 @@ def measure_chain(threads: int) -> list[Record]:
         return library.nn.functional.dropout(library.nn.functional.gelu(x + bias), 0.1)
 
     return measure_random(chain, (8192, 1024), threads)
+
+
+def measure_modules(threads: int) -> list[Record]:
+    """An activation and dropout in a Sequential, where they run as one."""
+    rows = {lib: lib.nn.Sequential(lib.nn.GELU(), lib.nn.Dropout(0.1)) for lib in (lamina, torch)}
+    return measure_random(lambda library, x: rows[library](x), (8192, 1024), threads)
 
 
 def measure_random(
