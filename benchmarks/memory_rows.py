@@ -141,6 +141,13 @@ def optimizer_rows() -> Iterator[Row]:
             partial(measure_optimizer, name, "fused", clip=True),
             4 * arrays * numbers,
         )
+        yield Row(
+            "memory",
+            f"{name} with max_grad_norm / clip_grad_norm_ + fused",
+            1,
+            partial(measure_optimizer, name, "fused", clip=True, inside=True),
+            4 * (arrays - 2) * numbers,
+        )
 
 
 def record(name: str, taken: dict[str, float], threads: int) -> Record:
@@ -148,15 +155,21 @@ def record(name: str, taken: dict[str, float], threads: int) -> Record:
     return {"pass": name, "threads": threads, "seconds": taken, **taken, "ratio": ratio}
 
 
-def measure_optimizer(name: str, form: str, threads: int, clip: bool = False) -> list[Record]:
-    """Steps over ResNet-18's parameters; `form` is torch's: ``"loop"``, its default here, or ``"fused"``."""
+def measure_optimizer(
+    name: str, form: str, threads: int, clip: bool = False, inside: bool = False
+) -> list[Record]:
+    """Steps over ResNet-18's parameters; `form` is torch's: ``"loop"``, its default here, or ``"fused"``.
+
+    With `clip` gradients are clipped first, with `inside` lamina's in the optimizer's pass.
+    """
     set_threads(threads)
-    made = optimizers.contenders(name, optimizers.OPTIMIZERS[name][0])
+    bound = {"max_grad_norm": 1.0} if inside else {}
+    made = optimizers.contenders(name, optimizers.OPTIMIZERS[name][0], **bound)
     made = {"lamina": made["lamina"], "torch": made[form]}
     norms = {"lamina": lamina.nn.utils.clip_grad_norm_, "torch": torch.nn.utils.clip_grad_norm_}
 
     def step(library: str) -> None:
-        if clip:
+        if clip and not (inside and library == "lamina"):
             norms[library](made[library].param_groups[0]["params"], 1.0)
         made[library].step()
 

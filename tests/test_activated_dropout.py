@@ -113,7 +113,9 @@ def test_which_neighbours_fuse() -> None:
     assert sizes(linear, nn.Tanh(), drop, relu, nn.Dropout1d(0.5)) == [1] * 5
     assert sizes(nn.BatchNorm1d(3), relu, drop) == [2, 1]
     assert sizes(linear, over, drop) == [1, 2]
-    assert sizes(over, drop) == sizes(nn.Identity(), over, drop)[1:] == [1, 1]  # the caller sees what it writes over
+    assert (
+        sizes(over, drop) == sizes(nn.Identity(), over, drop)[1:] == [1, 1]
+    )  # the caller sees what it writes over
     handle = linear.register_forward_hook(lambda *a: None)
     assert sizes(linear, over, drop) == [1, 1, 1]  # as does a hook
     handle.remove()
