@@ -41,9 +41,9 @@ class Optimizer:
         foreach, fused, capturable: as in torch, where they choose among loops; here every step is one kernel call over
             all parameters of a group, whatever they say.
         differentiable: must be False, since no graph records a step.
-        max_grad_norm: a bound on the norm of all gradients of a step, taken together over all groups: the update is that
-            after :func:`lamina.nn.utils.clip_grad_norm_`, to the bit, but gradients are scaled as they are read and
-            ``grad`` keeps what it is; two passes over them less. Fixed, and no part of ``state_dict``.
+        max_grad_norm: a bound on the norm of all gradients of a step, taken together over all groups: the update is
+            that after :func:`lamina.nn.utils.clip_grad_norm_`, to the bit, but gradients are scaled as they are read
+            and ``grad`` keeps what it is; two passes over them less. Fixed, and no part of ``state_dict``.
 
     Attributes:
         param_groups: a dictionary a group: its parameters and options; schedules change ``"lr"`` there.

@@ -21,7 +21,8 @@ class RMSprop(Optimizer):
         eps: added to the denominator.
         momentum: how much of the last update is kept.
         centered: divide by the deviation from the running mean instead (Graves, arXiv 1308.0850).
-        lr, weight_decay, l1_decay, max_grad_norm, maximize, capturable, foreach, differentiable: see :class:`Optimizer`.
+        lr, weight_decay, l1_decay, max_grad_norm, maximize, capturable, foreach, differentiable: see
+            :class:`Optimizer`.
 
     Example:
         >>> p = lamina.nn.Parameter(lamina.ones(2))
