@@ -118,6 +118,7 @@ def chain_rows() -> Iterator[Row]:
     shape = sample(*[Input((32, 64, 56, 56))] * 2)
     yield memory("residual add + relu 64@56 b32", 1, residual, shape, 24 * BLOCK)
     yield Row("memory", "bias + gelu + dropout 8192x1024", 1, measure_chain, 5 * 4 * 8.192 * 1.024)
+    yield Row("memory", "GELU, Dropout 8192x1024, modules", 1, measure_modules, 5 * 4 * 8.192 * 1.024)
 
 
 def optimizer_rows() -> Iterator[Row]:
@@ -140,6 +141,13 @@ def optimizer_rows() -> Iterator[Row]:
             partial(measure_optimizer, name, "fused", clip=True),
             4 * arrays * numbers,
         )
+        yield Row(
+            "memory",
+            f"{name} with max_grad_norm / clip_grad_norm_ + fused",
+            1,
+            partial(measure_optimizer, name, "fused", clip=True, inside=True),
+            4 * (arrays - 2) * numbers,
+        )
 
 
 def record(name: str, taken: dict[str, float], threads: int) -> Record:
@@ -147,15 +155,21 @@ def record(name: str, taken: dict[str, float], threads: int) -> Record:
     return {"pass": name, "threads": threads, "seconds": taken, **taken, "ratio": ratio}
 
 
-def measure_optimizer(name: str, form: str, threads: int, clip: bool = False) -> list[Record]:
-    """Steps over ResNet-18's parameters; `form` is torch's: ``"loop"``, its default here, or ``"fused"``."""
+def measure_optimizer(
+    name: str, form: str, threads: int, clip: bool = False, inside: bool = False
+) -> list[Record]:
+    """Steps over ResNet-18's parameters; `form` is torch's: ``"loop"``, its default here, or ``"fused"``.
+
+    With `clip` gradients are clipped first, with `inside` lamina's in the optimizer's pass.
+    """
     set_threads(threads)
-    made = optimizers.contenders(name, optimizers.OPTIMIZERS[name][0])
+    bound = {"max_grad_norm": 1.0} if inside else {}
+    made = optimizers.contenders(name, optimizers.OPTIMIZERS[name][0], **bound)
     made = {"lamina": made["lamina"], "torch": made[form]}
     norms = {"lamina": lamina.nn.utils.clip_grad_norm_, "torch": torch.nn.utils.clip_grad_norm_}
 
     def step(library: str) -> None:
-        if clip:
+        if clip and not (inside and library == "lamina"):
             norms[library](made[library].param_groups[0]["params"], 1.0)
         made[library].step()
 
@@ -181,6 +195,12 @@ def measure_chain(threads: int) -> list[Record]:
         return library.nn.functional.dropout(library.nn.functional.gelu(x + bias), 0.1)
 
     return measure_random(chain, (8192, 1024), threads)
+
+
+def measure_modules(threads: int) -> list[Record]:
+    """An activation and dropout in a Sequential, where they run as one."""
+    rows = {lib: lib.nn.Sequential(lib.nn.GELU(), lib.nn.Dropout(0.1)) for lib in (lamina, torch)}
+    return measure_random(lambda library, x: rows[library](x), (8192, 1024), threads)
 
 
 def measure_random(

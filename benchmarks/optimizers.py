@@ -41,13 +41,13 @@ OPTIMIZERS: dict[str, tuple[dict[str, Any], int]] = {
 SHAPES = [tuple(p.shape) for p in lamina.models.resnet18(num_classes=10).parameters()]
 
 
-def contenders(name: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Optimizers over parameters and gradients of the same values: ``lamina`` and torch's forms."""
+def contenders(name: str, options: dict[str, Any], **ours: Any) -> dict[str, Any]:
+    """Optimizers over parameters and gradients of equal values: ``lamina`` with options ``ours``, torch's forms."""
     rng = np.random.default_rng(0)
     start = [rng.standard_normal((2, *s)).astype("float32") for s in SHAPES]
     made: dict[str, Any] = {}
     forms = {
-        "lamina": (lamina, {}),
+        "lamina": (lamina, ours),
         "loop": (torch, {"foreach": False}),
         "foreach": (torch, {"foreach": True}),
     }

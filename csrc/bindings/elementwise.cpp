@@ -57,6 +57,15 @@ void def_gradient(py::module_& m, const char* name, Binary op) {  // (grad, save
   });
 }
 
+void def_scaled(py::module_& m, const char* name, Binary op) {  // (a, b, factor of b)
+  def(m, name,
+      [op](const Operand& a, const Operand& b, double p) { return ops::binary(op, a, b, {{p}}); });
+  def(m, (std::string(name) + "_out").c_str(),
+      [op](const Operand& a, const Operand& b, double p, const Array& out) {
+        ops::binary(op, a, b, {{p}}, &out);
+      });
+}
+
 void def_ternary(py::module_& m, const char* name, Ternary op) {  // (a, b, c, p)
   def(m, name, [op](const Operand& a, const Operand& b, const Operand& c, double p) {
     return ops::ternary(op, a, b, c, {{p}});
@@ -97,6 +106,9 @@ void bind_elementwise(py::module_& m) {
     const auto op = static_cast<Binary>(i);
     def_gradient(m, op == Binary::gelu_tanh_backward ? "gelu_tanh_backward" : ops::name(op), op);
   }
+
+  def_scaled(m, "add_scaled", Binary::add_scaled);
+  def_scaled(m, "sub_scaled", Binary::subtract_scaled);
 
   def_ternary(m, "where", Ternary::where);
   def_ternary(m, "clamp_between", Ternary::clamp);

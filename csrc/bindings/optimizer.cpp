@@ -7,8 +7,8 @@ namespace {
 
 using ops::Arrays;
 
-// name(params, grads, states, steps, factors, weight_decay, l1_decay, decoupled, maximize, the
-// rule's options...)
+// name(params, grads, states, steps, factors, weight_decay, l1_decay, decoupled, maximize,
+// scale of the gradients or None, the rule's options...)
 template <class... Options, class Params>
 void def_rule(py::module_& m, const char* name,
               void (*op)(const ops::OptimizerStep&, const Params&)) {
@@ -16,8 +16,14 @@ void def_rule(py::module_& m, const char* name,
       [op](const Arrays& params, const Arrays& grads, const std::vector<Arrays>& states,
            const std::vector<double>& steps, const std::vector<std::pair<double, double>>& factors,
            double weight_decay, double l1_decay, bool decoupled, bool maximize,
-           Options... options) {
-        op({params, grads, states, steps, factors, {weight_decay, l1_decay, decoupled, maximize}},
+           const std::optional<Array>& scale, Options... options) {
+        op({params,
+            grads,
+            states,
+            steps,
+            factors,
+            {weight_decay, l1_decay, decoupled, maximize, nullptr},
+            scale},
            {options...});
       });
 }

@@ -122,6 +122,10 @@ RowMap real(Binary op) {
       });
     case Binary::threshold_backward:
       return vec<T>([](V g, V x, P p) { return x <= static_cast<T>(*p) ? V{} : g; });
+    case Binary::add_scaled:
+      return vec<T>([](V a, V b, P p) { return a + b * static_cast<T>(*p); });
+    case Binary::subtract_scaled:
+      return vec<T>([](V a, V b, P p) { return a - b * static_cast<T>(*p); });
     default:
       __builtin_unreachable();
   }

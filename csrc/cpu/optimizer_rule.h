@@ -14,6 +14,13 @@ namespace {
 using kernels::OptimizerTensor;
 using kernels::Penalty;
 
+template <class T>
+struct Scale {
+  explicit Scale(const void* at) : value(at ? *static_cast<const T*>(at) : T(1)) {}
+  LAMINA_INLINE T operator()() const { return value; }
+  T value;
+};
+
 #include "kernels/optimizer_rules.inc"
 
 constexpr int64_t kPiece = 8192;

@@ -104,8 +104,12 @@ struct Gradient {
         return g * math::hardswish_slope(x);
       case Binary::shrink_backward:
         return x >= -static_cast<T>(p[0]) && x <= static_cast<T>(p[0]) ? T(0) : g;
-      default:  // threshold_backward
+      case Binary::threshold_backward:
         return x <= static_cast<T>(p[0]) ? T(0) : g;
+      case Binary::add_scaled:  // of no activation: g and x are any two
+        return g + x * static_cast<T>(p[0]);
+      default:  // subtract_scaled
+        return g - x * static_cast<T>(p[0]);
     }
   }
 };
@@ -222,7 +226,7 @@ MapKernel<3> compare(Binary op) {
 template <class T>
 MapKernel<3> real(Binary op) {
   if (op >= Binary::relu_backward)
-    return pick<Binary::relu_backward, Binary::threshold_backward>(
+    return pick<Binary::relu_backward, Binary::subtract_scaled>(
         op, [](auto o) { return &map_kernel<Gradient<decltype(o)::value, T>, T, T, T>; });
   return pick<Binary::add, Binary::atan2>(
       op, [](auto o) { return &map_kernel<Real<decltype(o)::value, T>, T, T, T>; });

@@ -6,6 +6,7 @@
 // next threads' channels.  Only where the pixels are no multiple of four a block serves one element.
 // Bound by bytes, close to arithmetic: ten rounds are some 80 instructions.
 #include "cuda/columns.h"
+#include "cuda/missing.h"
 #include "kernels/dropout.h"
 #include "kernels/registry.h"
 
@@ -62,43 +63,42 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class T, class C>
-void run(const Mask& mask, int64_t batch, int64_t channels, int64_t spatial, bool channels_last,
-         const void* from, void* to) {
+void run(const kernels::DropoutParams& a, const void* from, void* to) {
+  const auto kept = static_cast<uint64_t>((1 - a.p) * 0x1p32);  // words below it keep their element
+  // No word at all: then a scale of zero does it.
+  const Mask mask{a.key, static_cast<uint32_t>(kept == 0 ? 0 : kept - 1),
+                  kept == 0 ? 0 : 1 / (1 - a.p)};
   const auto* x = static_cast<const T*>(from);
   auto* out = static_cast<T*>(to);
-  const int64_t n = batch * channels * spatial;
-  if (!channels_last) {
+  const int64_t n = a.batch * a.channels * a.spatial;
+  if (!a.channels_last) {
     const bool packs = aligned_for_packs(x, dtype_of<T>) && aligned_for_packs(out, dtype_of<T>);
     return launch(&row_major_kernel<T, C>, blocks_for(n, kThreads * kWords), kThreads, 0, stream(),
                   mask, n, packs, x, out);
   }
-  const bool fours = spatial % kWords == 0;
+  const bool fours = a.spatial % kWords == 0;
   const int64_t threads = fours ? n / kWords : n;
   launch(fours ? &channels_last_kernel<T, C, kWords> : &channels_last_kernel<T, C, 1>,
-         blocks_for(threads, kThreads), kThreads, 0, stream(), mask, threads, WideDivisor(channels),
-         WideDivisor(spatial), x, out);
+         blocks_for(threads, kThreads), kThreads, 0, stream(), mask, threads,
+         WideDivisor(a.channels), WideDivisor(a.spatial), x, out);
 }
 
-void apply(PhiloxKey key, double p, DType dtype, int64_t batch, int64_t channels, int64_t spatial,
-           bool channels_last, const void* x, void* out) {
-  const auto kept = static_cast<uint64_t>((1 - p) * 0x1p32);  // words below it keep their element
-  // No word at all: then a scale of zero does it.
-  const Mask mask{key, static_cast<uint32_t>(kept == 0 ? 0 : kept - 1),
-                  kept == 0 ? 0 : 1 / (1 - p)};
-  switch (dtype) {
+void apply(const kernels::DropoutParams& a, const void* x, void* out) {
+  switch (a.dtype) {
     case DType::float64:
-      return run<double, double>(mask, batch, channels, spatial, channels_last, x, out);
+      return run<double, double>(a, x, out);
     case DType::bfloat16:
-      return run<bfloat16, float>(mask, batch, channels, spatial, channels_last, x, out);
+      return run<bfloat16, float>(a, x, out);
     case DType::float16:
-      return run<float16, float>(mask, batch, channels, spatial, channels_last, x, out);
+      return run<float16, float>(a, x, out);
     default:
-      return run<float, float>(mask, batch, channels, spatial, channels_last, x, out);
+      return run<float, float>(a, x, out);
   }
 }
 
 }  // namespace
 
-LAMINA_CUDA_KERNELS(Dropout, dropout){&apply};
+LAMINA_CUDA_KERNELS(Dropout, dropout){&apply, missing<"activated_dropout">,
+                                      missing<"activated_dropout_backward">};
 
 }  // namespace lamina::cuda

@@ -24,6 +24,14 @@ LAMINA_INLINE double fabs(double x) { return ::fabs(x); }
 namespace rules {
 using kernels::OptimizerTensor;
 using kernels::Penalty;
+
+template <class T>
+struct Scale {  // read on the device, which may have yet to compute it
+  explicit Scale(const void* at) : at(static_cast<const T*>(at)) {}
+  __device__ __forceinline__ T operator()() const { return at ? *at : T(1); }
+  const T* at;
+};
+
 #include "kernels/optimizer_rules.inc"
 }  // namespace rules
 

@@ -8,14 +8,29 @@
 
 #include "core/dtype.h"
 #include "core/random.h"
+#include "kernels/elementwise.h"
 
 namespace lamina::kernels {
 
+// All arrays of a call: (batch, channels, spatial) row-major, or (batch, spatial, channels) in memory
+// if channels_last.
+struct DropoutParams {
+  PhiloxKey key;
+  double p;
+  DType dtype;
+  int64_t batch, channels, spatial;
+  bool channels_last;
+};
+
 struct Dropout {
-  // x and out: (batch, channels, spatial) row-major, or (batch, spatial, channels) in memory if
-  // channels_last.
-  void (*apply)(PhiloxKey key, double p, DType dtype, int64_t batch, int64_t channels,
-                int64_t spatial, bool channels_last, const void* x, void* out);
+  void (*apply)(const DropoutParams&, const void* x, void* out);
+  // An activation f and dropout in one pass, in float32 and float64: out = apply(f(x)), and
+  // out = slope(apply(grad), x), slope giving the gradient of f from f's input.  parameters: of f, at
+  // least 3 numbers.
+  void (*activated)(const DropoutParams&, Unary f, const double* parameters, const void* x,
+                    void* out);
+  void (*activated_backward)(const DropoutParams&, Binary slope, const double* parameters,
+                             const void* grad, const void* x, void* out);
 };
 
 }  // namespace lamina::kernels

@@ -123,6 +123,8 @@ enum class Binary {
   hardswish_backward,  // a: gradient, b: input
   shrink_backward,     // a: gradient, b: input; p: lambda
   threshold_backward,  // a: gradient, b: input; p: threshold
+  add_scaled,          // a + p b
+  subtract_scaled,     // a - p b
 };
 
 enum class Ternary {

@@ -18,12 +18,14 @@ struct OptimizerTensor {
   double factors[2];  // what the caller keeps per parameter: asgd and nadam, see below
 };
 
-// What every rule does to gradients first (p: parameter, g: gradient, d: what the rule sees):
+// What every rule does to gradients first (p: parameter, g: gradient times *scale, d: what the rule
+// sees):
 //   d = (maximize ? -g : g) + weight_decay p + l1_decay sign(p),
 // or, decoupled, d = ±g and p -= lr (weight_decay p + l1_decay sign(p)) before the rule's update.
 struct Penalty {
   double weight_decay, l1_decay;
   bool decoupled, maximize;
+  const void* scale;  // a number of the parameters' dtype where they lie; null for 1
 };
 
 // v = momentum v + (1-dampening) d, in the first step v = d;  p -= lr (nesterov ? d + momentum v :

@@ -326,8 +326,10 @@ const char* name(Binary op) {
                                    "hardsigmoid_backward",
                                    "hardswish_backward",
                                    "shrink_backward",
-                                   "threshold_backward"};
-  static_assert(std::size(names) == static_cast<size_t>(Binary::threshold_backward) + 1);
+                                   "threshold_backward",
+                                   "add",
+                                   "sub"};
+  static_assert(std::size(names) == static_cast<size_t>(Binary::subtract_scaled) + 1);
   return names[static_cast<int>(op)];
 }
 

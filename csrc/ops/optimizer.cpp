@@ -29,6 +29,13 @@ void check_parameter(const char* op, size_t i, const Array& p, const Array& grad
                       " has gaps in memory; clone() it first");
 }
 
+void check_scale(const char* op, const Array& scale, const Array& like) {
+  check(scale.numel() == 1 && scale.dtype() == like.dtype() && scale.device() == like.device(), "[",
+        op, "] expected a scale of one element of ", name(like.dtype()), " on ",
+        name(like.device()), ", got shape ", scale.shape(), ", ", name(scale.dtype()), " on ",
+        name(scale.device()));
+}
+
 // The tensors of one step; gradients of another memory order or dtype are copied into `held`.
 // needed: bit k says that the rule uses state k.
 std::vector<OptimizerTensor> gather(const char* op, const OptimizerStep& step, unsigned needed,
@@ -114,6 +121,7 @@ void amend(const char* op, Tape::Entry* entry, Update<Params> update, const Opti
                           recorded->tensors.size() == update.tensors.size(),
                       "[capture] ", op, ": expected the updates that were recorded");
   for (OptimizerTensor& t : update.tensors) --t.step;  // run() counts it
+  update.penalty.scale = recorded->penalty.scale;      // what the tape computes before each update
   update.kept = step.params;
   update.kept.insert(update.kept.end(), step.grads.begin(), step.grads.end());
   for (const Arrays& states : step.states)
@@ -127,7 +135,10 @@ void run(const char* op, Rule<Params> rule, const OptimizerStep& step, const Par
   if (step.params.empty()) return;
   Arrays held;
   auto tensors = gather(op, step, needed, factors, held);
-  Update<Params> update(rule, step.params[0], step.penalty, options, std::move(tensors));
+  if (step.scale) check_scale(op, *step.scale, step.params[0]);
+  kernels::Penalty penalty = step.penalty;
+  penalty.scale = step.scale ? step.scale->raw() : nullptr;
+  Update<Params> update(rule, step.params[0], penalty, options, std::move(tensors));
   if (Amendment* amendment = Amendment::of_thread())
     return amend(op, amendment->next(), std::move(update), step);
   update.call();

@@ -1,6 +1,7 @@
 // Optimizer steps over lists of parameters, gradients and state.
 #pragma once
 
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -17,7 +18,8 @@ struct OptimizerStep {
   const std::vector<Arrays>& states;  // in the order of the contract; empty lists where it has null
   const std::vector<double>& steps;   // one a parameter, from 1; sgd: 1 where the buffer is new
   const std::vector<std::pair<double, double>>& factors;  // one a parameter for nadam and asgd
-  kernels::Penalty penalty;
+  kernels::Penalty penalty;                               // without its scale
+  const std::optional<Array>& scale;                      // of the gradients
 };
 
 void sgd_step(const OptimizerStep& step, const kernels::SgdParams& options);

@@ -132,11 +132,18 @@ class Node:
         values, marks = self._values, self._marks
         if values is None:
             raise self._freed()
-        if marks is not None:
+        if marks is None:
+            return values
+        if len(marks) == 1:  # a tensor alone, by far the most: no loop
+            if values[0].version == marks[0][0]:  # type: ignore[index]
+                return values
+        else:
             for value, mark in zip(values, marks):
                 if mark is not None and value.version != mark[0]:  # of what is computed again, never equal
-                    return [x._array if isinstance(x, _tensor_type) else x for x in self.saved]
-        return values
+                    break
+            else:
+                return values
+        return [x._array if isinstance(x, _tensor_type) else x for x in self.saved]
 
     def _freed(self) -> RuntimeError:
         return RuntimeError(

@@ -4,9 +4,10 @@
 through :func:`run`.  A group computes what its members would one after the other, up to rounding, and what they are
 stays visible: state dicts, reprs and hooks know nothing of it, and a module with a hook runs by itself.
 
-- Anywhere: a batch normalisation, a residual and a ReLU are one pass over the data, after that for the statistics.
-  A ReLU and the max pooling after it change places: the largest of a window is the same, and so is what its gradient
-  reaches, but the ReLU has a quarter of the elements, and what lay between need not be kept.
+- Anywhere: a batch normalisation, a residual and a ReLU are one pass over the data, after that for the statistics; an
+  activation and the dropout after it are one, forward and backward, while training. A ReLU and the max pooling after it
+  change places: the largest of a window is the same, and so is what its gradient reaches, but the ReLU has a quarter of
+  the elements, and what lay between need not be kept.
 - Under :class:`lamina.inference_mode`: a batch normalisation in evaluation mode folds into the convolution or linear
   layer before it (:mod:`lamina.nn.folding`); the residual and the bounds of a ReLU, ReLU6 or Hardtanh join the
   convolution's last step.
@@ -25,11 +26,14 @@ from typing import Any, NamedTuple
 from lamina.autograd.cast_mode import casting
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.watch import now
+from lamina.dtypes import float32, float64
 from lamina.nn import functional as F
 from lamina.nn.folding import FoldedConv, folded
-from lamina.nn.modules.activation import Hardtanh, ReLU, ReLU6
+from lamina.nn.functional.dropout import Activation, activated_dropout
+from lamina.nn.modules.activation import GELU, Hardswish, Hardtanh, LeakyReLU, Mish, ReLU, ReLU6, SiLU
 from lamina.nn.modules.batch_norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from lamina.nn.modules.conv import Conv1d, Conv2d, Conv3d
+from lamina.nn.modules.dropout import Dropout
 from lamina.nn.modules.linear import Linear
 from lamina.nn.modules.module import Module, structure
 from lamina.nn.modules.pool import MaxPool1d, MaxPool2d, MaxPool3d
@@ -46,7 +50,22 @@ FOLDS = {  # what a layer takes in
     Linear: BatchNorm1d,
 }
 MAX_POOLS = (MaxPool1d, MaxPool2d, MaxPool3d)
-NEEDED = frozenset((*NORMS, *MAX_POOLS))  # each group has one of these types
+DROPPED: dict[type[Module], Callable[[Any], Activation]] = {  # activations that dropout takes in
+    ReLU: lambda module: Activation("relu", (0.0, 0.0), F.relu),
+    ReLU6: lambda module: Activation("hardtanh", (0.0, 6.0), F.relu6),
+    LeakyReLU: lambda module: Activation(
+        "leaky_relu", (module.negative_slope, 0.0), lambda x: F.leaky_relu(x, module.negative_slope)
+    ),
+    GELU: lambda module: Activation(
+        "gelu" if module.approximate == "none" else "gelu_tanh",
+        (0.0, 0.0),
+        lambda x: F.gelu(x, module.approximate),
+    ),
+    SiLU: lambda module: Activation("silu", (0.0, 0.0), F.silu),
+    Mish: lambda module: Activation("mish", (0.0, 0.0), F.mish),
+    Hardswish: lambda module: Activation("hardswish", (0.0, 0.0), F.hardswish),
+}
+MARKS = frozenset((*NORMS, *MAX_POOLS, Dropout))  # types that a row with a group has one of
 BOUNDS: dict[
     type[Module], Callable[[Any], tuple[float, float]]
 ] = {  # what an activation holds its input between
@@ -54,7 +73,7 @@ BOUNDS: dict[
     ReLU6: lambda module: (0.0, 6.0),
     Hardtanh: lambda module: (module.min_val, module.max_val),
 }
-NEEDED_IN_INFERENCE = frozenset((*NEEDED, *FOLDS))
+INFERENCE_MARKS = frozenset((*NORMS, *MAX_POOLS, *FOLDS))
 
 
 class _Setting(threading.local):
@@ -112,7 +131,7 @@ def groups(modules: Sequence[Module], inference: bool = False) -> list[tuple[Mod
     """
     found: list[tuple[Module, ...]] = []
     for module in modules:
-        if found and _joins(found[-1], module, inference):
+        if found and (_joins(found[-1], module, inference) or _drops(found, module, inference)):
             found[-1] += (module,)
         else:
             found.append((module,))
@@ -132,6 +151,19 @@ def _joins(group: tuple[Module, ...], module: Module, inference: bool) -> bool:
     else:
         fits = inference and type(module) in NORMS and _folds(before, module)
     return fits and _plain(before) and _plain(module)
+
+
+def _drops(found: list[tuple[Module, ...]], module: Any, inference: bool) -> bool:
+    """Whether a module is the dropout of an activation, the last of the groups found."""
+    if type(module) is not Dropout or inference or not module.training or not 0 < module.p < 1:
+        return False
+    activation: Any = found[-1][-1]
+    if len(found[-1]) > 1 or type(activation) not in DROPPED or not (_plain(activation) and _plain(module)):
+        return False
+    if not getattr(activation, "inplace", False):
+        return True
+    # What it writes over must be a tensor that nobody else has: what a layer without hooks has just made.
+    return len(found) > 1 and type(found[-2][-1]) in FOLDS and _plain(found[-2][-1])
 
 
 def _folds(layer: Any, norm: Any) -> bool:
@@ -168,7 +200,7 @@ def run(modules: Sequence[Module], input: Any, residual: Tensor | None = None) -
         row: Sequence[Any] = modules
     elif inference and _setting.observer is None and now.watch is None:
         return _run_planned(modules, input, residual)
-    elif (NEEDED_IN_INFERENCE if inference else NEEDED).isdisjoint(map(type, modules)):
+    elif (INFERENCE_MARKS if inference else MARKS).isdisjoint(map(type, modules)):
         row = modules
     else:
         row = [group if len(group) > 1 else group[0] for group in groups(modules, inference)]
@@ -244,11 +276,24 @@ def _run_group(group: tuple[Any, ...], input: Any, residual: Tensor | None) -> A
     elif type(last) in MAX_POOLS:
         if residual is None:
             return first(last(input))
+    elif type(last) is Dropout:
+        if residual is None and _takes_dropout(input):
+            return first._located(activated_dropout, input, DROPPED[type(first)](first), last.p)
     elif _has_batch(first, input) and (residual is None or type(last) in BOUNDS):
         return first._located(_run_layer, group, input, residual)
     for module in group[:-1]:
         input = module(input)
     return last(input if residual is None else input + residual)
+
+
+def _takes_dropout(input: Any) -> bool:
+    """Whether there is a kernel of an activation with dropout for what a row was given."""
+    return (
+        isinstance(input, Tensor)
+        and input.device.type == "cpu"
+        and input.dtype in (float32, float64)
+        and not casting.on
+    )
 
 
 def _has_batch(layer: Any, input: Tensor) -> bool:

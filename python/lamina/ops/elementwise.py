@@ -184,7 +184,7 @@ def add(input: Operand, other: Operand, *, alpha: Number = 1, out: Tensor | None
         tensor([4., 5.])
     """
     if alpha != 1:
-        other = _scaled(input, other, alpha, "add")
+        return _add_scaled(input, other, alpha, 1, out)
     if out is not None:
         return write(_C.add_out, "add", out, input, other)
     a = input._array if isinstance(input, Tensor) else raw(input, "add")
@@ -195,12 +195,30 @@ def add(input: Operand, other: Operand, *, alpha: Number = 1, out: Tensor | None
     return y
 
 
-def _scaled(input: Operand, other: Operand, alpha: Number, op: str) -> Operand:
-    if isinstance(alpha, float) and not any(
-        isinstance(x, float) or (isinstance(x, Tensor) and x.dtype.is_floating_point) for x in (input, other)
-    ):
-        raise TypeError(f"[{op}] expected an integer alpha for integers, got {alpha}")
-    return mul(other, alpha)
+def _add_scaled(input: Operand, other: Operand, alpha: Number, sign: int, out: Tensor | None) -> Tensor:
+    """``input + sign * alpha * other``: in one pass, but for integers."""
+    op, kernel, kernel_out, plain = (
+        ("add", _C.add_scaled, _C.add_scaled_out, add)
+        if sign > 0
+        else ("sub", _C.sub_scaled, _C.sub_scaled_out, sub)
+    )
+    if not any(isinstance(x, Tensor) and x.dtype.is_floating_point for x in (input, other)):
+        if isinstance(alpha, float) and not isinstance(input, float) and not isinstance(other, float):
+            raise TypeError(f"[{op}] expected an integer alpha for integers, got {alpha}")
+        return plain(input, mul(other, alpha), out=out)
+    if out is not None:
+        check_out(op, out, input, other)
+        kernel_out(raw(input, op), raw(other, op), alpha, out._array)
+        return out
+    y = Tensor(kernel(raw(input, op), raw(other, op), alpha))
+    if tracks(input, other):
+        record(y, _add_scaled_backward, (tensor_or_none(input), tensor_or_none(other)), (sign * alpha,))
+    return y
+
+
+def _add_scaled_backward(node: Node, grad: Tensor) -> tuple[Tensor, Tensor | None]:
+    (factor,) = node.saved
+    return grad, mul(grad, factor) if node.needs(1) else None
 
 
 def _add_backward(node: Node, grad: Tensor) -> tuple[Tensor, Tensor]:
@@ -216,7 +234,7 @@ def sub(input: Operand, other: Operand, *, alpha: Number = 1, out: Tensor | None
         tensor([-2, -1])
     """
     if alpha != 1:
-        other = _scaled(input, other, alpha, "sub")
+        return _add_scaled(input, other, alpha, -1, out)
     if out is not None:
         return write(_C.sub_out, "sub", out, input, other)
     y = compute(_C.sub, "sub", input, other)

@@ -20,7 +20,7 @@ class Adagrad(Optimizer):
         lr_decay: divides the learning rate of step t by ``1 + (t - 1) lr_decay``.
         initial_accumulator_value: what the sum of squares begins with.
         eps: added to the denominator.
-        lr, weight_decay, l1_decay, maximize, foreach, differentiable, fused: see :class:`Optimizer`.
+        lr, weight_decay, l1_decay, max_grad_norm, maximize, foreach, differentiable, fused: see :class:`Optimizer`.
 
     Example:
         >>> p = lamina.nn.Parameter(lamina.ones(2))
@@ -44,6 +44,7 @@ class Adagrad(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
         l1_decay: float = 0,
+        max_grad_norm: float | None = None,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -57,7 +58,7 @@ class Adagrad(Optimizer):
             "fused": fused,
             "l1_decay": l1_decay,
         }
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, max_grad_norm)
 
     def _update(self, group: dict[str, Any], params: list[Tensor]) -> None:
         start = group["initial_accumulator_value"]

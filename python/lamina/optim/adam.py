@@ -21,7 +21,8 @@ class Adam(Optimizer):
         eps: added to the denominator.
         amsgrad: divide by the largest mean of squares so far (Reddi et al., ICLR 2018).
         decoupled_weight_decay: shrink the weights directly, as :class:`AdamW`.
-        lr, weight_decay, l1_decay, maximize, foreach, capturable, differentiable, fused: see :class:`Optimizer`.
+        lr, weight_decay, l1_decay, max_grad_norm, maximize, foreach, capturable, differentiable, fused: see
+            :class:`Optimizer`.
 
     Example:
         >>> p = lamina.nn.Parameter(lamina.ones(2))
@@ -47,6 +48,7 @@ class Adam(Optimizer):
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
         l1_decay: float = 0,
+        max_grad_norm: float | None = None,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -63,7 +65,7 @@ class Adam(Optimizer):
             "l1_decay": l1_decay,
         }
         _check_tensor_settings(lr, betas, bool(foreach) and not capturable)
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, max_grad_norm)
 
     def _update(self, group: dict[str, Any], params: list[Tensor]) -> None:
         names = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq" if group["amsgrad"] else None]
@@ -98,7 +100,7 @@ class AdamW(Adam):
         weight_decay: the fraction of the weights, times ``lr``, that a step takes off.
         l1_decay: what a step takes off the size of each weight, times ``lr``.
         amsgrad: divide by the largest mean of squares so far.
-        lr, maximize, foreach, capturable, differentiable, fused: see :class:`Optimizer`.
+        lr, max_grad_norm, maximize, foreach, capturable, differentiable, fused: see :class:`Optimizer`.
     """
 
     def __init__(
@@ -116,6 +118,7 @@ class AdamW(Adam):
         differentiable: bool = False,
         fused: bool | None = None,
         l1_decay: float = 0,
+        max_grad_norm: float | None = None,
     ) -> None:
         super().__init__(
             params,
@@ -131,4 +134,5 @@ class AdamW(Adam):
             fused=fused,
             decoupled_weight_decay=True,
             l1_decay=l1_decay,
+            max_grad_norm=max_grad_norm,
         )

@@ -41,6 +41,9 @@ class Optimizer:
         foreach, fused, capturable: as in torch, where they choose among loops; here every step is one kernel call over
             all parameters of a group, whatever they say.
         differentiable: must be False, since no graph records a step.
+        max_grad_norm: a bound on the norm of all gradients of a step, taken together over all groups: the update is
+            that after :func:`lamina.nn.utils.clip_grad_norm_`, to the bit, but gradients are scaled as they are read
+            and ``grad`` keeps what it is; two passes over them less. Fixed, and no part of ``state_dict``.
 
     Attributes:
         param_groups: a dictionary a group: its parameters and options; schedules change ``"lr"`` there.
@@ -49,10 +52,15 @@ class Optimizer:
 
     _numbers: ClassVar[tuple[str, ...]] = ("step",)  # state that is one number a parameter
 
-    def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
+    def __init__(self, params: Params, defaults: dict[str, Any], max_grad_norm: float | None = None) -> None:
         if isinstance(params, Tensor):
             raise TypeError(f"[{type(self).__name__}] expected an iterable of tensors, got one tensor")
         self._check_options(defaults)
+        if max_grad_norm is not None and not max_grad_norm >= 0:
+            raise ValueError(
+                f"[{type(self).__name__}] expected max_grad_norm of at least 0, got {max_grad_norm}"
+            )
+        self._max_grad_norm = max_grad_norm
         self.defaults = defaults
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self._changes = 0  # of the state; a captured step sees by it that others have been made
@@ -140,12 +148,24 @@ class Optimizer:
         watched = None if watch is None else watch.begin_step(self)
         self._changes += 1
         with no_grad():
+            scale = None if self._max_grad_norm is None else self._scale(self._max_grad_norm)
             for group in self.param_groups:
                 for params in _of_one_kind([p for p in group["params"] if p._grad is not None]):
-                    self._update(group, params)
+                    if scale is None:
+                        self._update(group, params)
+                    else:
+                        self._update({**group, "scale": scale.to(params[0])._array}, params)
         if watch is not None and watched is not None:
             watch.end_step(watched)
         return loss
+
+    def _scale(self, max_norm: float) -> Tensor:
+        """What gradients are multiplied by, 0-d."""
+        from lamina.nn.utils.clip_grad import clip_scale, get_total_norm
+
+        return clip_scale(
+            max_norm, get_total_norm([p._grad for p in self._parameters() if p._grad is not None])
+        )
 
     def _update(self, group: dict[str, Any], params: list[Tensor]) -> None:
         """One step of parameters of one dtype and device that all have gradients."""
@@ -222,8 +242,8 @@ def arguments(
     *,
     steps: list[float] | None = None,
     factors: Sequence[tuple[float, float]] = (),
-) -> tuple[Any, Any, Any, Any, Any, float, float, bool, bool]:
-    """What every update kernel takes first: parameters, gradients, the named states, steps, factors, penalties.
+) -> tuple[Any, Any, Any, Any, Any, float, float, bool, bool, Any]:
+    """What every update kernel takes first: parameters, gradients, the named states, steps, factors, penalties, scale.
 
     Args:
         group: the group's options.
@@ -240,6 +260,7 @@ def arguments(
         [s["step"] for s in states] if steps is None else steps,
         factors,
         *penalty(group),
+        group.get("scale"),
     )
 
 

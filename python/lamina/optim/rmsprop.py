@@ -21,7 +21,8 @@ class RMSprop(Optimizer):
         eps: added to the denominator.
         momentum: how much of the last update is kept.
         centered: divide by the deviation from the running mean instead (Graves, arXiv 1308.0850).
-        lr, weight_decay, l1_decay, maximize, capturable, foreach, differentiable: see :class:`Optimizer`.
+        lr, weight_decay, l1_decay, max_grad_norm, maximize, capturable, foreach, differentiable: see
+            :class:`Optimizer`.
 
     Example:
         >>> p = lamina.nn.Parameter(lamina.ones(2))
@@ -46,6 +47,7 @@ class RMSprop(Optimizer):
         differentiable: bool = False,
         *,
         l1_decay: float = 0,
+        max_grad_norm: float | None = None,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -60,7 +62,7 @@ class RMSprop(Optimizer):
             "differentiable": differentiable,
             "l1_decay": l1_decay,
         }
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, max_grad_norm)
 
     def _update(self, group: dict[str, Any], params: list[Tensor]) -> None:
         names = [

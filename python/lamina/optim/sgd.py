@@ -20,7 +20,7 @@ class SGD(Optimizer):
         momentum: how much of the last update is kept.
         dampening: how much of the gradient is left out of the momentum.
         nesterov: look ahead along the momentum (Sutskever et al., ICML 2013).
-        lr, weight_decay, l1_decay, maximize, foreach, differentiable, fused: see :class:`Optimizer`.
+        lr, weight_decay, l1_decay, max_grad_norm, maximize, foreach, differentiable, fused: see :class:`Optimizer`.
 
     Example:
         >>> p = lamina.nn.Parameter(lamina.ones(2))
@@ -44,6 +44,7 @@ class SGD(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
         l1_decay: float = 0,
+        max_grad_norm: float | None = None,
     ) -> None:
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("[SGD] Nesterov's momentum needs a momentum above 0 and no dampening")
@@ -59,7 +60,7 @@ class SGD(Optimizer):
             "fused": fused,
             "l1_decay": l1_decay,
         }
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, max_grad_norm)
 
     def _update(self, group: dict[str, Any], params: list[Tensor]) -> None:
         states = [self.state[p] for p in params] if group["momentum"] else []

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 from lamina import _C
+from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
+from lamina.nn.functional._rederive import rederive
 from lamina.ops.creation import zeros_like
 from lamina.tensor import Tensor
 
@@ -50,6 +55,41 @@ def _drop(x: Tensor, p: float, key: tuple[int, int]) -> Tensor:
 def _dropout_backward(node: Node, grad: Tensor) -> Tensor:
     p, key = node.saved
     return _drop(grad, p, key)
+
+
+class Activation(NamedTuple):
+    """An activation that has a kernel together with dropout."""
+
+    name: str  # of the kernel
+    parameters: tuple[float, float]
+    function: Callable[[Tensor], Tensor]  # what it computes, differentiable
+
+
+def activated_dropout(input: Tensor, activation: Activation, p: float) -> Tensor:
+    """``dropout(activation(input), p)`` in one pass, backward too: the same draws and bits.
+
+    Args:
+        input: a tensor of float32 or float64 on the CPU.
+        activation: one that there is a kernel for.
+        p: the probability of a zero.
+    """
+    return _drop_activated(input, activation, p, _C.next_key(None))
+
+
+def _drop_activated(x: Tensor, activation: Activation, p: float, key: tuple[int, int]) -> Tensor:
+    kernel = getattr(_C, f"{activation.name}_dropout")
+    y = Tensor(kernel(x._array, *activation.parameters, p, key))
+    if tracks(x):
+        record(y, _activated_dropout_backward, (x,), (x, activation, p, key))
+    return y
+
+
+def _activated_dropout_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, ...] | Tensor:
+    x, activation, p, key = node.saved
+    if mode.enabled:
+        return rederive(node, lambda x: _drop(activation.function(x), p, key), (x,), grad)
+    kernel = getattr(_C, f"{activation.name}_dropout_backward")
+    return Tensor(kernel(grad._array, x._array, *activation.parameters, p, key))
 
 
 def _overwrite(input: Tensor, y: Tensor) -> Tensor:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from lamina.nn import functional as F
-from lamina.nn import init
+from lamina.nn import fusion, init
+from lamina.nn.modules.activation import GELU, ReLU
 from lamina.nn.modules.attention import MultiheadAttention
 from lamina.nn.modules.container import ModuleList
 from lamina.nn.modules.dropout import Dropout
@@ -24,6 +25,7 @@ __all__ = [
 ]  # fmt: skip
 
 Activation = str | Callable[[Tensor], Tensor]
+MODULES: dict[Any, Module] = {F.relu: ReLU(), F.gelu: GELU()}  # what runs as one with the dropout after it
 
 
 class _Layer(Module):
@@ -101,7 +103,13 @@ class _Layer(Module):
         return block
 
     def _feed_forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.linear2(self.dropout(self.activation(self.linear1(x))))
+        hidden = self.linear1(x)
+        module = MODULES.get(self.activation)
+        if module is not None:
+            hidden = fusion.run((module, self.dropout), hidden)
+        else:
+            hidden = self.dropout(self.activation(hidden))
+        result: Tensor = self.linear2(hidden)
         return result
 
 

@@ -43,6 +43,11 @@ def get_total_norm(
     return total
 
 
+def clip_scale(max_norm: float, total_norm: Tensor) -> Tensor:
+    """The factor that brings a norm down to ``max_norm``, 1 at the most."""
+    return (max_norm / (total_norm + 1e-6)).clamp(max=1.0)
+
+
 @no_grad()  # type: ignore[untyped-decorator]
 def clip_grads_with_norm_(
     parameters: Tensor | Iterable[Tensor],
@@ -58,7 +63,7 @@ def clip_grads_with_norm_(
         total_norm: the norm as :func:`get_total_norm` gives it.
         foreach: as in torch; without effect.
     """
-    scale = (max_norm / (total_norm + 1e-6)).clamp(max=1.0)
+    scale = clip_scale(max_norm, total_norm)
     for g in _gradients(parameters):
         g.mul_(scale)
 
