@@ -79,6 +79,10 @@ void wgrad(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvT
   choose(algorithm, ConvPass::wgrad, s, dtype).wgrad(s, dtype, x, dy, dw);
 }
 
+bool leaves_moments(ConvAlgorithm algorithm, const ConvShape& s, DType dtype) {
+  return &choose(algorithm, ConvPass::fprop, s, dtype) == &implicit_conv;
+}
+
 // A sum over every dimension but the channels: the reduction kernels'.
 void bias_grad(const ConvShape& s, DType dtype, const ConvTensor& dy, void* db) {
   kernels::Reduction r{};
@@ -110,6 +114,7 @@ void bias_grad(const ConvShape& s, DType dtype, const ConvTensor& dy, void* db) 
 
 }  // namespace
 
-LAMINA_CUDA_KERNELS(Conv, conv){&choice, &offers, &work, &fprop, &dgrad, &wgrad, &bias_grad};
+LAMINA_CUDA_KERNELS(Conv, conv){&choice, &offers, &work,      &fprop,
+                                &dgrad,  &wgrad,  &bias_grad, &leaves_moments};
 
 }  // namespace lamina::cuda

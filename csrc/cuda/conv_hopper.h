@@ -14,7 +14,7 @@ namespace lamina::cuda {
 
 template <class T>
 bool launch_windows_on_hopper(WindowProblem<T>& problem, const PackedWeights& packed,
-                              int64_t matrices, int64_t rows) {
+                              int64_t matrices, int64_t rows, int64_t& moment_rows) {
   if (!on_sm90() || !problem.source.wide) return false;
   const int64_t depth = packed.size / packed.pitch;
   const MatrixStack weights{problem.weights, packed.pitch, depth,
@@ -23,7 +23,7 @@ bool launch_windows_on_hopper(WindowProblem<T>& problem, const PackedWeights& pa
   visit_wgmma_columns(matrices, rows, packed.made, [&](auto columns) {
     using Core = WgmmaCore<T, Order::depth, Order::side, columns()>;
     problem.weight_map = tensor_map(dtype_of<T>, weights, Core::B::kLines);
-    launch_wgmma<Core>(problem, matrices, rows, packed.made, depth);
+    moment_rows = launch_wgmma<Core>(problem, matrices, rows, packed.made, depth);
   });
   return true;
 }
