@@ -132,7 +132,7 @@ struct MomentParts {
 };
 
 template <class T, class Parts, int lanes>
-__global__ void __launch_bounds__(kRowThreads)
+__global__ void __launch_bounds__(kRowThreads, 2)
     statistics_kernel(const Rows rows, const ChannelNorm<T> norm, const Parts parts, const T* x,
                       const Statistics<T> to, const Coefficients<T> coefficients) {
   const Row<lanes> row(rows);

@@ -1,5 +1,6 @@
 // Picks the algorithm of a convolution: the first of an ordered list that offers the pass, the
-// plain reference last.
+// plain reference last.  It has no kernel: what bounds a pass stands with each algorithm.  A bias's
+// gradient is one reading of dy, by reduce.cu.  Compiled and emulated, not yet run on a device.
 #include "core/check.h"
 #include "cuda/conv_algorithms.h"
 #include "kernels/reduce.h"
