@@ -106,8 +106,8 @@ def test_statistics_by_tf32(tf32: None, name: str) -> None:
 
 @pytest.mark.parametrize("dtype", [lamina.float32, lamina.bfloat16], ids=str)
 def test_statistics_of_large_tiles(dtype: lamina.dtype) -> None:
-    """More than a multiprocessor's blocks of the largest tiles, and rows and columns that do not fill the last ones."""
-    check(((1, 8, 129, 130), (200, 8, 1, 1), {}), dtype)
+    """More of the largest tiles than an H200 has multiprocessors, and rows and columns that do not fill the last ones."""
+    check(((1, 8, 130, 131), (200, 8, 1, 1), {}), dtype)
 
 
 @pytest.mark.parametrize("dtype", [lamina.float32, lamina.float64], ids=str)
@@ -203,3 +203,28 @@ def test_moments_of_something_else_are_refused() -> None:
     for other in (y[:1], y[:, :8], y.cpu()):
         with pytest.raises(ValueError, match=r"\[batch_norm\] expected moments of the input"):
             batch_norm_of_moments(other, None, None, None, None, True, 0.1, 1e-5, moments)
+
+
+@pytest.mark.parametrize("dtype", [lamina.float32, *HALVES], ids=str)
+def test_a_row_in_inference_is_one_kernel(
+    architecture: None, dtype: lamina.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The affine map of a normalisation in evaluation lies in the weights; residual and ReLU in the epilogue."""
+    lamina.manual_seed(2)
+    row = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU()).eval()
+    row[1].running_mean.normal_()
+    row[1].running_var.uniform_(0.5, 2)
+    row[1].weight.data.normal_()
+    row = row.to(dtype)
+    x = lamina.randn(2, 16, 7, 5).to(dtype)
+    wide = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU()).eval()
+    wide.load_state_dict(row.state_dict())
+    with lamina.no_grad(), fusion.no_fusion():
+        want = F.relu(wide[:2](x.float()) + x.float())
+    row = row.cuda()
+    monkeypatch.delattr(_C, "batch_norm")  # nothing normalises
+    with lamina.inference_mode():
+        got = fusion.run(list(row), x.cuda(), residual=x.cuda())
+    bound = {lamina.float32: 2e-5, lamina.float16: 0.02, lamina.bfloat16: 0.12}[dtype]
+    assert got.dtype == dtype
+    np.testing.assert_allclose(got.float().cpu().numpy(), want.numpy(), atol=bound)
