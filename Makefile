@@ -23,7 +23,10 @@ all: train
 train: env-train
 	.venv-train/bin/python examples/train.py --data $(DATA) --run-dir $(RUN) --resume $(ARGS)
 
-test: lint symbols pytest isas cuda asan
+# Two at a time (--jobs=2) the longest begin first.
+test: lint symbols asan pytest isas emulated nvcc
+
+cuda: emulated nvcc
 
 pytest: env-test
 	$(TEST) -m pytest $(ARGS)
@@ -34,10 +37,12 @@ isas: env-test
 	LAMINA_MAX_ISA=baseline $(TEST) -m pytest --no-torch tests/test_cases.py
 
 # The suite has run on emulated devices too, threads in order and copies late; here is what else a device may do.
-cuda: env-test
+emulated: env-test
 	LAMINA_EMULATE_ORDER=reverse LAMINA_EMULATE_COPIES=early $(TEST) -m pytest tests/test_cuda_cases.py
 	LAMINA_EMULATE_ORDER=shuffled LAMINA_EMULATE_SEED=1 $(TEST) -m pytest tests/test_cuda_cases.py
 	LAMINA_EMULATE_ORDER=shuffled LAMINA_EMULATE_SEED=2 $(TEST) -m pytest tests/test_cuda_cases.py
+
+nvcc: env-test
 	$(TEST) tools/nvcc_gate.py
 
 asan: env-test

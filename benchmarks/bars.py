@@ -2,6 +2,7 @@
 
     python benchmarks/bars.py [family ...] [--threads 2] [--random 20] [--part 1/3] [--json results.json]
     python benchmarks/bars.py --merge results.json more.json        # one table of what was measured before
+    python benchmarks/bars.py --compare two.json one.json avx2.json # ratios in columns: threads, instruction sets
 
 A row is a training pass, forward and both gradients, of one layer at the shape it has in a known network; or it moves
 bytes (memory_rows.py), and its rate stands beside that of a plain copy. Timing, layouts and the proof of equal results
@@ -249,6 +250,21 @@ def summary(records: list[Record]) -> str:
     )
 
 
+def side_by_side(files: list[dict[str, Any]]) -> str:
+    """The ratios of runs with other threads or instruction sets, a column each, and what each column comes to."""
+    columns = [{(r["family"], r["row"]): r["ratio"] for r in file["records"]} for file in files]
+    shared = [row for row in columns[0] if all(row in column for column in columns)]
+    heads = [f"{file['machine']['isa']}, threads {file['machine']['threads']}" for file in files]
+    lines = [[*row, *(f"{column[row]:.2f}" for column in columns)] for row in shared]
+    means = [math.exp(sum(math.log(column[row]) for row in shared) / len(shared)) for column in columns]
+    lines.append(["all", f"geometric mean of {len(shared)}", *(f"{mean:.2f}" for mean in means)])
+    least = [min(column[row] for row in shared) for column in columns]
+    lines.append(["all", "least", *(f"{ratio:.2f}" for ratio in least)])
+    below = [sum(column[row] < 0.9 * columns[0][row] for row in shared) for column in columns]
+    lines.append(["all", "below 0.9 of the first", *map(str, below)])
+    return table(["family", "row", *heads], lines)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -261,7 +277,13 @@ def main() -> int:
     parser.add_argument("--part", default="1/1", metavar="K/N", help="the K-th of N parts of the rows")
     parser.add_argument("--json", type=Path, help="where to write all times")
     parser.add_argument("--merge", type=Path, nargs="+", help="measure nothing: show what these files hold")
+    parser.add_argument(
+        "--compare", type=Path, nargs="+", help="measure nothing: these files' ratios in columns"
+    )
     options = parser.parse_args()
+    if options.compare:
+        print(side_by_side([json.loads(path.read_text()) for path in options.compare]))
+        return 0
 
     records: list[Record] = []
     wrong = 0

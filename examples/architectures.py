@@ -13,7 +13,7 @@ Result: the notes' figures. AlexNet 62.4 M parameters without and 61.0 M with it
 GoogLeNet 6.6 M; ResNet-50 25.6 M. The notes' column of VGG-16's memory adds up to 15.2 M values (61 MB an image), not
 to the 24 M written under it.
 
-Time: seconds.
+Time: 2 seconds.
 
 Source: CS231n, "Convolutional networks", https://cs231n.github.io/convolutional-networks/ (layer sizes, case studies);
 the papers are named in lamina.models.

@@ -17,7 +17,7 @@ Result: on Python 3.11's pages after 10 epochs, bits per held-out character: van
 1.689. With 0.46 million characters and 192 units, gates help by a few percent; and samples are words, mostly, in
 sentences, hardly.
 
-Time: 5 minutes on two cores; fortunes, 2.6 million characters, five times as long.
+Time: 100 seconds on two cores; fortunes, 2.6 million characters, five times as long.
 
 Source: Karpathy, "The unreasonable effectiveness of recurrent neural networks", 2015; Karpathy, Johnson & Fei-Fei, 2015
 (arXiv:1506.02078: interpretable cells); CS231n, "Recurrent neural networks".

@@ -13,7 +13,7 @@ The run folder gets `curves.png`, `filters.png`, `confusion.png`, `augmented.png
 
 Result: 94.27 % of the test images right, 94.32 % with mirror images; 308,000 parameters.
 
-Time: 44 minutes on two cores; digits take seconds.
+Time: 18 minutes on two cores; digits take seconds.
 
 Source: He et al., arXiv:1512.03385; Zhong et al., arXiv:1708.04896 (erasing); Zhang et al., arXiv:1710.09412 (mixup);
 Yun et al., arXiv:1905.04899 (CutMix); Smith & Topin, arXiv:1708.07120 (one cycle).

@@ -16,7 +16,7 @@ noise (samples-1.png, samples-2.png, ...), beside real.png.
 Result: root mean square differences of 0.04 in both after 5 epochs, where pixels run from -1 to 1. Nine drawn images of
 ten are still told from real ones by then; a person can name most.
 
-Time: 2 minutes on two cores.
+Time: a minute and a half on two cores.
 
 Source: Goodfellow et al., 2014 (arXiv:1406.2661); Radford, Metz & Chintala, 2015 (arXiv:1511.06434).
 """

@@ -14,15 +14,15 @@ Result: after 8 epochs over 3,000 scenes (Dice and IoU are means over the ten di
 only: a digit or not?):
 
                      Dice    IoU    Dice of any digit
-    unet             0.873   0.776  0.931
-    unet-bilinear    0.898   0.815  0.938
-    fcn8s            0.707   0.550  0.819
-    fcn8s-bilinear   0.651   0.486  0.782
+    unet             0.880   0.786  0.932
+    unet-bilinear    0.897   0.814  0.936
+    fcn8s            0.721   0.566  0.817
+    fcn8s-bilinear   0.646   0.482  0.782
 
 Where the way up has convolutions after each enlargement, as in U-Net, interpolation does as well as learnt weights, or
 better; where it has none, as in FCN, learning the enlargement pays.
 
-Time: three and a half minutes on two cores, a minute for each U-Net.
+Time: three minutes on two cores, one for each U-Net.
 
 Source: Ronneberger, Fischer & Brox, 2015 (arXiv:1505.04597); Long, Shelhamer & Darrell, 2014 (arXiv:1411.4038).
 """

@@ -13,7 +13,7 @@ map of the whole plane instead.
 Result: a bound of -244.1 nats for held-out images of Fashion-MNIST after 15 epochs; samples are recognisable, and soft
 at the edges.
 
-Time: 15 seconds on two cores.
+Time: 13 seconds on two cores.
 
 Source: Kingma & Welling, "Auto-encoding variational Bayes", 2013 (arXiv:1312.6114); CS231n, "Generative models".
 """

@@ -1,10 +1,11 @@
 """Writes docs/recipes/: a page for each recipe of examples/, from its header and its pictures, and their index.
 
     python tools/recipes.py                              # pages and index anew
-    python tools/recipes.py linear_classifier RUN_DIR    # also takes over the recipe's pictures from a run folder
+    python tools/recipes.py linear_classifier RUN_DIR    # also makes the recipe's pictures anew from a run folder
     python tools/recipes.py --check                      # fails if a page is not what its recipe's header says
 
-A recipe's header is its docstring; the pictures lie in docs/recipes/NAME/, made small enough for a repository.
+A recipe's header is its docstring; the pictures lie in docs/recipes/NAME/, made small enough for a repository. A page
+that has pictures keeps to its choice of them; one that has none gets all of the run.
 """
 
 from __future__ import annotations
@@ -48,13 +49,19 @@ def pages() -> dict[Path, str]:
 
 
 def take_pictures(name: str, run_dir: Path) -> None:
+    """A run's ``with/curves.png`` is the page's ``with-curves.png``."""
     from PIL import Image
 
-    (PAGES / name).mkdir(parents=True, exist_ok=True)
-    for source in sorted(run_dir.glob("*.png")):
-        image = Image.open(source).convert("RGB")
+    page_folder = PAGES / name
+    sources = {"-".join(path.relative_to(run_dir).parts): path for path in run_dir.rglob("*.png")}
+    shown = sorted(path.name for path in page_folder.glob("*.png")) or sorted(sources)
+    if missing := [picture for picture in shown if picture not in sources]:
+        sys.exit(f"{run_dir}: expected the pictures {', '.join(missing)} of {name}'s page")
+    page_folder.mkdir(parents=True, exist_ok=True)
+    for picture in shown:
+        image = Image.open(sources[picture]).convert("RGB")
         image.thumbnail((WIDTH, 10 * WIDTH), Image.Resampling.LANCZOS)
-        save_small(image, PAGES / name / source.name)
+        save_small(image, page_folder / picture)
 
 
 def save_small(image: Any, path: Path) -> None:
