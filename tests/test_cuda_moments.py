@@ -106,7 +106,7 @@ def test_statistics_by_tf32(tf32: None, name: str) -> None:
 
 @pytest.mark.parametrize("dtype", [lamina.float32, lamina.bfloat16], ids=str)
 def test_statistics_of_large_tiles(dtype: lamina.dtype) -> None:
-    """More of the largest tiles than an H200 has multiprocessors, and rows and columns that do not fill the last ones."""
+    """More of the largest tiles than an H200 has multiprocessors; rows and columns do not fill the last ones."""
     check(((1, 8, 130, 131), (200, 8, 1, 1), {}), dtype)
 
 

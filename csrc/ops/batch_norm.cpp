@@ -47,7 +47,8 @@ BatchNormResult batch_norm(const Array& input, const std::optional<Array>& weigh
         input.shape());
   if (moments)
     check(moments->parts.size(0) == input.size(1) && moments->parts.device() == input.device() &&
-              (count + moments->rows - 1) / moments->rows == moments->count,
+              moments->found->count > 0 &&
+              (count + moments->found->rows - 1) / moments->found->rows == moments->found->count,
           "[batch_norm] expected moments of the input, got others, for shape ", input.shape());
 
   const Array x = in_order(input, channels_are_rows(input));
@@ -66,8 +67,7 @@ BatchNormResult batch_norm(const Array& input, const std::optional<Array>& weigh
              v = packed(running_var);
   const auto added = in_order(residual, channels_are_rows(input));
   kernels::Moments known;
-  if (moments)
-    known = {static_cast<kernels::Moment*>(moments->parts.raw()), moments->count, moments->rows};
+  if (moments) known = *moments->found;
   const kernels::BatchNormForward args{shape_of(x),
                                        x.dtype(),
                                        relu,

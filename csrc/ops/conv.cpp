@@ -242,10 +242,10 @@ std::pair<Array, std::optional<Moments>> conv_moments(const Array& x, const Arra
       checked_numel(output_shape(s, g.stride.size()), x.dtype(), "conv") / s.k;
   const int64_t most = (positions + kernels::kLeastMomentRows - 1) / kernels::kLeastMomentRows;
   const Array parts = Array::empty({s.k, most, 2}, DType::float64, x.device(), "conv");
-  kernels::Moments moments{static_cast<kernels::Moment*>(parts.raw())};
-  Array y = fused_conv(x, w, bias, g, nullptr, {}, nullptr, &moments);
-  if (moments.count == 0) return {y, std::nullopt};
-  return {y, Moments{parts, moments.count, moments.rows}};
+  Moments moments{parts, std::make_shared<kernels::Moments>()};
+  moments.found->parts = static_cast<kernels::Moment*>(parts.raw());
+  Array y = fused_conv(x, w, bias, g, nullptr, {}, nullptr, moments.found.get());
+  return {y, std::move(moments)};
 }
 
 Array conv_dgrad(const Array& dy, const Array& w, const Dims& x_shape, const ConvGeometry& g) {

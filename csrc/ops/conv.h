@@ -42,7 +42,8 @@ kernels::ConvWork conv_work(const Dims& x, const Dims& w, const ConvGeometry& ge
 Array conv(const Array& x, const Array& w, const Array* bias, const ConvGeometry& geometry,
            const Array* residual = nullptr, const Bounds& bounds = {}, Kept* kept = nullptr);
 
-// conv, and what its kernel has found of the result's channels on the way, if it has.
+// conv, and what its kernel has found of the result's channels on the way, which may be nothing; null
+// where no kernel could have.
 std::pair<Array, std::optional<Moments>> conv_moments(const Array& x, const Array& w,
                                                       const Array* bias,
                                                       const ConvGeometry& geometry);

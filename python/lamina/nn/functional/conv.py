@@ -9,6 +9,7 @@ from types import TracebackType
 from lamina import _C
 from lamina.autograd.cast_mode import casting
 from lamina.autograd.graph import Node, record, tracks
+from lamina.autograd.watch import now
 from lamina.ops.cast_policy import in_autocast
 from lamina.tensor import Tensor
 
@@ -80,8 +81,10 @@ class taking_moments:  # noqa: N801 (a context manager, used like a function)
         _choice.moments = self._previous
 
     def put(self, array: _C.Array, moments: _C.Moments | None) -> None:
-        """Keeps what a convolution found of its result."""
-        self._found = None if moments is None else (array, array.version, moments)
+        """Keeps what a convolution found of its result; a recorded call writes it again whenever it is repeated."""
+        if now.watch is not None and moments is not None:
+            now.watch.kept.append(moments)
+        self._found = None if moments is None or not moments.found else (array, array.version, moments)
 
     def of(self, y: Tensor) -> _C.Moments | None:
         """The statistics of ``y``, if it is what the last convolution gave and nothing has been written to it since."""
