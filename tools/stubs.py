@@ -39,6 +39,8 @@ TYPES = {
 NULLABLE = {
     ("linear", 2),
     ("conv", 2),
+    ("batch_norm", 10),
+    ("conv_moments", 2),
     ("conv_fused", 2),
     ("conv_fused", 3),
     ("conv_fused", 6),

@@ -13,9 +13,9 @@ void bind_batch_norm(py::module_& m) {
   def(m, "batch_norm",
       [](const Array& x, const Maybe& weight, const Maybe& bias, const Maybe& running_mean,
          const Maybe& running_var, bool training, double momentum, double eps, bool relu,
-         const Maybe& residual) {
+         const Maybe& residual, const ops::Moments* moments) {
         auto r = ops::batch_norm(x, weight, bias, running_mean, running_var, training, momentum,
-                                 eps, relu, residual);
+                                 eps, relu, residual, moments);
         return std::tuple(r.y, r.mean, r.inv_std);
       });
   def(m, "batch_norm_again", &ops::batch_norm_again);

@@ -44,6 +44,15 @@ void bind_conv(py::module_& m) {
          const Dims& end, const Dims& dilation, int64_t groups, int algorithm) {
         return ops::conv(x, w, bias, geometry(stride, begin, end, dilation, groups, algorithm));
       });
+  py::class_<ops::Moments>(m, "Moments")
+      .def_property_readonly("found",
+                             [](const ops::Moments& self) { return self.found->count > 0; });
+  def(m, "conv_moments",
+      [](const Array& x, const Array& w, const Array* bias, const Dims& stride, const Dims& begin,
+         const Dims& end, const Dims& dilation, int64_t groups, int algorithm) {
+        return ops::conv_moments(x, w, bias,
+                                 geometry(stride, begin, end, dilation, groups, algorithm));
+      });
   def(m, "conv_fused",
       [](const Array& x, const Array& w, const Array* bias, const Array* residual, double low,
          double high, Kept* kept, const Dims& stride, const Dims& begin, const Dims& end,

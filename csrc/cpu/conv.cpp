@@ -132,8 +132,12 @@ void bias_grad(const ConvShape& s, DType dtype, const ConvTensor& dy, void* db) 
   });
 }
 
+// No algorithm takes statistics on its way out.
+bool leaves_moments(ConvAlgorithm, const ConvShape&, DType) { return false; }
+
 }  // namespace
 
-LAMINA_CPU_KERNELS(Conv, conv){&choice, &offers, &work, &fprop, &dgrad, &wgrad, &bias_grad};
+LAMINA_CPU_KERNELS(Conv, conv){&choice, &offers, &work,      &fprop,
+                               &dgrad,  &wgrad,  &bias_grad, &leaves_moments};
 
 }  // namespace lamina::cpu::LAMINA_ISA

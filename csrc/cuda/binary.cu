@@ -1,5 +1,10 @@
 // Elementwise functions of two operands: arithmetic, comparisons, logic, and the gradients of
 // activations.
+//
+// Bound by bytes: of packed float32 operands 12 an element, 9 where the result is a bool, 8 where
+// one operand is a number; 1e8 elements take at least 0.28, 0.21 and 0.19 ms at the 4.3 TB/s that
+// an H200 copies.  elementwise.cu counts instructions.  Compiled and emulated, not yet run on a
+// device.
 #include "cuda/activation_math.h"
 #include "cuda/maps.h"
 

@@ -10,6 +10,7 @@
 
 #include "cuda/column_sums.h"
 #include "cuda/divide.h"
+#include "kernels/moments.h"
 
 namespace lamina::cuda {
 
@@ -111,18 +112,38 @@ __device__ __forceinline__ void update_running(T* running, double momentum, doub
     *running = static_cast<T>((1 - momentum) * static_cast<double>(*running) + momentum * value);
 }
 
-template <class T, int lanes>
-__global__ void __launch_bounds__(kRowThreads)
-    statistics_kernel(const Rows rows, const ChannelNorm<T> norm, const Sums* parts, const T* x,
+// What the sums of a group, of x - pivot and of its square, are added up from: those of MomentTerm,
+struct SumParts {
+  const Sums* parts;
+
+  __device__ __forceinline__ Sums sums(int64_t, int64_t at, double) const { return parts[at]; }
+};
+// or what a convolution has left.
+struct MomentParts {
+  const kernels::Moment* parts;
+  int64_t rows, all;  // of a part, and of all
+
+  __device__ __forceinline__ Sums sums(int64_t part, int64_t at, double pivot) const {
+    const kernels::Moment m = parts[at];
+    const int64_t left = all - part * rows;
+    const double n = static_cast<double>(left < rows ? left : rows), d = m.mean - pivot;
+    return {n * d, m.squares + n * d * d};
+  }
+};
+
+template <class T, class Parts, int lanes>
+__global__ void __launch_bounds__(kRowThreads, 2)
+    statistics_kernel(const Rows rows, const ChannelNorm<T> norm, const Parts parts, const T* x,
                       const Statistics<T> to, const Coefficients<T> coefficients) {
   const Row<lanes> row(rows);
+  const int64_t first = row.index * norm.group;
+  const double pivot = row.exists ? static_cast<double>(x[norm.first_element(first)]) : 0;
   Sums sums{0, 0};
-  row.each([&](int64_t, int64_t at) { sums = add_sums(sums, parts[at]); });
+  row.each([&](int64_t k, int64_t at) { sums = add_sums(sums, parts.sums(k, at, pivot)); });
   sums = row.reduce(sums, add_sums);
   if (!row.exists) return;
   const double count = norm.elements(), shift = sums.first / count;
-  const int64_t first = row.index * norm.group;
-  const double mean = static_cast<double>(x[norm.first_element(first)]) + shift;
+  const double mean = pivot + shift;
   const double raw = sums.second / count - shift * shift, var = raw < 0 ? 0 : raw;  // NaN stays
   const T near = static_cast<T>(mean), inv_std = static_cast<T>(1 / sqrt(var + to.eps));
   for (int64_t k = first + row.first; k < first + norm.group; k += lanes)
@@ -136,15 +157,21 @@ __global__ void __launch_bounds__(kRowThreads)
                  var * count / (count - 1));
 }
 
+template <class T, class Parts>
+void add_up_statistics(const ChannelNorm<T>& norm, const Parts& parts, int64_t splits, const T* x,
+                       const Statistics<T>& to, const Coefficients<T>& coefficients) {
+  launch_rows(
+      group_rows(norm, splits),
+      [](auto lanes) { return &statistics_kernel<T, Parts, decltype(lanes)::value>; }, norm, parts,
+      x, to, coefficients);
+}
+
 template <class T>
 void take_statistics(const ChannelNorm<T>& norm, const T* x, const Statistics<T>& to,
                      const Coefficients<T>& coefficients) {
   ColumnSums sums(norm.columns, in_packs<T>(norm.columns, {x}));
   sums.take(MomentTerm<T>{norm, x});
-  launch_rows(
-      group_rows(norm, sums.splits()),
-      [](auto lanes) { return &statistics_kernel<T, decltype(lanes)::value>; }, norm, sums.parts(),
-      x, to, coefficients);
+  add_up_statistics(norm, SumParts{sums.parts()}, sums.splits(), x, to, coefficients);
 }
 
 // y = (x - mean) scale + bias, one rounding for the last two: forward and the mask that backward

@@ -1,5 +1,6 @@
 // Picks the algorithm of a convolution: the first of an ordered list that offers the pass, the
-// plain reference last.
+// plain reference last.  It has no kernel: what bounds a pass stands with each algorithm.  A bias's
+// gradient is one reading of dy, by reduce.cu.  Compiled and emulated, not yet run on a device.
 #include "core/check.h"
 #include "cuda/conv_algorithms.h"
 #include "kernels/reduce.h"
@@ -79,6 +80,10 @@ void wgrad(ConvAlgorithm algorithm, const ConvShape& s, DType dtype, const ConvT
   choose(algorithm, ConvPass::wgrad, s, dtype).wgrad(s, dtype, x, dy, dw);
 }
 
+bool leaves_moments(ConvAlgorithm algorithm, const ConvShape& s, DType dtype) {
+  return &choose(algorithm, ConvPass::fprop, s, dtype) == &implicit_conv;
+}
+
 // A sum over every dimension but the channels: the reduction kernels'.
 void bias_grad(const ConvShape& s, DType dtype, const ConvTensor& dy, void* db) {
   kernels::Reduction r{};
@@ -110,6 +115,7 @@ void bias_grad(const ConvShape& s, DType dtype, const ConvTensor& dy, void* db) 
 
 }  // namespace
 
-LAMINA_CUDA_KERNELS(Conv, conv){&choice, &offers, &work, &fprop, &dgrad, &wgrad, &bias_grad};
+LAMINA_CUDA_KERNELS(Conv, conv){&choice, &offers, &work,      &fprop,
+                                &dgrad,  &wgrad,  &bias_grad, &leaves_moments};
 
 }  // namespace lamina::cuda

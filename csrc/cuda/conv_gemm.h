@@ -22,6 +22,18 @@ struct ActivationPlace {
   }
 };
 
+// An activation's channels, of which the launch may leave moments.
+template <class T>
+struct ActivationOutput : Output<T, ActivationPlace> {
+  MomentPlaces moments;
+
+  // A sum as it is stored, without a residual.
+  template <class Sum>
+  __device__ __forceinline__ Sum stored(Sum sum, int64_t column) const {
+    return convert<Sum>(this->finish.apply(sum, 0, column, 0));
+  }
+};
+
 // target (positions, channels) = windows of source (positions, taps x channels) times weights
 // (taps x channels, channels), which lie so a group and phase.
 template <class T>
@@ -33,6 +45,7 @@ struct WindowProblem {
   const T* weights;
   int64_t weight_pitch, weight_size;  // columns in memory; elements a group and phase
   Finish<T> finish;                   // of group 0
+  MomentPlaces moments;               // of group 0, of fprop
   CUtensorMap weight_map;             // for Hopper's loop: those of all groups and phases
 
   class Part {
@@ -76,12 +89,14 @@ struct WindowProblem {
     }
     __device__ auto output() const {
       const Activation<T>& t = problem_.target;
-      Output<T, ActivationPlace> out{
-          t.group(group_),
-          {positions(t.stride, problem_.n, phase_.d, phase_.h, phase_.w, problem_.dims),
-           t.stride[1]},
-          problem_.finish,
-          t.wide};
+      ActivationOutput<T> out{
+          {t.group(group_),
+           {positions(t.stride, problem_.n, phase_.d, phase_.h, phase_.w, problem_.dims),
+            t.stride[1]},
+           problem_.finish,
+           t.wide},
+          problem_.moments};
+      out.moments.channel = group_ * t.channels;
       if (out.finish.init) out.finish.init += group_ * t.channels;
       if (out.finish.residual) out.finish.residual += group_ * t.channels * t.stride[1];
       return out;

@@ -5,6 +5,12 @@
 // windows by 64 channels: eight copies a thread, some 15 instructions each with their addresses, 120
 // issue slots of a scheduler for a stage that keeps the tensor cores busy for 256 cycles at 64 columns and 1024
 // at 256.
+//
+// A 3 x 3 layer of 64 channels on 32 images of 56 x 56 is 7.4 GFLOP a pass, 9 us at 790 TFLOP/s; its
+// activations, 26 MB, take 6 us at the 4.3 TB/s that an H200 copies.  As the kernels fill 64 columns, 112
+// cycles of shared memory for 64 of tensor cores, 16 us.  Moments cost a tile of 256 columns 112 shuffles
+// a thread, 900 cycles, where a depth of 576 is 9200; the statistics' pass that they save reads 26 MB.
+// Compiled and emulated, not yet run on a device.
 #pragma once
 
 #include "cuda/conv_implicit.h"
@@ -14,7 +20,7 @@ namespace lamina::cuda {
 
 template <class T>
 bool launch_windows_on_hopper(WindowProblem<T>& problem, const PackedWeights& packed,
-                              int64_t matrices, int64_t rows) {
+                              int64_t matrices, int64_t rows, int64_t& moment_rows) {
   if (!on_sm90() || !problem.source.wide) return false;
   const int64_t depth = packed.size / packed.pitch;
   const MatrixStack weights{problem.weights, packed.pitch, depth,
@@ -23,7 +29,7 @@ bool launch_windows_on_hopper(WindowProblem<T>& problem, const PackedWeights& pa
   visit_wgmma_columns(matrices, rows, packed.made, [&](auto columns) {
     using Core = WgmmaCore<T, Order::depth, Order::side, columns()>;
     problem.weight_map = tensor_map(dtype_of<T>, weights, Core::B::kLines);
-    launch_wgmma<Core>(problem, matrices, rows, packed.made, depth);
+    moment_rows = launch_wgmma<Core>(problem, matrices, rows, packed.made, depth);
   });
   return true;
 }

@@ -4,7 +4,7 @@
 namespace lamina::cuda {
 
 template bool launch_windows_on_hopper(WindowProblem<bfloat16>&, const PackedWeights&, int64_t,
-                                       int64_t);
+                                       int64_t, int64_t&);
 template bool launch_weights_on_hopper(const WeightProblem<bfloat16>&, int64_t, int64_t, int64_t,
                                        int64_t);
 

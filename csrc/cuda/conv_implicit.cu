@@ -1,7 +1,10 @@
 // Implicit GEMM, each dtype on the units that it is for.
 //
 // Strict float32 is bound by FLOPs where a tile of 128 x 128 is full: 0.5 MFLOP for 16 KB of
-// operands, 32 FLOP a byte from L2, against 60 TFLOP/s of FFMA and some 5.5 TB/s of L2.
+// operands, 32 FLOP a byte from L2, against 60 TFLOP/s of FFMA and some 5.5 TB/s of L2.  A 3 x 3
+// layer of 64 channels on 32 images of 56 x 56 is 7.4 GFLOP, at least 0.12 ms a pass; its
+// activations, 51 MB, take 12 us at the 4.3 TB/s that an H200 copies.  Compiled and emulated, not
+// yet run on a device.
 #include "core/cuda.h"
 #include "cuda/conv_algorithms.h"
 #include "cuda/conv_implicit.h"

@@ -9,10 +9,11 @@
 namespace lamina::cuda {
 
 // On Hopper's tensor cores: false, and nothing done, where the device or the operands are not for it.
+// moment_rows: as launch_gemm returns.
 // conv_hopper.h
 template <class T>
 bool launch_windows_on_hopper(WindowProblem<T>& problem, const PackedWeights& packed,
-                              int64_t matrices, int64_t rows);
+                              int64_t matrices, int64_t rows, int64_t& moment_rows);
 template <class T>
 bool launch_weights_on_hopper(const WeightProblem<T>& problem, int64_t groups, int64_t filters,
                               int64_t columns, int64_t depth);
@@ -26,12 +27,13 @@ struct ImplicitConv {
     windows(s, true, x, w, y,
             {static_cast<const T*>(epilogue.bias), 0, 1, static_cast<const T*>(epilogue.residual),
              epilogue.low > -HUGE_VAL || epilogue.high < HUGE_VAL, static_cast<Bound>(epilogue.low),
-             static_cast<Bound>(epilogue.high)});
+             static_cast<Bound>(epilogue.high)},
+            epilogue.moments);
   }
 
   static void dgrad(const kernels::ConvShape& s, const kernels::ConvTensor& dy, const void* w,
                     const void* bias, const kernels::ConvTensor& dx) {
-    windows(s, false, dy, w, dx, {static_cast<const T*>(bias), 0, 1, nullptr});
+    windows(s, false, dy, w, dx, {static_cast<const T*>(bias), 0, 1, nullptr}, nullptr);
   }
 
   static void wgrad(const kernels::ConvShape& s, const kernels::ConvTensor& x,
@@ -51,15 +53,17 @@ struct ImplicitConv {
     const bool x_together = channels_together(x, channels);
     const bool dy_together = channels_together(dy, filters);
     // Mixed, one side has few channels (a network's first convolution or its last): small tiles do.
+    const auto small = [&](auto core) {
+      launch_gemm<typename decltype(core)::Small>(p, s.groups, filters, columns, depth);
+    };
     if (dy_together && !x_together)
-      return launch_gemm<typename Cores<T, Order::side, Order::depth>::Small>(p, s.groups, filters,
-                                                                              columns, depth);
-    if (x_together && !dy_together)
-      return launch_gemm<typename Cores<T, Order::depth, Order::side>::Small>(p, s.groups, filters,
-                                                                              columns, depth);
-    if (x_together)
-      return launch_tiles<Cores<T, Order::side, Order::side>>(p, s.groups, filters, columns, depth);
-    launch_tiles<Cores<T, Order::depth, Order::depth>>(p, s.groups, filters, columns, depth);
+      small(Cores<T, Order::side, Order::depth>());
+    else if (x_together && !dy_together)
+      small(Cores<T, Order::depth, Order::side>());
+    else if (x_together)
+      launch_tiles<Cores<T, Order::side, Order::side>>(p, s.groups, filters, columns, depth);
+    else
+      launch_tiles<Cores<T, Order::depth, Order::depth>>(p, s.groups, filters, columns, depth);
   }
 
  private:
@@ -69,7 +73,8 @@ struct ImplicitConv {
 
   // fprop (forward) and dgrad: `target` from `source`.
   static void windows(const kernels::ConvShape& s, bool forward, const kernels::ConvTensor& source,
-                      const void* w, const kernels::ConvTensor& target, const Finish<T>& finish) {
+                      const void* w, const kernels::ConvTensor& target, const Finish<T>& finish,
+                      kernels::Moments* moments) {
     WindowProblem<T> p{};
     const PackedWeights packed = packed_weights<T>(s, forward);
     p.n = static_cast<int>(s.n);
@@ -85,16 +90,29 @@ struct ImplicitConv {
     p.source = activation<const T>(source, packed.summed, s.n, forward ? s.in : s.out);
     p.target = activation<T>(target, packed.made, s.n, forward ? s.out : s.in);
     p.finish = finish;
+    p.moments = {moments ? moments->parts : nullptr, 0};
 
     const DeviceScratch scratch(packed.bytes<T>());
     p.weights = pack_weights<T>(packed, w, scratch);
     const int64_t matrices = s.groups * p.phases, depth = packed.size / packed.pitch;
-    if constexpr (sizeof(T) == 2)
-      if (launch_windows_on_hopper(p, packed, matrices, rows)) return;
-    if (channels_together(source, packed.summed))
-      launch_tiles<Cores<T, Order::depth, Order::side>>(p, matrices, rows, packed.made, depth);
-    else
-      launch_tiles<Cores<T, Order::side, Order::side>>(p, matrices, rows, packed.made, depth);
+    const int64_t moment_rows = multiply_windows(p, packed, matrices, rows, depth,
+                                                 channels_together(source, packed.summed));
+    if (!moments || moment_rows == 0) return;
+    moments->rows = moment_rows;
+    moments->count = (rows + moment_rows - 1) / moment_rows;
+  }
+
+  // As launch_gemm.
+  static int64_t multiply_windows(WindowProblem<T>& p, const PackedWeights& packed,
+                                  int64_t matrices, int64_t rows, int64_t depth, bool together) {
+    if constexpr (sizeof(T) == 2) {
+      int64_t moment_rows = 0;
+      if (launch_windows_on_hopper(p, packed, matrices, rows, moment_rows)) return moment_rows;
+    }
+    if (together)
+      return launch_tiles<Cores<T, Order::depth, Order::side>>(p, matrices, rows, packed.made,
+                                                               depth);
+    return launch_tiles<Cores<T, Order::side, Order::side>>(p, matrices, rows, packed.made, depth);
   }
 };
 

@@ -1,6 +1,8 @@
 // The definition as plain loops, one thread an output, summed in double: what the fast algorithms
 // are tested against, and what computes sizes beyond their 31-bit positions.  Bound by the loads,
-// of which every multiply-add makes two.
+// of which every multiply-add makes two: c / groups x taps of them an output, 8 bytes each in
+// float32, from L1 and L2 where neighbours share them.  No floor is claimed: it is not meant to be
+// fast.  Compiled and emulated, not yet run on a device.
 #include "cuda/conv_algorithms.h"
 #include "cuda/convert.h"
 #include "cuda/launch.h"

@@ -1,6 +1,7 @@
-// out = a x b: out_i = a_j b_k - a_k b_j for (i, j, k) each rotation of (0, 1, 2).  A thread computes
-// a vector.  Bound by bytes; components that lie together are read by three loads a warp that share
-// their sectors.
+// out = a x b: out_i = a_j b_k - a_k b_j for (i, j, k) each rotation of (0, 1, 2).  A thread
+// computes a vector.  Bound by bytes: 36 a vector in float32, two read and one written, 8.4 us a
+// million at the 4.3 TB/s that an H200 copies; components that lie together are read by three loads
+// a warp that share their sectors.  Compiled and emulated, not yet run on a device.
 #include "cuda/loops.h"
 #include "kernels/cross.h"
 #include "kernels/registry.h"

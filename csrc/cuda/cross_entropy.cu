@@ -3,8 +3,9 @@
 //   loss_i = (1 - s) w_t (L - x_t) + s / classes * sum_c w_c (L - x_c),   L = log sum_c exp x_c
 //
 // with label smoothing s and target t; without log_softmax, L = 0 and s = 0.  Backward computes the
-// probabilities again from the scores and L.  Bound by the scores' bytes: one read forward, one read
-// and one write backward; 8192 rows of 32000 float32 scores are 1.05 GB, 0.22 and 0.44 ms on an H200.
+// probabilities again from the scores and L.  Bound by the scores' bytes: one read forward, one
+// read and one write backward, 4 and 8 bytes a float32 score; 8192 rows of 32000 are 1.05 GB, 0.24
+// and 0.49 ms at the 4.3 TB/s that an H200 copies.  Compiled and emulated, not yet run on a device.
 #include "core/dtype.h"
 #include "cuda/check_range.h"
 #include "cuda/log_sum_exp.h"

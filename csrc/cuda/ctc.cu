@@ -5,8 +5,13 @@
 // posterior of a class is the sum over its positions of exp(alpha + beta - log_p + loss).
 //
 // A block walks one sequence's steps, its threads the positions: bound by the latency of a step.
-// Gradients then take a block a step of a sequence, without atomics: the positions of one label form
-// a chain, which the thread of the first of them sums.
+// Gradients then take a block a step of a sequence, without atomics: the positions of one label
+// form a chain, which the thread of the first of them sums.  A step reads three entries of the
+// table a position and writes one, and ends in a barrier; the tables of alpha and beta, 8 bytes a
+// position and step in float32, pass through memory once more in the gradient, which also writes
+// its 4 bytes a class: for 16 sequences of 200 steps, 101 positions and 32 classes 2.6 MB and 0.4
+// MB, some 1.5 us written and read at the 4.3 TB/s that an H200 copies; the 200 steps one after the other
+// are what counts.  Compiled and emulated, not yet run on a device.
 #include <math.h>
 
 #include "core/cuda.h"

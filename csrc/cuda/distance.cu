@@ -1,9 +1,11 @@
 // Distances between all pairs of rows, straight from their differences.
 //
-// Forward as a matrix product is tiled: a block takes 64 x 64 pairs, a thread 4 x 4 of them, features
-// pass through shared memory 16 at a time.  Backward a thread sums over the columns for one element
-// of dx; neighbours read neighbouring features.  Bound by arithmetic: 3 operations a feature and
-// pair (p = 1, 2, infinity), a power for another p.
+// Forward as a matrix product is tiled: a block takes 64 x 64 pairs, a thread 4 x 4 of them,
+// features pass through shared memory 16 at a time.  Backward a thread sums over the columns for
+// one element of dx; neighbours read neighbouring features.  Bound by arithmetic: 3 instructions a
+// feature and pair (p = 1, 2, infinity), a power for another p; 4096 x 4096 pairs of 64 features
+// are 3.2e9, 0.11 ms at the 3e13 a second of 60 TFLOP/s; their 67 MB of results take 16 us at the
+// 4.3 TB/s that an H200 copies.  Compiled and emulated, not yet run on a device.
 #include <math.h>
 
 #include "cuda/launch.h"

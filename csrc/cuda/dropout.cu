@@ -1,10 +1,12 @@
 // Dropout: out[i] = x[i] * (word[i] < 2^32 (1 - p) ? 1 / (1 - p) : 0), word[i] the Philox word of
 // logical index i; the CPU's bits.
 //
-// A thread turns one Philox block into the masks of four logical neighbours: in row-major memory one
-// access of up to 128 bits, in channels-last memory four pixels of a channel, whose neighbours are the
-// next threads' channels.  Only where the pixels are no multiple of four a block serves one element.
-// Bound by bytes, close to arithmetic: ten rounds are some 80 instructions.
+// A thread turns one Philox block into the masks of four logical neighbours: in row-major memory
+// one access of up to 128 bits, in channels-last memory four pixels of a channel, whose neighbours
+// are the next threads' channels.  Only where the pixels are no multiple of four a block serves one
+// element.  Bound by bytes, close to arithmetic: 8 bytes an element of float32 and no mask, 1e8
+// elements in 0.19 ms at the 4.3 TB/s that an H200 copies; ten rounds are some 80 instructions for
+// four elements, 0.07 ms at 3e13 a second.  Compiled and emulated, not yet run on a device.
 #include "cuda/columns.h"
 #include "cuda/missing.h"
 #include "kernels/dropout.h"

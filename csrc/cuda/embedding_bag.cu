@@ -1,10 +1,14 @@
 // Bags of a table's rows, without the rows in between.
 //
-// Forward a thread makes one feature of one bag, its rows in their order; neighbours read neighbouring
-// features.  Backward of sums and means: the entries are sorted by row, and a thread adds up one
-// feature of a row's entries (cuda/sorted_runs.h).  Of maxima: a thread takes one feature of all bags,
-// in order.  No atomics.  Bound by bytes: each row is read once, at random; with few features, by the
-// sectors that its ends share with other rows.
+// Forward a thread makes one feature of one bag, its rows in their order; neighbours read
+// neighbouring features.  Backward of sums and means: the entries are sorted by row, and a thread
+// adds up one feature of a row's entries (cuda/sorted_runs.h).  Of maxima: a thread takes one
+// feature of all bags, in order.  No atomics.  Bound by bytes: forward each entry's row is read
+// once, at random, with its position, and each bag's written, 4 F (entries + bags) + 8 entries
+// bytes for F features in float32; backward reads dy once an entry and writes the table's gradient
+// once, zeros too.  100,000 entries of 128 features in 10,000 bags are 57 MB forward, 13 us at the
+// 4.3 TB/s that an H200 copies.  With few features the sectors count that a row's ends share with
+// others.  Compiled and emulated, not yet run on a device.
 #include "cuda/check_range.h"
 #include "cuda/divide.h"
 #include "cuda/reduce.h"

@@ -1,10 +1,11 @@
 // The real two-dimensional transform: rows, then columns of half the spectrum, the rest of which
 // follows from symmetry.
 //
-// Stockham's form (Van Loan, Computational Frameworks for the FFT, 1.7) with stages of radix 2, 3, 4
-// and 5 in shared memory: a block transforms eight lines of float or four of double that lie side by
-// side.  Bound by bytes: two passes, one over reals and the half spectrum, one over the half spectrum
-// twice.
+// Stockham's form (Van Loan, Computational Frameworks for the FFT, 1.7) with stages of radix 2, 3,
+// 4 and 5 in shared memory: a block transforms eight lines of float or four of double that lie side
+// by side.  Bound by bytes: two passes, one over reals and the half spectrum, one over the half
+// spectrum twice: 16 bytes a real element in float32; 4096 planes of 128 x 128 are 1.07 GB, 0.25 ms
+// at the 4.3 TB/s that an H200 copies.  Compiled and emulated, not yet run on a device.
 #include "core/cuda.h"
 #include "cuda/launch.h"
 #include "cuda/scratch.h"

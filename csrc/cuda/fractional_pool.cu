@@ -1,5 +1,8 @@
-// Fractional max pooling: a thread an output, which finds its window from its plane's draws and goes
-// through it.  Bound by bytes: neighbouring windows find each other's elements in the L1 cache.
+// Fractional max pooling: a thread an output, which finds its window from its plane's draws and
+// goes through it.  Bound by bytes: x is read once where windows do not overlap, and an output's 4
+// bytes and its 8 of position are written; halving both sides of float32 planes, 7 bytes an element
+// of x, 1e8 of them in 0.16 ms at the 4.3 TB/s that an H200 copies.  Neighbouring windows find each
+// other's elements in the L1 cache.  Compiled and emulated, not yet run on a device.
 #include "cuda/image.h"
 #include "kernels/fractional_pool.h"
 #include "kernels/registry.h"

@@ -12,6 +12,7 @@
 // and a second launch adds them in order: the same bits on every run and device.
 #pragma once
 
+#include "cuda/gemm_moments.h"
 #include "cuda/gemm_tile.h"
 #include "cuda/scratch.h"
 
@@ -112,6 +113,11 @@ __device__ __forceinline__ void store_tile(const Core& core, const Part& part, i
   });
 }
 
+// Whether what a problem makes may leave moments.
+template <class Problem>
+inline constexpr bool has_moments =
+    requires(const typename Problem::Part& part) { part.output().moments; };
+
 template <class Core, class Problem>
 __global__ void __launch_bounds__(Core::kThreads)
     gemm_kernel(const Problem problem, const Tiling tiling, typename Core::Sum* parts) {
@@ -131,6 +137,15 @@ __global__ void __launch_bounds__(Core::kThreads)
             end > begin ? (end - begin + Core::A::kDepths - 1) / Core::A::kDepths : 0);
   if (parts) parts += (z * int64_t{tiling.splits} + blockIdx.y) * tiling.rows * tiling.columns;
   store_tile(core, part, row0, column0, tiling, parts);
+  if constexpr (has_moments<Problem>) {
+    const auto out = part.output();
+    if (parts || !out.moments.parts) return;
+    static_assert(kMomentBytes<Core> <= Core::kStages * (Core::A::kSize + Core::B::kSize) *
+                                            sizeof(typename Core::Element));
+    __syncthreads();  // all are done with the ring
+    store_moments(core, out, row0, column0, part.rows(), tiling.columns, tiling.row_tiles,
+                  reinterpret_cast<WarpMoment<typename Core::Sum>*>(ring), [] { __syncthreads(); });
+  }
 }
 
 // The ordered sum of the parts, one thread an element.
@@ -181,10 +196,12 @@ inline constexpr int64_t kMultiprocessors = 132;  // of an H200: plans are made 
 inline constexpr int64_t kFewBlocks = 256;  // about two a multiprocessor: below, depth is split
 inline constexpr int64_t kMostMatrices = 65535;  // of a grid's third dimension
 
-// Launches `matrices` products of at most rows x columns x depth each.
+// Launches `matrices` products of at most rows x columns x depth each.  Returns the rows of a tile, each
+// of which has left its moments, if the problem has a place for them; 0 where the depth was split: then
+// sums are whole only in the second launch, and results few enough to lie in L2 for whoever reads them.
 template <class Core, class Problem>
-void launch_gemm(const Problem& problem, int64_t matrices, int64_t rows, int64_t columns,
-                 int64_t depth) {
+int64_t launch_gemm(const Problem& problem, int64_t matrices, int64_t rows, int64_t columns,
+                    int64_t depth) {
   constexpr size_t kShared =
       Core::kStages * (Core::A::kSize + Core::B::kSize) * sizeof(typename Core::Element);
   Tiling tiling = tile_product<Core>(matrices, rows, columns, depth, kFewBlocks);
@@ -198,17 +215,18 @@ void launch_gemm(const Problem& problem, int64_t matrices, int64_t rows, int64_t
            parts.data());
   }
   parts.sum(problem);
+  return tiling.splits == 1 ? Core::A::kSides : 0;
 }
 
 // A large tile reuses more of what it loads; small ones fill a device with fewer outputs.
 template <class Cores, class Problem>
-void launch_tiles(const Problem& problem, int64_t matrices, int64_t rows, int64_t columns,
-                  int64_t depth) {
+int64_t launch_tiles(const Problem& problem, int64_t matrices, int64_t rows, int64_t columns,
+                     int64_t depth) {
   constexpr int64_t kSide = Cores::Large::A::kSides;
   const int64_t tiles = ((rows + kSide - 1) / kSide) * ((columns + kSide - 1) / kSide) * matrices;
   if (columns > kSide / 2 && rows > kSide / 2 && tiles >= kFewBlocks / 2)
     return launch_gemm<typename Cores::Large>(problem, matrices, rows, columns, depth);
-  launch_gemm<typename Cores::Small>(problem, matrices, rows, columns, depth);
+  return launch_gemm<typename Cores::Small>(problem, matrices, rows, columns, depth);
 }
 
 }  // namespace lamina::cuda

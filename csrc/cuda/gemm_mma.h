@@ -84,6 +84,10 @@ class Mma {
   static constexpr bool kWgmma = false;
   static constexpr int kLoaders = kThreads;
   static constexpr int kRun = 2;  // columns that lie together
+  // For store_moments: a thread's part of the product, the lanes that share its columns, the warps.
+  static constexpr int kThreadRows = TileA::kSides / (8 * warp_rows);
+  static constexpr int kThreadColumns = TileB::kSides / (4 * warp_columns);
+  static constexpr int kLaneStep = 4, kWarpRows = warp_rows, kColumnTakers = kThreads;
 
   __device__ Mma()
       : lane_(static_cast<int>(threadIdx.x % kWarpSize)),
@@ -113,12 +117,25 @@ class Mma {
   __device__ __forceinline__ void for_each_row(Visit f) const {
     LAMINA_UNROLL
     for (int i = 0; i < 2 * kRows; ++i)
-      f(row_ + 16 * (i / 2) + i % 2 * 8 + lane_ / 4, [&](auto g) {
+      f(row(i), [&](auto g) {
         LAMINA_UNROLL
-        for (int j = 0; j < kColumns; ++j)
-          g(column_ + 8 * j + lane_ % 4 * 2, &sum_[i / 2][j][i % 2 * 2]);
+        for (int j = 0; j < kColumns; ++j) g(column(2 * j), &sum_[i / 2][j][i % 2 * 2]);
       });
   }
+
+  __device__ __forceinline__ int row(int i) const {
+    return row_ + 16 * (i / 2) + i % 2 * 8 + lane_ / 4;
+  }
+  __device__ __forceinline__ int column(int j) const {
+    return column_ + 8 * (j / 2) + lane_ % 4 * 2 + j % 2;
+  }
+  __device__ __forceinline__ float sum(int i, int j) const {
+    return sum_[i / 2][j / 2][i % 2 * 2 + j % 2];
+  }
+  __device__ int warp_row() const {
+    return static_cast<int>(threadIdx.x / kWarpSize) / warp_columns;
+  }
+  __device__ int thread() const { return static_cast<int>(threadIdx.x); }
 
  private:
   using F = Fragments<T>;

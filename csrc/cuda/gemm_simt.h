@@ -19,6 +19,10 @@ class Simt {
   static constexpr bool kWgmma = false;
   static constexpr int kLoaders = kThreads;
   static constexpr int kRun = TileB::kAlongDepth ? 1 : kChunk<T>;  // columns that lie together
+  // For store_moments: a thread's part of the product, the lanes that share its columns, the warps.
+  static constexpr int kThreadRows = TileA::kSides / (warp_rows * 4);
+  static constexpr int kThreadColumns = TileB::kSides / (warp_columns * 8);
+  static constexpr int kLaneStep = 8, kWarpRows = warp_rows, kColumnTakers = kThreads;
 
   __device__ Simt()
       : row_(warp() / warp_columns * kLaneRows * kRows +
@@ -55,10 +59,17 @@ class Simt {
       });
   }
 
+  __device__ __forceinline__ int row(int i) const { return row_ + place<TileA, kLaneRows>(i); }
+  __device__ __forceinline__ int column(int j) const {
+    return column_ + place<TileB, kLaneColumns>(j);
+  }
+  __device__ __forceinline__ T sum(int i, int j) const { return sum_[i][j]; }
+  __device__ int warp_row() const { return warp() / warp_columns; }
+  __device__ int thread() const { return static_cast<int>(threadIdx.x); }
+
  private:
   static constexpr int kLaneRows = 4, kLaneColumns = 8;
-  static constexpr int kRows = TileA::kSides / (warp_rows * kLaneRows);
-  static constexpr int kColumns = TileB::kSides / (warp_columns * kLaneColumns);
+  static constexpr int kRows = kThreadRows, kColumns = kThreadColumns;
   static_assert(TileA::kDepths == TileB::kDepths && TileA::kDepths % kChunk<T> == 0);
 
   static __device__ int warp() { return static_cast<int>(threadIdx.x / kWarpSize); }

@@ -41,6 +41,11 @@ class Wgmma {
   static constexpr size_t kTiles = kStages * kStage * sizeof(T);
   static constexpr size_t kShared = kTiles + 2 * kStages * sizeof(Mbarrier);
   static constexpr int kRun = 8;  // columns that lie together: 16 bytes, once gather_runs() has run
+  // For store_moments, after gather_runs(): a thread's part of the product, the lanes that share its
+  // columns, the warps.
+  static constexpr int kThreadRows = 2, kThreadColumns = B::kSides / 4;
+  static constexpr int kLaneStep = 4, kWarpRows = 4 * kMultipliers;
+  static constexpr int kColumnTakers = kMultipliers * kWarpgroup;
   static_assert(A::kSides == 64 * kMultipliers && A::kDepths == 64 && B::kDepths == 64);
 
   __device__ Wgmma() : thread_(static_cast<int>(threadIdx.x) - kWarpgroup) {}
@@ -62,19 +67,30 @@ class Wgmma {
   // As Mma's: f(row of the tile, each) for this thread's rows, each(g) calling g(column, kRun sums).
   template <class Visit>
   __device__ __forceinline__ void for_each_row(Visit f) const {
-    const int row = thread_ / 32 * 16 + thread_ % 32 / 4, column = thread_ % 4 * kRun;
     LAMINA_UNROLL
     for (int half = 0; half < 2; ++half)
-      f(row + half * 8, [&](auto g) {
+      f(row(half), [&](auto g) {
         LAMINA_UNROLL
         for (int j = 0; j < B::kSides; j += 4 * kRun) {
           float run[kRun];
           LAMINA_UNROLL
           for (int e = 0; e < kRun; ++e) run[e] = sum_[at(j, e / 2, half, e % 2)];
-          g(j + column, run);
+          g(column(j / 4), run);
         }
       });
   }
+
+  __device__ __forceinline__ int row(int half) const {
+    return thread_ / 32 * 16 + thread_ % 32 / 4 + half * 8;
+  }
+  __device__ __forceinline__ int column(int j) const {
+    return j / kRun * 4 * kRun + thread_ % 4 * kRun + j % kRun;
+  }
+  __device__ __forceinline__ float sum(int half, int j) const {
+    return sum_[at(j / kRun * 4 * kRun, j % kRun / 2, half, j % 2)];
+  }
+  __device__ int warp_row() const { return thread_ / 32; }
+  __device__ int thread() const { return thread_; }
 
   // Four neighbouring lanes hold two columns each of four blocks of eight: afterwards each holds the
   // eight of one block, so that a store fills sectors of memory.  All lanes of a warp call it.
@@ -234,6 +250,7 @@ __device__ void multiply_tiles(const Problem& problem, const Tiling& tiling, flo
                                const typename Core::Element* ring, Mbarrier* full,
                                Mbarrier* empty) {
   RingPlace<Core::kStages> from;
+  [[maybe_unused]] RingPlace<1> meeting;  // of the multiplying warpgroups
   for_each_tile<Core>(
       problem, tiling,
       [&](const auto& part, int64_t row0, int64_t column0, int64_t begin, int64_t end,
@@ -258,6 +275,19 @@ __device__ void multiply_tiles(const Problem& problem, const Tiling& tiling, flo
         core.gather_runs();
         store_tile(core, part, row0, column0, tiling,
                    parts ? parts + part_of * tiling.rows * tiling.columns : nullptr);
+        if constexpr (has_moments<Problem>) {
+          const auto out = part.output();
+          if (parts || !out.moments.parts) return;
+          Mbarrier* met = empty + Core::kStages;
+          const auto meet = [&] {
+            mbarrier_arrive(met);
+            mbarrier_wait(met, meeting.parity);
+            meeting.advance();
+          };
+          store_moments(core, out, row0, column0, part.rows(), tiling.columns, tiling.row_tiles,
+                        reinterpret_cast<WarpMoment<float>*>(met + 1), meet);
+          meet();  // all have read what the next tile's warps write
+        }
       });
 }
 
@@ -275,6 +305,7 @@ __global__ void __launch_bounds__(Core::kThreads, 1)
       mbarrier_init(full + s, Load::kArrivals);
       mbarrier_init(empty + s, Core::kMultipliers * kWarpgroup / kWarpSize);
     }
+    if constexpr (has_moments<Problem>) mbarrier_init(empty + Core::kStages, Core::kColumnTakers);
     fence_mbarrier_init();
   }
   __syncthreads();
@@ -322,15 +353,19 @@ void visit_wgmma_columns(int64_t matrices, int64_t rows, int64_t columns, F f) {
   }
 }
 
+// As launch_gemm.
 template <class Core, class Problem>
-void launch_wgmma(const Problem& problem, int64_t matrices, int64_t rows, int64_t columns,
-                  int64_t depth) {
+int64_t launch_wgmma(const Problem& problem, int64_t matrices, int64_t rows, int64_t columns,
+                     int64_t depth) {
   const Tiling tiling = tile_product<Core>(matrices, rows, columns, depth, kMultiprocessors);
   const Parts<float> parts(tiling, matrices);
   const int64_t blocks = tiling.tiles < kMultiprocessors ? tiling.tiles : kMultiprocessors;
-  launch(&wgmma_kernel<Core, Problem>, dim3(static_cast<unsigned>(blocks)), Core::kThreads,
-         Core::kShared, stream(), problem, tiling, parts.data());
+  constexpr size_t shared =
+      Core::kShared + (has_moments<Problem> ? sizeof(Mbarrier) + kMomentBytes<Core> : 0);
+  launch(&wgmma_kernel<Core, Problem>, dim3(static_cast<unsigned>(blocks)), Core::kThreads, shared,
+         stream(), problem, tiling, parts.data());
   parts.sum(problem);
+  return tiling.splits == 1 ? Core::A::kSides : 0;
 }
 
 }  // namespace lamina::cuda

@@ -1,10 +1,14 @@
 // Sampling at the places of a grid.  A thread finds the taps of its place and uses them for a few
 // channels: planes, or neighbours that come last.
 //
-// The gradient of the input is a scatter.  The taps of all places are sorted by the pixel they fall on,
-// those of one pixel in their order; then the first tap of each pixel adds them up, for a few channels
-// a thread: no atomics, the same bits every time.  A pixel where many meet (a padded border) is one
-// thread's chain.  Bound by the sectors of scattered reads; the gradient of the input by the sort.
+// The gradient of the input is a scatter.  The taps of all places are sorted by the pixel they fall
+// on, those of one pixel in their order; then the first tap of each pixel adds them up, for a few
+// channels a thread: no atomics, the same bits every time.  A pixel where many meet (a padded
+// border) is one thread's chain.  Bound by the sectors of scattered reads: a bilinear output reads
+// four float32 taps, of 32 bytes each where nothing is shared, 8 bytes of grid a place, and writes
+// 4; where the grid is smooth, neighbours share sectors and 8 bytes an element and the grid's
+// remain: 64 images of 64 channels, 64 x 64, 136 MB, 32 us at the 4.3 TB/s that an H200 copies.
+// The gradient of the input is bound by the sort.  Compiled and emulated, not yet run on a device.
 #include "cuda/grid_taps.h"
 #include "cuda/reduce.h"
 #include "cuda/scratch.h"

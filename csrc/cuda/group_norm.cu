@@ -5,7 +5,9 @@
 //
 // As batch norm, with a column for each channel of each image: sums by column, coefficients, map.
 // Images are many or large, so the columns of both layouts fill a device.  Bound by bytes: 2 reads
-// and 1 write of the data forward, 4 and 1 backward, less where the second pass hits the L2 cache.
+// and 1 write of the data forward, 4 and 1 backward, 12 and 20 bytes an element of float32, less
+// where the second pass hits the L2 cache; 103 MB of data take 72 and 120 us at the 4.3 TB/s that
+// an H200 copies.  Compiled and emulated, not yet run on a device.
 #include "cuda/channel_norm.h"
 #include "kernels/group_norm.h"
 #include "kernels/registry.h"

@@ -1,7 +1,10 @@
 // Gather through integer positions, and what positions are made of.
 //
 // A gather takes an element a thread; rows that lie together move as elements of up to 16 bytes.
-// Bound by bytes where rows are long, by the sectors of random elements where they are short.
+// Bound by bytes where rows are long: each is read and written once, with 8 bytes of position;
+// 100,000 rows of 512 float32 are 410 MB, 95 us at the 4.3 TB/s that an H200 copies.  Where rows
+// are short, by the sectors of random elements: 32 bytes read for each of fewer.  Compiled and
+// emulated, not yet run on a device.
 #include "cuda/indexing.h"
 #include "cuda/loops.h"
 #include "cuda/read_back.h"

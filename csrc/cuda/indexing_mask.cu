@@ -1,7 +1,10 @@
 // The positions of a mask's set elements, and of repeated ones.
 //
-// A block takes a chunk of the mask, a thread 32 elements of it as bits; a running sum over the block
-// says where each writes its positions.  Bound by bytes.
+// A block takes a chunk of the mask, a thread 32 elements of it as bits; a running sum over the
+// block says where each writes its positions.  Bound by bytes: the mask is read twice, to count and
+// to write, 2 bytes an element, and 8 a set element and dimension are written; 1e8 elements of
+// which a tenth is set, one dimension: 0.28 GB, 65 us at the 4.3 TB/s that an H200 copies.
+// Compiled and emulated, not yet run on a device.
 #include "cuda/block_scan.h"
 #include "cuda/indexing.h"
 #include "cuda/read_back.h"

@@ -2,8 +2,11 @@
 //
 // Elements that may meet are combined in their order, without atomics: by one thread a place where
 // places are many, else after a stable sort of the positions (cuda/sorted_runs.h; an embedding's
-// gradient: a thread a token's feature).  Sums have the CPU's bits unless a long run is cut.  Bound by
-// bytes where rows are long, by the sectors of random elements where they are short.
+// gradient: a thread a token's feature).  Sums have the CPU's bits unless a long run is cut.  Bound
+// by bytes where rows are long: a row is read, and its place read and written, 12 bytes a float32,
+// with 8 of position and the sort's passes over those; 100,000 rows of 512 are 614 MB, 0.14 ms at
+// the 4.3 TB/s that an H200 copies.  Where rows are short, by the sectors of random elements.
+// Compiled and emulated, not yet run on a device.
 #include <type_traits>
 
 #include "core/check.h"

@@ -1,8 +1,9 @@
-// Resampling by tables: a thread an output, or four neighbours, which adds up its taps of depth, height
-// and width.  The launcher brings the tables along.
-//
-// Bound by bytes where there are few taps: neighbours find each other's elements in the L1 cache.  A
-// bicubic output costs its 16 taps.
+// Resampling by tables: a thread an output, or four neighbours, which adds up its taps of depth,
+// height and width.  The launcher brings the tables along.  Bound by bytes where there are few
+// taps: x is read and y written once, neighbours find each other's elements in the L1 cache.
+// Doubling both sides in float32 is 5 bytes an output, 1e8 of them 0.12 ms at the 4.3 TB/s that an
+// H200 copies.  A bicubic output costs its 16 taps.  Compiled and emulated, not yet run on a
+// device.
 #include "cuda/device_tables.h"
 #include "cuda/image.h"
 #include "kernels/interpolate.h"

@@ -3,9 +3,11 @@
 //   y = (x - m) / s * weight + bias,  s = sqrt(v + eps),
 //   dx = 1 / s (g - mean(g) - xhat mean(g xhat)),  g = dy weight,  xhat = (x - m) / s.
 //
-// A thread, a warp or a block takes a row: it sums and then writes, and finds the row in the L1 cache
-// the second time.  The parameters' gradients are sums down the columns, in a pass of their own.
-// Bound by bytes: 1 read and 1 write forward, 4 reads and 1 write backward.
+// A thread, a warp or a block takes a row: it sums and then writes, and finds the row in the L1
+// cache the second time.  The parameters' gradients are sums down the columns, in a pass of their
+// own.  Bound by bytes: 1 read and 1 write forward, 4 reads and 1 write backward, 8 and 20 bytes an
+// element of float32: 8192 rows of 4096, 134 MB, take 62 and 156 us at the 4.3 TB/s that an H200
+// copies.  Compiled and emulated, not yet run on a device.
 #include <math.h>
 
 #include "cuda/column_sums.h"

@@ -5,8 +5,10 @@
 //          - 2 alpha beta / size x_c sum over j whose window holds c of dy_j x_j d_j^(-beta - 1).
 //
 // A thread an element, which sums its window anew: neighbours find it in the L1 cache.  Backward is
-// two launches; the first leaves dy_j x_j d_j^(-beta - 1) in scratch memory.  Bound by bytes: 1 read
-// and 1 write forward, 5 and 3 backward.
+// two launches; the first leaves dy_j x_j d_j^(-beta - 1) in scratch memory.  Bound by bytes: 1
+// read and 1 write forward, 5 and 3 backward, 8 and 32 bytes an element of float32: 1e8 elements
+// take 0.19 and 0.74 ms at the 4.3 TB/s that an H200 copies.  Compiled and emulated, not yet run on
+// a device.
 #include <math.h>
 
 #include "core/dtype.h"

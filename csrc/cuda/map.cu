@@ -1,3 +1,6 @@
+// What the host does before an elementwise kernel: finds out whether its operands are packed, and
+// converts numbers among them once.  It has no kernel; the launch moves each operand once, as
+// binary.cu counts.  Compiled and emulated, not yet run on a device.
 #include "cuda/loops.h"
 #include "cuda/map.h"
 

@@ -1,9 +1,11 @@
 // Hinge losses of rows of scores: the multiclass SVM (Weston & Watkins, 1999; Crammer & Singer,
 // 2001) and its form for several labels.
 //
-// Threads of a row share its scores (cuda/rows.h).  With several labels, a first launch makes a copy
-// of the scores in which those of labels are -inf, whose hinge is 0; then every score meets every
-// label.  Bound by bytes with one label a row, by arithmetic, classes times labels, with several.
+// Threads of a row share its scores (cuda/rows.h).  With several labels, a first launch makes a
+// copy of the scores in which those of labels are -inf, whose hinge is 0; then every score meets
+// every label.  Bound by bytes with one label a row: 4 a float32 score forward, 8 backward, a
+// million rows of 100 scores in 93 and 186 us at the 4.3 TB/s that an H200 copies; by arithmetic,
+// classes times labels, with several.  Compiled and emulated, not yet run on a device.
 #include <math.h>
 
 #include "core/dtype.h"

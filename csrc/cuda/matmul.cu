@@ -5,8 +5,8 @@
 // by the bytes of the larger operand where one of m and n is small: below some 30 rows, tiles are
 // mostly empty and multiply zeros.  TF32, where it is allowed, and 16-bit floats: matmul_tensor.cu.
 //
-// Integers: a block makes 64 x 64 of C from tiles in shared memory, a thread 4 x 4 of it in registers;
-// exact, modulo the element's range.
+// Integers: a block makes 64 x 64 of C from tiles in shared memory, a thread 4 x 4 of it in
+// registers; exact, modulo the element's range.  Compiled and emulated, not yet run on a device.
 #include "core/cuda.h"
 #include "cuda/gemm_simt.h"
 #include "cuda/matmul_problem.h"

@@ -1,6 +1,7 @@
-// Matrix products of 16-bit floats on Hopper, both operands by the copy engine: gemm_wgmma.h says what
-// bounds them.  Operands that it can't read, of odd strides or addresses, and batches of several
-// dimensions are left to mma.sync (matmul_tensor.cu).
+// Matrix products of 16-bit floats on Hopper, both operands by the copy engine: gemm_wgmma.h says
+// what bounds them.  Operands that it can't read, of odd strides or addresses, and batches of
+// several dimensions are left to mma.sync (matmul_tensor.cu).  Compiled and emulated, not yet run
+// on a device.
 #include "cuda/gemm_wgmma.h"
 #include "cuda/matmul_hopper.h"
 #include "cuda/matmul_problem.h"

@@ -1,8 +1,8 @@
 // Fused optimizer steps: one launch for up to kMostTensors tensors, whose rules travel as its
-// argument.
-//
-// Bound by bytes: SGD with momentum reads three and writes two values an element, Adam reads four and
-// writes three.  Blocks take pieces of kPiece elements of whichever tensor they fall in.
+// argument.  Bound by bytes: SGD with momentum reads three and writes two values an element, Adam
+// reads four and writes three, 20 and 28 bytes in float32: 25 million parameters (ResNet-50) take
+// 0.12 and 0.16 ms at the 4.3 TB/s that an H200 copies.  Blocks take pieces of kPiece elements of
+// whichever tensor they fall in.  Compiled and emulated, not yet run on a device.
 #include <new>
 
 #include "core/dtype.h"

@@ -2,8 +2,10 @@
 // where rows consist of units that packs divide.
 //
 // Positions within the copied run are computed; only borders that show elements, and not the
-// constant, need tables, which the launcher brings along.  Backward gathers: each position of dx adds
-// up its images in dy, in their order.  Bound by bytes.
+// constant, need tables, which the launcher brings along.  Backward gathers: each position of dx
+// adds up its images in dy, in their order.  Bound by bytes: x is read and y written once, some 8
+// an element of float32: 1e8 outputs in 0.19 ms at the 4.3 TB/s that an H200 copies.  Compiled and
+// emulated, not yet run on a device.
 #include "cuda/columns.h"
 #include "cuda/device_tables.h"
 #include "kernels/pad.h"

@@ -1,5 +1,8 @@
-// Losses an element, fused with their weights and their sum.  Bound by bytes: x and y are read once,
-// and the gradient is written once.  Which loss it is, all threads agree on: one branch a warp.
+// Losses an element, fused with their weights and their sum.  Bound by bytes: x and y are read
+// once, 8 an element of float32, 4 more with weights or where losses are not summed; backward reads
+// both and writes the gradient, 12: 1e8 elements in 0.19 and 0.28 ms at the 4.3 TB/s that an H200
+// copies.  Which loss it is, all threads agree on: one branch a warp.  Compiled and emulated, not
+// yet run on a device.
 #include "core/dtype.h"
 #include "cuda/findings.h"
 #include "cuda/pointwise_loss_math.h"

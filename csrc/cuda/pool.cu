@@ -1,4 +1,5 @@
-// The table of the pool kernels: pool_max.cu and pool_mean.cu fill it.
+// The table of the pool kernels: pool_max.cu and pool_mean.cu fill it.  It has no kernel: what
+// bounds them stands there.  Compiled and emulated, not yet run on a device.
 #include "cuda/pool.h"
 #include "kernels/registry.h"
 

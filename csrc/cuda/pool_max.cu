@@ -1,9 +1,12 @@
 // Max pooling: y[o] is the largest x of window o, and tap[o] says which of its taps that was.
 //
-// Forward a thread goes through the window of its outputs; a warp does where rows of windows are long.
-// Backward each position of the input gathers from the windows that hold it those that it won: no
-// atomics, and dx is written once.  Bound by bytes: the winner's tap costs one where the window
-// allows; overlapping windows find each other's elements in the L1 cache.
+// Forward a thread goes through the window of its outputs; a warp does where rows of windows are
+// long.  Backward each position of the input gathers from the windows that hold it those that it
+// won: no atomics, and dx is written once.  Bound by bytes: forward x is read once and, an output,
+// a float32 and the winner's tap written, one byte where the window allows; overlapping windows
+// find each other's elements in the L1 cache.  Backward reads dy and taps and writes dx.  2 x 2
+// with stride 2: 5.25 bytes an element of x either way, 1e8 of them in 0.12 ms at the 4.3 TB/s that
+// an H200 copies.  Compiled and emulated, not yet run on a device.
 #include <math.h>
 
 #include "cuda/pool.h"

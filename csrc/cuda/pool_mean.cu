@@ -1,8 +1,10 @@
 // Mean pooling: y[o] is the sum of window o by its divisor.
 //
-// As max pooling: forward a thread, or a warp where rows of windows are long, goes through a window;
-// backward each position of the input gathers its shares from the windows that hold it.  Bound by
-// bytes.
+// As max pooling: forward a thread, or a warp where rows of windows are long, goes through a
+// window; backward each position of the input gathers its shares from the windows that hold it.
+// Bound by bytes: x read and y written once, or dy read and dx written; 2 x 2 with stride 2: 5
+// bytes an element of x in float32 either way, 1e8 of them in 0.12 ms at the 4.3 TB/s that an H200
+// copies.  Compiled and emulated, not yet run on a device.
 #include "cuda/pool.h"
 #include "cuda/reduce.h"
 

@@ -2,7 +2,10 @@
 // for exponential ones; the CPU's bits.
 //
 // A thread turns one Philox block into its two or four draws and stores them together.  Bound by
-// arithmetic: ten rounds are some 80 instructions.
+// bytes where uniform draws are float32, 4 each, 1e8 in 93 us at the 4.3 TB/s that an H200 copies;
+// ten rounds are some 80 instructions for four draws, 67 us at 3e13 a second, and normal and
+// exponential draws add a logarithm each, so that arithmetic and bytes lie close together.
+// Compiled and emulated, not yet run on a device.
 #include "cuda/convert.h"
 #include "cuda/random_math.h"
 #include "kernels/random.h"

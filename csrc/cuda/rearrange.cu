@@ -1,5 +1,7 @@
 // Triangles of matrices.  A thread moves up to 16 bytes of a row, or one element where rows do not
-// fall into such packs.  Bound by bytes: a read of what is kept and a write.
+// fall into such packs.  Bound by bytes: a read of what is kept and a write, 6 bytes an element of
+// a square float32 matrix: 1e8 elements in 0.14 ms at the 4.3 TB/s that an H200 copies.  Compiled
+// and emulated, not yet run on a device.
 #include "cuda/launch.h"
 #include "kernels/rearrange.h"
 #include "kernels/registry.h"

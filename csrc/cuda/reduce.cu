@@ -2,9 +2,11 @@
 //
 // Each output is the work of 1, 32 or 256 neighbouring threads: many where reduced positions lie
 // together in memory, one where outputs do, so that neighbours read neighbours.  Where outputs are
-// too few to fill a device, their positions are split among blocks, and a second launch combines the
-// parts in order.  All of this depends on the shape alone: the same bits on every device and run.
-// Bound by bytes.
+// too few to fill a device, their positions are split among blocks, and a second launch combines
+// the parts in order.  All of this depends on the shape alone: the same bits on every device and
+// run.  Bound by bytes: each element is read once, 4 bytes in float32, and results are few: 1e8
+// elements in 93 us at the 4.3 TB/s that an H200 copies.  Compiled and emulated, not yet run on a
+// device.
 #include "cuda/convert.h"
 #include "cuda/reduce.h"
 #include "cuda/reducers.h"

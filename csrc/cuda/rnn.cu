@@ -1,10 +1,11 @@
 // A recurrent layer over whole sequences, forward.
 //
-// One product makes the input's part of all gates of all steps.  Then all steps run in one launch, where
-// the recurrent weights fit on the chip (rnn_persistent.cu), or step by step: a product of the states
-// with these weights, and the cells, a thread a hidden unit of a sequence.  Those are two or three
-// launches a step, which small layers are bound by; large ones by the bytes of the recurrent weights,
-// read once a step from L2: of 1024 LSTM units 16 MB, 3 us at 5.5 TB/s.
+// One product makes the input's part of all gates of all steps.  Then all steps run in one launch,
+// where the recurrent weights fit on the chip (rnn_persistent.cu), or step by step: a product of
+// the states with these weights, and the cells, a thread a hidden unit of a sequence.  Those are
+// two or three launches a step, which small layers are bound by; large ones by the bytes of the
+// recurrent weights, read once a step from L2: of 1024 LSTM units 16 MB, 3 us at 5.5 TB/s.
+// Compiled and emulated, not yet run on a device.
 #include "core/cuda.h"
 #include "cuda/rnn.h"
 #include "cuda/scratch.h"

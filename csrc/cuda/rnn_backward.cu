@@ -1,9 +1,10 @@
 // A recurrent layer backward through time.
 //
-// From the last step that forward took to the first: the cells turn the derivatives by a step's states
-// into those by its gates, and a product of these with W_hh sends them to the states before: all in one
-// launch where W_hh fits on the chip (rnn_persistent_backward.cu), or step by step, as here.  The
-// gradients of all weights are products over all rows, after the last step.  Bound as forward is.
+// From the last step that forward took to the first: the cells turn the derivatives by a step's
+// states into those by its gates, and a product of these with W_hh sends them to the states before:
+// all in one launch where W_hh fits on the chip (rnn_persistent_backward.cu), or step by step, as
+// here.  The gradients of all weights are products over all rows, after the last step.  Bound as
+// forward is.  Compiled and emulated, not yet run on a device.
 #include "core/cuda.h"
 #include "cuda/rnn.h"
 #include "cuda/scratch.h"

@@ -1,9 +1,12 @@
 // RoIAlign (He et al., arXiv:1703.06870) and RoIPool (Girshick, arXiv:1504.08083).
 //
 // A launch finds the regions' bins.  Forward a thread takes an output, or four channels that come
-// last; backward each pixel gathers, from the regions of its image that reach it, in their order: no
-// atomics.  Forward is bound by the bytes of the pixels under the bins; backward by going through the
-// regions, which neighbouring threads do together.
+// last; backward each pixel gathers, from the regions of its image that reach it, in their order:
+// no atomics.  Forward is bound by the bytes of the pixels under the bins: 16 reads of 4 bytes an
+// output of RoIAlign with four samples, from L1 and L2 where samples are close, and 4 written; 1000
+// regions of 256 channels, 7 x 7, write 50 MB, 12 us at the 4.3 TB/s that an H200 copies.  Backward
+// is bound by going through the regions, which neighbouring threads do together.  Compiled and
+// emulated, not yet run on a device.
 #include "cuda/image.h"
 #include "cuda/roi_bins.h"
 #include "cuda/roi_nms.h"

@@ -1,10 +1,11 @@
 // Draws from given weights, with the CPU's bits.
 //
 // With replacement: the running sum of the weights, by one thread of a block in the CPU's order of
-// additions, and a binary search a sample.  Without: the `samples` least
-// of -log(u) / weight, an exponential race (Efraimidis and Spirakis, "Weighted random sampling with a
-// reservoir", 2006), by the sort.  Bound by the latency of an addition a weight, or by the sort.
-// A permutation is drawn on the CPU and copied: it is a chain of exchanges.
+// additions, and a binary search a sample.  Without: the `samples` least of -log(u) / weight, an
+// exponential race (Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006), by
+// the sort.  Bound by the latency of an addition a weight, or by the sort.  A permutation is drawn
+// on the CPU and copied: it is a chain of exchanges.  Compiled and emulated, not yet run on a
+// device.
 #include <math.h>
 
 #include "cuda/convert.h"

@@ -2,10 +2,12 @@
 // double.
 //
 // Lines that lie side by side in great number, and short ones, are a thread's work each: neighbours
-// read neighbours.  Any other line is a block's, in tiles of 1024 elements, four a thread; a long one
-// is cut among blocks: they find the totals of their pieces, a second launch what comes before each
-// piece, a third the results (reduce-then-scan: three reads and writes of an element where one
-// look-back pass has two).  Cuts depend on the shape alone.  Bound by bytes.
+// read neighbours.  Any other line is a block's, in tiles of 1024 elements, four a thread; a long
+// one is cut among blocks: they find the totals of their pieces, a second launch what comes before
+// each piece, a third the results (reduce-then-scan: three reads and writes of an element where one
+// look-back pass has two).  Cuts depend on the shape alone.  Bound by bytes: 8 an element of
+// float32, 12 where lines are cut: 1e8 elements in 0.19 and 0.28 ms at the 4.3 TB/s that an H200
+// copies.  Compiled and emulated, not yet run on a device.
 #include <type_traits>
 
 #include "cuda/block_scan.h"

@@ -1,5 +1,7 @@
 // Runs of outputs that lie together, each gathered through one table; a thread an output, or four
-// neighbours where a run is one piece.  Bound by bytes where a run's elements share cache lines.
+// neighbours where a run is one piece.  Bound by bytes where a run's elements share cache lines: 8
+// an element of float32, 1e8 in 0.19 ms at the 4.3 TB/s that an H200 copies.  Compiled and
+// emulated, not yet run on a device.
 #include "cuda/columns.h"
 #include "cuda/device_tables.h"
 #include "kernels/registry.h"

@@ -1,7 +1,9 @@
 // Softmax: y_i = exp(x_i - max x) / sum_j exp(x_j - max x); log-softmax: x_i - max x - log sum.
 //
-// Two passes over a row: one for maximum and sum together, one for the result; the second finds rows
-// of up to some thousand elements in the L1 cache.  Bound by one read and one write of memory.
+// Two passes over a row: one for maximum and sum together, one for the result; the second finds
+// rows of up to some thousand elements in the L1 cache.  Bound by bytes: one read and one write
+// forward, two and one backward, 8 and 12 an element of float32: 8192 rows of 4096 take 62 and 94
+// us at the 4.3 TB/s that an H200 copies.  Compiled and emulated, not yet run on a device.
 #include "core/dtype.h"
 #include "cuda/log_sum_exp.h"
 #include "cuda/rows.h"

@@ -5,7 +5,9 @@
 // merged in pairs of runs: each entry finds by binary search how many of the other run come before
 // it, and so its place.  Where at most half a tile is wanted, the rest of every tile is dropped
 // instead, until one tile is left.  Bound by bytes while sorting tiles, which are read and written
-// once, and by the searches' latency in the L2 cache, log2(n) reads an entry and pass, while merging.
+// once, and by the searches' latency in the L2 cache, log2(n) reads an entry and pass, while
+// merging.  1e6 float32 in one row with their positions: the tiles' pass reads 4 MB and writes
+// entries once, and ten merges follow.  Compiled and emulated, not yet run on a device.
 #include "cuda/launch.h"
 #include "cuda/read_back.h"
 #include "cuda/scan.h"

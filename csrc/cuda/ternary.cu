@@ -1,4 +1,8 @@
 // Elementwise functions of three operands.
+//
+// Bound by bytes: 16 an element of packed float32, 13 where one operand is a bool; 1e8 elements
+// take at least 0.37 and 0.30 ms at the 4.3 TB/s that an H200 copies.  Compiled and emulated, not
+// yet run on a device.
 #include "cuda/activation_math.h"
 #include "cuda/maps.h"
 

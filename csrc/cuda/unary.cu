@@ -1,4 +1,9 @@
 // Elementwise functions of one operand.
+//
+// Bound by bytes: 8 an element of packed float32, 4 of 16-bit floats, 5 where the result is a bool;
+// 1e8 elements take at least 0.19, 0.09 and 0.12 ms at the 4.3 TB/s that an H200 copies.  float64's
+// transcendental functions are bound by arithmetic.  Compiled and emulated, not yet run on a
+// device.
 #include "cuda/activation_math.h"
 #include "cuda/maps.h"
 #include "cuda/special_math.h"

@@ -1,8 +1,11 @@
 // im2col and col2im of row-major planes.
 //
-// A thread an element of the result: unfold reads where its tap lies; fold gathers from the taps that
-// meet its position, so that no two threads add to one place.  Neighbouring threads read neighbours, or
-// every stride-th of them.  Bound by the columns' bytes.
+// A thread an element of the result: unfold reads where its tap lies; fold gathers from the taps
+// that meet its position, so that no two threads add to one place.  Neighbouring threads read
+// neighbours, or every stride-th of them.  Bound by the columns' bytes: 4 written or read an
+// element in float32; the planes are taps times fewer: 3 x 3 columns of 32 images of 64 channels,
+// 56 x 56, are 231 MB, and planes 26 MB, 60 us at the 4.3 TB/s that an H200 copies.  Compiled and
+// emulated, not yet run on a device.
 #include "cuda/divide.h"
 #include "kernels/registry.h"
 #include "kernels/unfold.h"

@@ -2,8 +2,10 @@
 // by the CPU's formulas and from the same words of Philox.  Results differ from the CPU's by the
 // rounding of log and exp.
 //
-// Bound by arithmetic, as on the CPU, and by the rate of float64; a warp goes on until the last of its
-// lanes has accepted, after about two attempts.
+// Bound by arithmetic, as on the CPU, and by the rate of float64; a warp goes on until the last of
+// its lanes has accepted, after about two attempts.  Bytes are some 8 or 16 a draw in float32 or float64
+// (parameters read, draws written) and do not count.  Compiled and emulated, not yet run on a
+// device.
 #include "cuda/convert.h"
 #include "cuda/findings.h"
 #include "cuda/random_math.h"

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "core/dtype.h"
+#include "kernels/moments.h"
 
 namespace lamina::kernels {
 
@@ -23,6 +24,7 @@ struct BatchNormForward {
   void *running_mean, *running_var;  // train: updated where not null; eval: read
   void *mean, *inv_std;              // train and eval: written, for backward; apply: read
   void* y;
+  Moments moments;  // train: of x, where a convolution of this device left them; else of no parts
 };
 
 struct BatchNormBackward {

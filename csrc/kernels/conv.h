@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include "core/dtype.h"
+#include "kernels/moments.h"
 
 namespace lamina {
 class Kept;
@@ -44,6 +45,9 @@ struct ConvEpilogue {
   const void* residual = nullptr;  // laid out as y, or null
   double low = -HUGE_VAL, high = HUGE_VAL;
   Kept* kept = nullptr;  // of w, where it stays the same from call to call
+  // Null or, without a residual and bounds, what fprop may leave of y's channels: `parts` has room for
+  // k times the parts of kLeastMomentRows, and fprop sets count and rows.  Zero: it left nothing.
+  Moments* moments = nullptr;
 };
 
 enum class ConvAlgorithm {
@@ -85,6 +89,8 @@ struct Conv {
                 const ConvTensor& dy, void* dw);
   // db[k] = sum of dy over n and o.
   void (*bias_grad)(const ConvShape& shape, DType dtype, const ConvTensor& dy, void* db);
+  // Whether fprop may leave moments.
+  bool (*leaves_moments)(ConvAlgorithm algorithm, const ConvShape& shape, DType dtype);
 };
 
 }  // namespace lamina::kernels

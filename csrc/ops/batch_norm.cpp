@@ -24,7 +24,8 @@ BatchNormResult batch_norm(const Array& input, const std::optional<Array>& weigh
                            const std::optional<Array>& bias,
                            const std::optional<Array>& running_mean,
                            const std::optional<Array>& running_var, bool training, double momentum,
-                           double eps, bool relu, const std::optional<Array>& residual) {
+                           double eps, bool relu, const std::optional<Array>& residual,
+                           const Moments* moments) {
   check_real(input, "batch_norm");
   check(input.rank() >= 2 && input.rank() <= 5,
         "[batch_norm] expected 2 to 5 dimensions (N, C, ...), got shape ", input.shape());
@@ -44,6 +45,11 @@ BatchNormResult batch_norm(const Array& input, const std::optional<Array>& weigh
   check(!training || count != 1,
         "[batch_norm] expected more than 1 value per channel when training, got shape ",
         input.shape());
+  if (moments)
+    check(moments->parts.size(0) == input.size(1) && moments->parts.device() == input.device() &&
+              moments->found->count > 0 &&
+              (count + moments->found->rows - 1) / moments->found->rows == moments->found->count,
+          "[batch_norm] expected moments of the input, got others, for shape ", input.shape());
 
   const Array x = in_order(input, channels_are_rows(input));
   BatchNormResult r{Array::empty_like(x, x.dtype()),
@@ -60,6 +66,8 @@ BatchNormResult batch_norm(const Array& input, const std::optional<Array>& weigh
   const auto w = packed(weight), b = packed(bias), m = packed(running_mean),
              v = packed(running_var);
   const auto added = in_order(residual, channels_are_rows(input));
+  kernels::Moments known;
+  if (moments) known = *moments->found;
   const kernels::BatchNormForward args{shape_of(x),
                                        x.dtype(),
                                        relu,
@@ -73,7 +81,8 @@ BatchNormResult batch_norm(const Array& input, const std::optional<Array>& weigh
                                        raw_or_null(v),
                                        r.mean.raw(),
                                        r.inv_std.raw(),
-                                       r.y.raw()};
+                                       r.y.raw(),
+                                       known};
   const auto& kernel = kernels::on<kernels::BatchNorm>(x.device());
   (training ? kernel.train : kernel.eval)(args);
   if (training) {

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "core/array.h"
+#include "ops/moments.h"
 
 namespace lamina::ops {
 
@@ -13,12 +14,13 @@ struct BatchNormResult {
 
 // In training the batch's own statistics are used and the running ones, where given, updated; else
 // the running ones are used.  With `relu`, y = max(0, y), and a residual of x's shape may be added
-// before that.
+// before that.  moments: what the convolution that made x has found of it, or null.
 BatchNormResult batch_norm(const Array& x, const std::optional<Array>& weight,
                            const std::optional<Array>& bias,
                            const std::optional<Array>& running_mean,
                            const std::optional<Array>& running_var, bool training, double momentum,
-                           double eps, bool relu, const std::optional<Array>& residual);
+                           double eps, bool relu, const std::optional<Array>& residual,
+                           const Moments* moments);
 
 // The result again, without a residual, from x and from the statistics that came with it.
 Array batch_norm_again(const Array& x, const std::optional<Array>& weight,

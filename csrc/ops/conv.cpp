@@ -191,15 +191,19 @@ kernels::ConvWork conv_work(const Dims& x, const Dims& w, const ConvGeometry& g,
   return kernels::on<Conv>(device).work(algorithm, pass, conv_shape(op_name(g), x, w, g), dtype);
 }
 
-Array conv(const Array& x, const Array& w, const Array* bias, const ConvGeometry& g,
-           const Array* residual, const Bounds& bounds, Kept* kept) {
+namespace {
+
+// moments: as ConvEpilogue's, or null.
+Array fused_conv(const Array& x, const Array& w, const Array* bias, const ConvGeometry& g,
+                 const Array* residual, const Bounds& bounds, Kept* kept,
+                 kernels::Moments* moments) {
   const std::string op = op_name(g);
   const ConvShape s = conv_shape(op, x.shape(), w.shape(), g);
   check_operands(op, x, w, bias, s.k);
   const Dims out = output_shape(s, g.stride.size());
   if (residual && (residual->shape() != out || residual->dtype() != x.dtype())) {
-    const Array y = conv(x, w, bias, g, nullptr, {},
-                         kept);  // the sum broadcasts or promotes: no epilogue's work
+    // The sum broadcasts or promotes: no epilogue's work.
+    const Array y = fused_conv(x, w, bias, g, nullptr, {}, kept, nullptr);
     const Array sum = binary(Binary::add, {&y}, {residual});
     return bounds.none() ? sum : unary(Unary::clamp, sum, {{bounds.low, bounds.high}});
   }
@@ -217,9 +221,31 @@ Array conv(const Array& x, const Array& w, const Array* bias, const ConvGeometry
                                                            : channels_last(*residual);
   kernels.fprop(g.algorithm, s, x.dtype(), view(x), weights.raw(),
                 {bias ? biases.raw() : nullptr, residual ? added.raw() : nullptr, bounds.low,
-                 bounds.high, kept},
+                 bounds.high, kept, moments},
                 view(y));
   return y;
+}
+
+}  // namespace
+
+Array conv(const Array& x, const Array& w, const Array* bias, const ConvGeometry& g,
+           const Array* residual, const Bounds& bounds, Kept* kept) {
+  return fused_conv(x, w, bias, g, residual, bounds, kept, nullptr);
+}
+
+std::pair<Array, std::optional<Moments>> conv_moments(const Array& x, const Array& w,
+                                                      const Array* bias, const ConvGeometry& g) {
+  const ConvShape s = conv_shape(op_name(g), x.shape(), w.shape(), g);
+  if (!kernels::on<Conv>(x.device()).leaves_moments(g.algorithm, s, x.dtype()))
+    return {conv(x, w, bias, g), std::nullopt};
+  const int64_t positions =
+      checked_numel(output_shape(s, g.stride.size()), x.dtype(), "conv") / s.k;
+  const int64_t most = (positions + kernels::kLeastMomentRows - 1) / kernels::kLeastMomentRows;
+  const Array parts = Array::empty({s.k, most, 2}, DType::float64, x.device(), "conv");
+  Moments moments{parts, std::make_shared<kernels::Moments>()};
+  moments.found->parts = static_cast<kernels::Moment*>(parts.raw());
+  Array y = fused_conv(x, w, bias, g, nullptr, {}, nullptr, moments.found.get());
+  return {y, std::move(moments)};
 }
 
 Array conv_dgrad(const Array& dy, const Array& w, const Dims& x_shape, const ConvGeometry& g) {

@@ -2,8 +2,12 @@
 // that number: [conv2d], [conv_transpose3d].
 #pragma once
 
+#include <optional>
+#include <utility>
+
 #include "core/array.h"
 #include "kernels/conv.h"
+#include "ops/moments.h"
 
 namespace lamina::ops {
 
@@ -37,6 +41,12 @@ kernels::ConvWork conv_work(const Dims& x, const Dims& w, const ConvGeometry& ge
 // stay the same from call to call, for as long as they do.
 Array conv(const Array& x, const Array& w, const Array* bias, const ConvGeometry& geometry,
            const Array* residual = nullptr, const Bounds& bounds = {}, Kept* kept = nullptr);
+
+// conv, and what its kernel has found of the result's channels on the way, which may be nothing; null
+// where no kernel could have.
+std::pair<Array, std::optional<Moments>> conv_moments(const Array& x, const Array& w,
+                                                      const Array* bias,
+                                                      const ConvGeometry& geometry);
 
 // Gradients of conv from dy (N, K, out...); also the two halves of its derivatives of any order.
 Array conv_dgrad(const Array& dy, const Array& w, const Dims& x_shape,

@@ -4,10 +4,11 @@
 through :func:`run`.  A group computes what its members would one after the other, up to rounding, and what they are
 stays visible: state dicts, reprs and hooks know nothing of it, and a module with a hook runs by itself.
 
-- Anywhere: a batch normalisation, a residual and a ReLU are one pass over the data, after that for the statistics; an
-  activation and the dropout after it are one, forward and backward, while training. A ReLU and the max pooling after it
-  change places: the largest of a window is the same, and so is what its gradient reaches, but the ReLU has a quarter of
-  the elements, and what lay between need not be kept.
+- Anywhere: a batch normalisation, a residual and a ReLU are one pass over the data, after that for the statistics,
+  which the kernels of a convolution before it may have found on their way out (on CUDA); an activation and the dropout
+  after it are one, forward and backward, while training. A ReLU and the max pooling after it change places: the largest
+  of a window is the same, and so is what its gradient reaches, but the ReLU has a quarter of the elements, and what lay
+  between need not be kept.
 - Under :class:`lamina.inference_mode`: a batch normalisation in evaluation mode folds into the convolution or linear
   layer before it (:mod:`lamina.nn.folding`); the residual and the bounds of a ReLU, ReLU6 or Hardtanh join the
   convolution's last step.
@@ -23,12 +24,14 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from lamina import _C
 from lamina.autograd.cast_mode import casting
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.watch import now
 from lamina.dtypes import float32, float64
 from lamina.nn import functional as F
 from lamina.nn.folding import FoldedConv, folded
+from lamina.nn.functional.conv import taking_moments
 from lamina.nn.functional.dropout import Activation, activated_dropout
 from lamina.nn.modules.activation import GELU, Hardswish, Hardtanh, LeakyReLU, Mish, ReLU, ReLU6, SiLU
 from lamina.nn.modules.batch_norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
@@ -208,13 +211,29 @@ def run(modules: Sequence[Module], input: Any, residual: Tensor | None = None) -
         for step in row:
             _setting.observer(step if type(step) is tuple else (step,))
     last = len(row) - 1
+    moments: _C.Moments | None = None  # of the input
     for i, step in enumerate(row):
         joins = residual if i == last else None
         if type(step) is tuple:
-            input = _run_group(step, input, joins)
+            input = _run_group(step, input, joins, moments)
+            moments = None
+        elif moments is not None and joins is None:
+            input = step._located(step.forward_moments, input, moments)
+            moments = None
+        elif i < last and _setting.enabled and type(step) in CONVOLUTIONS and _takes_moments(row[i + 1]):
+            with taking_moments() as taken:
+                input = step(input)
+            moments = taken.of(input)
         else:
             input = step(input if joins is None else input + joins)
+            moments = None
     return input
+
+
+def _takes_moments(step: Any) -> bool:
+    """Whether it begins with a batch normalisation by the batch's own statistics."""
+    norm = step[0] if type(step) is tuple else step
+    return type(norm) in NORMS and norm.training and _plain(norm)
 
 
 class _Plan(NamedTuple):
@@ -268,11 +287,13 @@ def _folded_conv(group: tuple[Any, ...]) -> FoldedConv:
     return FoldedConv(group[0], group[1] if type(group[1]) in NORMS else None, bounds)
 
 
-def _run_group(group: tuple[Any, ...], input: Any, residual: Tensor | None) -> Any:
+def _run_group(
+    group: tuple[Any, ...], input: Any, residual: Tensor | None, moments: _C.Moments | None = None
+) -> Any:
     first, last = group[0], group[-1]
     if type(first) in NORMS:
         if residual is None or _same_kind(residual, input):
-            return first._located(first.forward_relu, input, residual)
+            return first._located(first.forward_relu, input, residual, moments)
     elif type(last) in MAX_POOLS:
         if residual is None:
             return first(last(input))

@@ -61,7 +61,7 @@ PROMOTES = {
     "cpu": "stack cat index_copy",
 }
 # Run in float32 where they have no kernel for halves, and give what they got.
-NORMS = "batch_norm batch_norm_relu instance_norm local_response_norm"
+NORMS = "batch_norm batch_norm_relu batch_norm_of_moments instance_norm local_response_norm"
 KEEPS = {
     "cuda": f"{NORMS} {POOLS} unfold fold ctc_loss",
     "cpu": f"{NORMS} {POOLS} unfold fold layer_norm rms_norm group_norm softmax log_softmax pdist",

@@ -65,7 +65,39 @@ def batch_norm(
         return in_autocast(
             batch_norm, input, running_mean, running_var, weight, bias, training, momentum, eps
         )
-    return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps, False, None)
+    return _batch_norm(
+        input, running_mean, running_var, weight, bias, training, momentum, eps, False, None, None
+    )
+
+
+def batch_norm_of_moments(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+    moments: _C.Moments,
+) -> Tensor:
+    """:func:`batch_norm` of what a convolution gave, which has found its statistics (``conv.taking_moments``)."""
+    if casting.on:
+        return in_autocast(
+            batch_norm_of_moments,
+            input,
+            running_mean,
+            running_var,
+            weight,
+            bias,
+            training,
+            momentum,
+            eps,
+            moments,
+        )
+    return _batch_norm(
+        input, running_mean, running_var, weight, bias, training, momentum, eps, False, None, moments
+    )
 
 
 def batch_norm_relu(
@@ -78,6 +110,7 @@ def batch_norm_relu(
     momentum: float = 0.1,
     eps: float = 1e-5,
     residual: Tensor | None = None,
+    moments: _C.Moments | None = None,
 ) -> Tensor:
     """``relu(batch_norm(input, ...) + residual)`` in one pass over the data, and its gradients in another two.
 
@@ -86,6 +119,7 @@ def batch_norm_relu(
     Args:
         input: as all arguments but the last those of :func:`batch_norm`.
         residual: of the input's shape, added before the ReLU; None for none.
+        moments: what the convolution that gave the input has found of it, for training; None for nothing.
 
     Raises:
         ValueError: as :func:`batch_norm`, and for a residual of another shape.
@@ -110,10 +144,20 @@ def batch_norm_relu(
         expect_tensors("batch_norm_relu", residual=residual)
     if casting.on:
         return in_autocast(
-            batch_norm_relu, input, running_mean, running_var, weight, bias, training, momentum, eps, residual
+            batch_norm_relu,
+            input,
+            running_mean,
+            running_var,
+            weight,
+            bias,
+            training,
+            momentum,
+            eps,
+            residual,
+            moments,
         )
     return _batch_norm(
-        input, running_mean, running_var, weight, bias, training, momentum, eps, True, residual
+        input, running_mean, running_var, weight, bias, training, momentum, eps, True, residual, moments
     )
 
 
@@ -128,11 +172,12 @@ def _batch_norm(
     eps: float,
     relu: bool,
     residual: Tensor | None,
+    moments: _C.Moments | None,
 ) -> Tensor:
     w, b, m, v, added = (
         None if t is None else t._array for t in (weight, bias, running_mean, running_var, residual)
     )
-    y, mean, inv_std = _C.batch_norm(input._array, w, b, m, v, training, momentum, eps, relu, added)
+    y, mean, inv_std = _C.batch_norm(input._array, w, b, m, v, training, momentum, eps, relu, added, moments)
     result = Tensor(y)
     if tracks(input, weight, bias, residual):
         # ReLU's mask comes from x again, or, where a residual took part, from the output.

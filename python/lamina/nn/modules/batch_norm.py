@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from lamina import _C
 from lamina.dtypes import int64
 from lamina.nn import functional as F
+from lamina.nn.functional.batch_norm import batch_norm_of_moments
 from lamina.nn.modules.module import Module
 from lamina.nn.parameter import Parameter
 from lamina.ops.creation import ones, zeros
@@ -100,9 +102,15 @@ class _BatchNorm(_ChannelNorm):
     def forward(self, input: Tensor) -> Tensor:
         return F.batch_norm(input, *self._arguments(input))
 
-    def forward_relu(self, input: Tensor, residual: Tensor | None = None) -> Tensor:
+    def forward_relu(
+        self, input: Tensor, residual: Tensor | None = None, moments: _C.Moments | None = None
+    ) -> Tensor:
         """``relu(self(input) + residual)`` in one pass: what a ReLU after this module runs as."""
-        return F.batch_norm_relu(input, *self._arguments(input), residual)
+        return F.batch_norm_relu(input, *self._arguments(input), residual, moments)
+
+    def forward_moments(self, input: Tensor, moments: _C.Moments) -> Tensor:
+        """``self(input)``, of which the convolution before this module has found the statistics."""
+        return batch_norm_of_moments(input, *self._arguments(input), moments)
 
     def _arguments(
         self, input: Tensor
