@@ -156,7 +156,9 @@ inline void multiply_rows(const TileKernel<float>& tile, const TileSlice<float>&
                           float* m, const float* zeros, const float* next = nullptr) {
   const int S = tile.segments, L = tile.length;
   const int64_t depths = (slice.blocks - 1) * kBlock + slice.last_length;
-  const int64_t tiles = ceil_div(end - begin, S * L), ahead_step = ceil_div(kPanel<float>, tiles);
+  const int64_t tiles =
+      clamp(ceil_div(end - begin, S * L), 1, INT64_MAX);  // none at the edge: 0 rows
+  const int64_t ahead_step = ceil_div(kPanel<float>, tiles);
   for (int64_t t = begin; t < end; t += S * L) {
     TilePlace<float> place;
     if (next) {
