@@ -134,15 +134,19 @@ class Node:
             raise self._freed()
         if marks is None:
             return values
-        if len(marks) == 1:  # a tensor alone, by far the most: no loop
-            if values[0].version == marks[0][0]:  # type: ignore[index]
-                return values
+        # One or two values, by far the most, are looked at without a loop. Of what is computed again, the version is
+        # never equal.
+        if len(marks) == 1:
+            unchanged = values[0].version == marks[0][0]  # type: ignore[index]
+        elif len(marks) == 2:
+            first, second = marks
+            unchanged = (first is None or values[0].version == first[0]) and (
+                second is None or values[1].version == second[0]
+            )
         else:
-            for value, mark in zip(values, marks):
-                if mark is not None and value.version != mark[0]:  # of what is computed again, never equal
-                    break
-            else:
-                return values
+            unchanged = all([m is None or v.version == m[0] for v, m in zip(values, marks)])
+        if unchanged:
+            return values
         return [x._array if isinstance(x, _tensor_type) else x for x in self.saved]
 
     def _freed(self) -> RuntimeError:
