@@ -84,7 +84,9 @@ void count_dot(const PassCount& a, const ConvShape& s, DType dtype, ConvUnits& u
 void count_planar(ConvPass pass, const PassCount& a, const ConvShape& s, ConvUnits& units) {
   const double vectors = a.rows() * whole(a.grid[2], a.lanes);
   const double in = a.read_pixels * a.read * planar_halo(a, s), out = a.made_pixels * a.made;
-  const bool rows_in = a.read < kInLanes && s.stride[2] == 1, rows_out = a.made < kInLanes;
+  const bool wide = a.grid[2] >= a.lanes;  // shorter rows go element by element
+  const bool rows_in = wide && a.read < kInLanes && s.stride[2] == 1;
+  const bool rows_out = wide && a.made < kInLanes;
   // A vector of x lies across two lines: a single output waits for its loads.
   units[4] = vectors * a.taps * a.read * (a.made < 2 ? 2 : a.made);
   units[5] = (rows_in ? in / a.lanes : 0) + (rows_out ? out / a.lanes : 0);
