@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conv_passes import draw, passes, relative_error
+from conv_passes import draw, errors, passes, relative_error
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,12 +36,8 @@ def check_against_loops(
     x_shape: tuple[int, ...], w_shape: tuple[int, ...], dtype: str, **options: Any
 ) -> None:
     x, w = draw(*x_shape, dtype=dtype), draw(*w_shape, dtype=dtype)
-    bound = 3e-6 if dtype == "float32" else 3e-14
-    want = passes(x.astype("float64"), w.astype("float64"), "reference", **options)
-    for name, got, expected in zip(("y", "dx", "dw"), passes(x, w, "small", **options), want, strict=True):
-        np.testing.assert_allclose(
-            got, expected, rtol=0, atol=bound * max(float(abs(expected).max()), 1e-10), err_msg=name
-        )
+    bound = 5e-7 if dtype == "float32" else 1e-15  # of the sums of the products' sizes: sums may cancel
+    assert max(errors(x, w, "small", "NCHW", **options)) < bound
 
 
 @settings(max_examples=150, deadline=None)
