@@ -4,15 +4,16 @@
 
 Real digits are laid onto 28×28 pixels at a random place, size and angle (up to 60°). A small convolutional network
 classifies them; before it, a transformer chooses an affine map for each image and samples the image through it. Nothing
-tells it the true map: the class alone trains it.
+tells it the true map: the class alone trains it. It learns at a slower rate than the classifier: a transformer that runs
+ahead of what it is judged by may look away from the digit, and then no gradient brings it back.
 
 For both networks the run folder gets checkpoint, metrics.csv and curves.png, and crops.png for the transformer's: test
 images above, what it hands on below.
 
-Result: 97.4 % of the distorted test digits right with the transformer and 81.4 % without, after 100 epochs on 1,438
-digits; the angles by which it turns correlate with the digits' by 0.85.
+Result: 97.9 % of the distorted test digits right with the transformer and 81.7 % without, after 100 epochs on 1,438
+digits; the angles by which it turns correlate with the digits' by 0.77.
 
-Time: 20 seconds on two cores.
+Time: 21 seconds on two cores.
 
 Source: Jaderberg et al., "Spatial transformer networks", 2015 (arXiv:1506.02025).
 """
@@ -72,7 +73,12 @@ def train(name: str, args: argparse.Namespace) -> dict[str, float]:
     model = SpatialTransformerNet(dropout=0.2).to(args.device)
     if name == "without":
         model.transformer = nn.Identity()
-    optimizer = lamina.optim.Adam(model.parameters(), args.lr)
+    look, read = (
+        list(model.transformer.parameters()),
+        [*model.features.parameters(), *model.classifier.parameters()],
+    )
+    groups = [{"params": read}, {"params": look, "lr": 0.3 * args.lr}]
+    optimizer = lamina.optim.Adam(groups if look else read, args.lr)
     schedule = lamina.optim.lr_scheduler.CosineAnnealingLR(optimizer, args.epochs * len(loader))
     run = Run(args, name=name, model=model, optimizer=optimizer, schedule=schedule, loader=loader)
     for _ in run.epochs(args.epochs):

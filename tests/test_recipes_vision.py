@@ -70,9 +70,9 @@ def test_bilinear_networks_learn_no_upsampling():
 
 
 def test_spatial_transformer_helps(tmp_path):
-    result = run_recipe("spatial_transformer", tmp_path, "--epochs", "8", "--lr", "5e-3")
-    assert result["with"]["accuracy"] > result["without"]["accuracy"] + 0.05
-    assert result["with"]["accuracy"] > 0.3 and result["with"]["upright"] > 0.1
+    result = run_recipe("spatial_transformer", tmp_path, "--epochs", "20")
+    assert result["with"]["accuracy"] > result["without"]["accuracy"] + 0.1
+    assert result["with"]["accuracy"] > 0.6 and result["with"]["upright"] > 0.1
     assert is_png(tmp_path / "with" / "crops.png")
 
 

@@ -28,7 +28,8 @@ done
 # The interpreter is not instrumented, so the runtime is loaded before it; libstdc++ too, for exceptions to be seen.
 runtime="$(${CXX:-g++} -print-file-name=libasan.so) $(${CXX:-g++} -print-file-name=libstdc++.so)"
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
-export PYTHONPATH=build/asan PYTHONMALLOC=malloc PYTHONDONTWRITEBYTECODE=1
+# One thread, but for what tests ask for: another stage may be on the other core.
+export PYTHONPATH=build/asan PYTHONMALLOC=malloc PYTHONDONTWRITEBYTECODE=1 OMP_NUM_THREADS=1
 run() { LD_PRELOAD=$runtime "$python" -m pytest --no-torch "$@"; }
 run tests/test_cases.py tests/test_capture.py tests/test_memory.py tests/test_random.py tests/test_runtime.py "$@"
 run tests/test_cuda.py tests/test_cuda_cases.py "$@"
