@@ -4,8 +4,8 @@
 
 Real digits are laid onto 28×28 pixels at a random place, size and angle (up to 60°). A small convolutional network
 classifies them; before it, a transformer chooses an affine map for each image and samples the image through it. Nothing
-tells it the true map: the class alone trains it. It learns at a slower rate than the classifier does: a transformer that
-runs ahead of what judges it may look away from the digit, and then no gradient brings it back.
+tells it the true map: the class alone trains it. It learns at a slower rate than the classifier: a transformer ahead of
+what judges it may look away from the digit, and then no gradient brings it back.
 
 For both networks the run folder gets checkpoint, metrics.csv and curves.png, and crops.png for the transformer's: test
 images above, what it hands on below.
