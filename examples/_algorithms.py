@@ -20,7 +20,7 @@ def able(x: lamina.Tensor, weight: lamina.Tensor) -> list[str]:
     """The algorithms that can do this layer on this device."""
     names = []
     for name in ALGORITHMS:
-        if name == "winograd" and weight.shape[-1] != 3:
+        if name == "winograd" and weight.shape[-1] not in (3, 4, 5):
             continue
         try:
             convolve(name, x, weight)

@@ -24,7 +24,7 @@ const ConvRoutines& routines(ConvAlgorithm algorithm, const ConvShape& s) {
     case ConvAlgorithm::depthwise:
       return depthwise_conv;
     case ConvAlgorithm::winograd:
-      return s.kernel[1] == 3 && s.kernel[2] == 3 ? winograd_conv : line_conv;
+      return s.kernel[1] == 1 || s.kernel[2] == 1 ? line_conv : winograd_conv;
     case ConvAlgorithm::fft:
       return fft_conv;
     case ConvAlgorithm::phases:

@@ -1,4 +1,4 @@
-// Winograd convolution of 3x3 kernels with stride 1 in float32: conv_winograd_tile.h has the
+// Winograd convolution of 3x3, 4x4 and 5x5 kernels with stride 1 in float32: conv_winograd_tile.h has the
 // mathematics, conv_winograd_tiles.h cuts images into tiles.
 //
 // The 36 positions of a tile are 36 matrix products over tiles, which run on implicit GEMM's
@@ -30,9 +30,8 @@ inline constexpr int64_t kMaxDilation = 1 << 10;  // whose square many images ha
 bool offers(ConvPass, const ConvShape& s, DType dtype) {
   bool fits = dtype == DType::float32 && s.groups == 1;
   fits &= s.in[0] == 1 && s.kernel[0] == 1 && s.out[0] == 1 && s.pad[0] == 0;
-  for (int d = 1; d < kConvDims; ++d)
-    fits &= s.kernel[d] == 3 && s.stride[d] == 1 && s.dilation[d] <= kMaxDilation;
-  return fits;
+  for (int d = 1; d < kConvDims; ++d) fits &= s.stride[d] == 1 && s.dilation[d] <= kMaxDilation;
+  return fits && s.kernel[1] == s.kernel[2] && s.kernel[1] >= 3 && s.kernel[1] <= 5;
 }
 
 // A call; multiply-adds of the points' products, steps over an input by register tiles; vectors
@@ -42,9 +41,10 @@ bool count(ConvPass pass, const ConvShape& s, DType dtype, ConvUnits& units) {
   if (s.dilation[1] > extent[1] || s.dilation[2] > extent[2])
     return false;  // phases without pixels
   const PassCount a(pass, s, dtype);
-  const Tiles t = cut_tiles(s.n, extent[1], extent[2], s.dilation[1], s.dilation[2]);
+  const Tiles t = cut_tiles(kWinogradIn + 1 - s.kernel[1], s.n, extent[1], extent[2], s.dilation[1],
+                            s.dilation[2]);
   const auto points = [](const TileAxis& axis) {
-    return static_cast<double>(axis.fours * kWinogradIn + axis.threes * (kWinogradIn - 1));
+    return static_cast<double>(axis.whole * kWinogradIn + axis.shorter * (kWinogradIn - 1));
   };
   const double tiles = static_cast<double>(t.count);
   units[0] = 1;
@@ -78,6 +78,7 @@ struct WinogradSum {
 };
 
 // U of all panels, blocks of channels `block_stride` apart in each of which positions are `stride`.
+template <int Taps>
 KeptWeights<float> all_weights(const WinogradSum& s, int64_t panel_stride, int64_t block_stride,
                                int64_t stride) {
   const int64_t panels = s.panels(), blocks = s.blocks().blocks, spare = 8 * kPanel<float>;
@@ -86,19 +87,21 @@ KeptWeights<float> all_weights(const WinogradSum& s, int64_t panel_stride, int64
             parallel_for(panels * blocks, 1, [&](int64_t begin, int64_t end) {
               for (int64_t i = begin; i < end; ++i) {
                 const int64_t panel = i / blocks, first = i % blocks * kBlock;
-                transform_weights(s.weights, panel, first, clamp(s.x.c - first, 0, kBlock),
-                                  u + panel * panel_stride + i % blocks * block_stride, stride);
+                transform_weights<Taps>(s.weights, panel, first, clamp(s.x.c - first, 0, kBlock),
+                                        u + panel * panel_stride + i % blocks * block_stride,
+                                        stride);
               }
             });
           }};
 }
 
 // Blocks of tiles outside: V of a block and M of a panel stay in L2 while the weights pass.
+template <int Taps>
 void pass_over_tiles(const WinogradSum& s, Finite& finite) {
   const ChannelBlocks blocks = s.blocks();
   const int64_t panels = s.panels(), u_stride = position_stride(s.x.c * kPanel<float>);
   const KeptWeights<float> weights =
-      all_weights(s, kPositions * u_stride, kBlock * kPanel<float>, u_stride);
+      all_weights<Taps>(s, kPositions * u_stride, kBlock * kPanel<float>, u_stride);
   const float* u = weights.data();
 
   const int64_t fit =
@@ -118,14 +121,15 @@ void pass_over_tiles(const WinogradSum& s, Finite& finite) {
       multiply_positions(s.tiles, begin, count, v, v_stride, block_stride, blocks,
                          u + panel * kPositions * u_stride, u_stride, s.vectors(panel), m, m_stride,
                          s.zeros, false);
-      finite.note(
-          transform_outputs(m, m_stride, s.tiles, begin, count, panel, s.bias, s.y, s.epilogue));
+      finite.note(transform_outputs<Taps>(m, m_stride, s.tiles, begin, count, panel, s.bias, s.y,
+                                          s.epilogue));
     }
   });
 }
 
 // Panels outside: V of many tiles is shared; a panel transforms its weights block by block, or finds
 // them kept, and adds up M.
+template <int Taps>
 void pass_over_panels(const WinogradSum& s, Finite& finite) {
   const ChannelBlocks blocks = s.blocks();
   const int64_t tile_bytes =
@@ -139,7 +143,7 @@ void pass_over_panels(const WinogradSum& s, Finite& finite) {
   const int64_t u_stride = position_stride(kBlock * kPanel<float>), u_block = kPositions * u_stride;
   const bool keeps = s.kept && s.panels() * blocks.blocks * u_block <= kKeptWeights;
   const float* kept =
-      keeps ? all_weights(s, blocks.blocks * u_block, u_block, u_stride).data() : nullptr;
+      keeps ? all_weights<Taps>(s, blocks.blocks * u_block, u_block, u_stride).data() : nullptr;
   for (int64_t first = 0; first < s.tiles.count; first += block) {
     const int64_t count = clamp(s.tiles.count - first, 0, block), block_stride = count * kBlock;
     const int64_t v_stride = position_stride(blocks.blocks * block_stride);
@@ -158,36 +162,38 @@ void pass_over_panels(const WinogradSum& s, Finite& finite) {
         for (int64_t b = 0; b < blocks.blocks; ++b) {
           const int64_t channels = b + 1 == blocks.blocks ? blocks.last : kBlock;
           const float* u = kept ? kept + (panel * blocks.blocks + b) * u_block : made;
-          if (!kept) transform_weights(s.weights, panel, b * kBlock, channels, made, u_stride);
+          if (!kept)
+            transform_weights<Taps>(s.weights, panel, b * kBlock, channels, made, u_stride);
           multiply_positions(s.tiles, first, count, v + b * block_stride, v_stride, block_stride,
                              {1, kBlock, channels}, u, u_stride, s.vectors(panel), m, m_stride,
                              s.zeros, b > 0);
         }
-        finite.note(
-            transform_outputs(m, m_stride, s.tiles, first, count, panel, s.bias, s.y, s.epilogue));
+        finite.note(transform_outputs<Taps>(m, m_stride, s.tiles, first, count, panel, s.bias, s.y,
+                                            s.epilogue));
       }
     });
   }
 }
 
 // False where the result is not finite and must be computed otherwise.
+template <int Taps>
 bool run(const ConvTensor& x, const ConvTensor& y, const TapSum& sum,
-         const WinogradWeights& weights, const float* bias, const Epilogue<float>& epilogue = {},
-         Kept* kept = nullptr) {
+         const WinogradWeights& weights, const float* bias, const Epilogue<float>& epilogue,
+         Kept* kept) {
   const ChannelsLast in(x, sum.n, sum.c, sum.in[1], sum.in[2]),
       out(y, sum.n, sum.k, sum.grid[1], sum.grid[2]);
   if (in.copied()) copy_from(x, in.pixels);
-  WinogradSum s{
-      read(in.pixels),
-      out.pixels,
-      cut_tiles(sum.n, sum.grid[1], sum.grid[2], sum.axis[1].offset_step, sum.axis[2].offset_step),
-      sum.axis[1].offset,
-      sum.axis[2].offset,
-      weights,
-      out.copied() ? Epilogue<float>{} : epilogue,
-      nullptr,
-      nullptr,
-      kept};
+  WinogradSum s{read(in.pixels),
+                out.pixels,
+                cut_tiles(kWinogradOut<Taps>, sum.n, sum.grid[1], sum.grid[2],
+                          sum.axis[1].offset_step, sum.axis[2].offset_step),
+                sum.axis[1].offset,
+                sum.axis[2].offset,
+                weights,
+                out.copied() ? Epilogue<float>{} : epilogue,
+                nullptr,
+                nullptr,
+                kept};
   const int64_t outputs = s.panels() * kPanel<float>,
                 zeros = (sum.c > outputs ? sum.c : outputs) + kLanes<float>;
   Scratch constants((outputs + zeros) * sizeof(float));
@@ -198,31 +204,37 @@ bool run(const ConvTensor& x, const ConvTensor& y, const TapSum& sum,
   s.zeros = padded_bias + outputs;
   Finite finite;
   if (sum.c * sum.k <= kFewWeights)
-    pass_over_tiles(s, finite);
+    pass_over_tiles<Taps>(s, finite);
   else
-    pass_over_panels(s, finite);
+    pass_over_panels<Taps>(s, finite);
   if (out.copied()) copy_to(out.pixels, y, epilogue);
   return finite.all();
 }
 
+constexpr decltype(&run<3>) kRuns[] = {run<3>, run<4>, run<5>};
+
 void fprop(const ConvShape& s, DType dtype, const ConvTensor& x, const void* w,
            const kernels::ConvEpilogue& epilogue, const ConvTensor& y) {
-  const WinogradWeights weights{static_cast<const float*>(w), s.k,           s.c,
-                                s.c * kWinogradTaps,          kWinogradTaps, false};
-  if (!run(x, y, fprop_sum(s, x, y), weights, static_cast<const float*>(epilogue.bias),
-           {epilogue, y.data}, epilogue.kept))
+  const int64_t taps = s.kernel[1] * s.kernel[2];
+  const WinogradWeights weights{static_cast<const float*>(w), s.k, s.c, s.c * taps, taps, false};
+  if (!kRuns[s.kernel[1] - 3](x, y, fprop_sum(s, x, y), weights,
+                              static_cast<const float*>(epilogue.bias), {epilogue, y.data},
+                              epilogue.kept))
     implicit_conv.fprop(s, dtype, x, w, epilogue, y);
 }
 
 void dgrad(const ConvShape& s, DType dtype, const ConvTensor& dy, const void* w, const void* bias,
            const ConvTensor& dx) {
-  const WinogradWeights weights{static_cast<const float*>(w), s.c, s.k, kWinogradTaps,
-                                s.c * kWinogradTaps,          true};
-  if (!run(dy, dx, dgrad_sum(s, dy, dx, 0), weights, static_cast<const float*>(bias)))
+  const int64_t taps = s.kernel[1] * s.kernel[2];
+  const WinogradWeights weights{static_cast<const float*>(w), s.c, s.k, taps, s.c * taps, true};
+  if (!kRuns[s.kernel[1] - 3](dy, dx, dgrad_sum(s, dy, dx, 0), weights,
+                              static_cast<const float*>(bias), {}, nullptr))
     implicit_conv.dgrad(s, dtype, dy, w, bias, dx);
 }
 
-void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTensor& dy, void* dw) {
+// False where the result is not finite and must be computed otherwise.
+template <int Taps>
+bool run_wgrad(const ConvShape& s, const ConvTensor& x, const ConvTensor& dy, float* dw) {
   const TapSum sum = fprop_sum(s, x, dy);
   const ChannelsLast in(x, s.n, s.c, s.in[1], s.in[2]), out(dy, s.n, s.k, s.out[1], s.out[2]);
   if (in.copied()) copy_from(x, in.pixels);
@@ -235,13 +247,14 @@ void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTenso
                           ceil_div(s.k, kPanel<float>),
                           {blocks, kBlock, s.c - (blocks - 1) * kBlock},
                           blocks};
-  const WinogradGrad g{read(in.pixels),
-                       read(out.pixels),
-                       cut_tiles(s.n, s.out[1], s.out[2], s.dilation[1], s.dilation[2]),
-                       sum.axis[1].offset,
-                       sum.axis[2].offset,
-                       order,
-                       constants.as<float>()};
+  const WinogradGrad<Taps> g{
+      read(in.pixels),
+      read(out.pixels),
+      cut_tiles(kWinogradOut<Taps>, s.n, s.out[1], s.out[2], s.dilation[1], s.dilation[2]),
+      sum.axis[1].offset,
+      sum.axis[2].offset,
+      order,
+      constants.as<float>()};
   const bool few = s.c * s.k <= kFewSums;
   int64_t parts = 1;
   while (few && parts < kParts && g.tiles.count >= 2 * parts * kGradTiles) parts *= 2;
@@ -255,9 +268,16 @@ void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTenso
     grad_over_panels(g, ceil_div(g.tiles.count, ceil_div(g.tiles.count, most)), packed.as<float>(),
                      finite);
   }
-  if (!finite.all()) return implicit_conv.wgrad(s, dtype, x, dy, dw);
-  unpack_weights(packed.as<float>(), parts, g.elements(), kWinogradTaps, order,
-                 static_cast<float*>(dw));
+  if (!finite.all()) return false;
+  unpack_weights(packed.as<float>(), parts, g.elements(), g.kTaps, order, dw);
+  return true;
+}
+
+constexpr decltype(&run_wgrad<3>) kWgradRuns[] = {run_wgrad<3>, run_wgrad<4>, run_wgrad<5>};
+
+void wgrad(const ConvShape& s, DType dtype, const ConvTensor& x, const ConvTensor& dy, void* dw) {
+  if (!kWgradRuns[s.kernel[1] - 3](s, x, dy, static_cast<float*>(dw)))
+    implicit_conv.wgrad(s, dtype, x, dy, dw);
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ struct Window {
   LAMINA_INLINE Window(const Pixels<const float*>& x, const Tiles& tiles, const Tiles::Place& at,
                        int64_t offset_h, int64_t offset_w, const float* zeros) {
     const float* image = x.data + at.n * x.n_stride;
-    const bool outputs = Size == kWinogradOut;
+    const bool outputs = Size != kWinogradIn;
     for (int i = 0; i < Size; ++i)
       for (int j = 0; j < Size; ++j) {
         const int64_t row = at.h + offset_h + i * tiles.h.step,
@@ -99,37 +99,38 @@ struct WinogradWeights {
 };
 
 // U of one panel for channels [first, first + count), channel `first` at row 0.
+template <int Taps>
 LAMINA_INLINE void transform_weights(const WinogradWeights& weights, int64_t panel, int64_t first,
                                      int64_t count, float* u, int64_t stride) {
-  constexpr int n = kLanes<float>;
-  const float* end = weights.w + (weights.k - 1) * weights.stride_k +
-                     (weights.c - 1) * weights.stride_c + kWinogradTaps;
+  constexpr int n = kLanes<float>, kTaps = Taps * Taps;
+  const float* end =
+      weights.w + (weights.k - 1) * weights.stride_k + (weights.c - 1) * weights.stride_c + kTaps;
   for (int v = 0; v < kPanelVectors; ++v) {
     const int64_t k = panel * kPanel<float> + v * n;
     const int valid = static_cast<int>(clamp(weights.k - k, 0, n));
     if (valid == 0) break;  // the products of these outputs are not used
     const float* from = weights.w + k * weights.stride_k + first * weights.stride_c;
-    Lanes tap[kWinogradTaps];
+    Lanes tap[kTaps];
     const auto put = [&](int64_t c) __attribute__((always_inline)) {
       float* to = u + c * kPanel<float> + v * n;
-      transform_tile<WeightTransform>(
+      transform_tile<WeightTransform<Taps>>(
           [&](int i, int j) __attribute__((always_inline)) {
-            return tap[weights.reversed ? kWinogradTaps - 1 - (3 * i + j) : 3 * i + j];
+            return tap[weights.reversed ? kTaps - 1 - (Taps * i + j) : Taps * i + j];
           },
           [&](int i, int j, Lanes value) __attribute__((always_inline)) {
             store(to + (i * kWinogradIn + j) * stride, value);
           });
     };
-    if (weights.stride_c == kWinogradTaps) {
+    if (weights.stride_c == kTaps) {
       int64_t c = 0, t = 0;
-      for_each_column(from, weights.stride_k, valid, count * kWinogradTaps, end,
+      for_each_column(from, weights.stride_k, valid, count * kTaps, end,
                       [&](int64_t, Lanes outputs) {
                         tap[t] = outputs;
-                        if (++t == kWinogradTaps) put(c++), t = 0;
+                        if (++t == kTaps) put(c++), t = 0;
                       });
     } else {
       for (int64_t c = 0; c < count; ++c) {
-        for_each_column(from + c * weights.stride_c, weights.stride_k, valid, kWinogradTaps, end,
+        for_each_column(from + c * weights.stride_c, weights.stride_k, valid, kTaps, end,
                         [&](int64_t t, Lanes outputs) { tap[t] = outputs; });
         put(c);
       }
@@ -200,11 +201,12 @@ inline void multiply_positions(const Tiles& tiles, int64_t first, int64_t count,
 
 // y = bias + the inverse transform of M for tiles [first, first + count) and the outputs k of one
 // panel.  Gives 0 in lanes where all was finite.
-__attribute__((noinline)) inline Lanes transform_outputs(const float* m, int64_t stride,
-                                                         const Tiles& tiles, int64_t first,
-                                                         int64_t count, int64_t panel,
-                                                         const float* bias, const Pixels<float*>& y,
-                                                         const Epilogue<float>& epilogue) {
+template <int Taps>
+__attribute__((noinline)) Lanes transform_outputs(const float* m, int64_t stride,
+                                                  const Tiles& tiles, int64_t first, int64_t count,
+                                                  int64_t panel, const float* bias,
+                                                  const Pixels<float*>& y,
+                                                  const Epilogue<float>& epilogue) {
   constexpr int n = kLanes<float>;
   const int64_t h_stride = tiles.h.step * y.h_stride, w_stride = tiles.w.step * y.w_stride;
   Lanes doubt{};
@@ -221,7 +223,7 @@ __attribute__((noinline)) inline Lanes transform_outputs(const float* m, int64_t
       const float* from = m + t * kPanel<float> + v * n;
       float* to = y.data + at.n * y.n_stride + at.h * y.h_stride + at.w * y.w_stride + k;
       const Lanes b = load(bias + k);
-      transform_tile<OutputTransform>(
+      transform_tile<OutputTransform<Taps>>(
           [&](int i, int j) __attribute__((always_inline)) {
             return load(from + (i * kWinogradIn + j) * stride);
           },

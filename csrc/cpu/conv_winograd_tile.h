@@ -1,11 +1,13 @@
-// Winograd's minimal filtering F(4x4, 3x3) on one tile (Lavin & Gray, arXiv 1509.09308): 36
-// products where the definition takes 144, on the interpolation points 0, +-1/sqrt(2), +-sqrt(2),
-// infinity, which keep the error of float32 at 1e-6 (Barabasz et al., arXiv 1803.10986):
+// Winograd's minimal filtering F(4x4, 3x3), F(3x3, 4x4) and F(2x2, 5x5) on one tile of 6x6 inputs
+// (Lavin & Gray, arXiv 1509.09308): 36 products where the definition takes 144, 144 and 100, on the
+// interpolation points 0, +-1/sqrt(2), +-sqrt(2), infinity, which keep the error of float32 at 1e-6
+// (Barabasz et al., arXiv 1803.10986).  With x 6x6, w RxR, Y MxM, M + R = 7, * element by element:
 //
-//   forward           Y  = A' [ (G w G') * (B' x B) ] A        x 6x6, w 3x3, Y 4x4, * element by element
+//   forward           Y  = A' [ (G w G') * (B' x B) ] A
 //   weight gradient   dw = G' [ sum over tiles of (A dY A') * (B' x B) ] G
 //
-// A transform handles as many channels at once as a vector holds.
+// A evaluates a polynomial of M coefficients at the points, G one of R, scaled.  A transform handles
+// as many channels at once as a vector holds.
 #pragma once
 
 #include "cpu/conv_tile.h"
@@ -13,9 +15,15 @@
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
 
-inline constexpr int kWinogradOut = 4, kWinogradIn = 6, kPositions = kWinogradIn * kWinogradIn;
-inline constexpr int kWinogradTaps = 9;
+inline constexpr int kWinogradIn = 6, kPositions = kWinogradIn * kWinogradIn;
 inline constexpr float kA = 0.70710678118654752f, kB = 1.41421356237309505f;  // the points
+inline constexpr float kScaleA = -2.0f / 3, kScaleB = 1.0f / 6;               // of G there
+inline constexpr float kPowersA[] = {1, kA, 0.5f, 0.5f * kA, 0.25f};
+inline constexpr float kPowersB[] = {1, kB, 2, 2 * kB, 4};
+
+// Outputs of a tile in one dimension, by the taps of the kernel.
+template <int Taps>
+inline constexpr int kWinogradOut = kWinogradIn + 1 - Taps;
 
 using Lanes = Vec<float>;
 
@@ -34,54 +42,52 @@ struct InputTransform {  // B' d
   }
 };
 
-struct OutputTransform {  // A' m
-  static constexpr int kIn = 6, kOut = 4;
-  LAMINA_INLINE static void apply(const Lanes (&m)[6], Lanes (&o)[4]) {
-    const Lanes s1 = m[1] + m[2], d1 = m[1] - m[2], s2 = m[3] + m[4], d2 = m[3] - m[4];
-    o[0] = m[0] + s1 + s2;
-    o[1] = kA * d1 + kB * d2;
-    o[2] = 0.5f * s1 + 2.0f * s2;
-    o[3] = m[5] + 0.5f * kA * d1 + 2.0f * kB * d2;
-  }
-};
-
-struct GradientTransform {  // A y
-  static constexpr int kIn = 4, kOut = 6;
-  LAMINA_INLINE static void apply(const Lanes (&y)[4], Lanes (&o)[6]) {
-    const Lanes e = y[0] + 0.5f * y[2], f = y[1] + 0.5f * y[3];
-    const Lanes g = y[0] + 2.0f * y[2], h = y[1] + 2.0f * y[3];
+// N coefficients to a polynomial's values at the points: A y, or G w where scaled.
+template <int N, bool Scaled>
+struct Evaluate {
+  static constexpr int kIn = N, kOut = 6;
+  LAMINA_INLINE static void apply(const Lanes (&y)[N], Lanes (&o)[6]) {
+    constexpr float a = Scaled ? kScaleA : 1, b = Scaled ? kScaleB : 1;
+    Lanes even_a = y[0], even_b = y[0], odd_a = y[1], odd_b = y[1];
+    LAMINA_UNROLL
+    for (int i = 2; i < N; ++i) {
+      Lanes &at_a = i % 2 ? odd_a : even_a, &at_b = i % 2 ? odd_b : even_b;
+      at_a += kPowersA[i / 2 * 2] * y[i];
+      at_b += kPowersB[i / 2 * 2] * y[i];
+    }
+    even_a *= a, even_b *= b;
     o[0] = y[0];
-    o[1] = e + kA * f;
-    o[2] = e - kA * f;
-    o[3] = g + kB * h;
-    o[4] = g - kB * h;
-    o[5] = y[3];
+    o[1] = even_a + a * kA * odd_a;
+    o[2] = even_a - a * kA * odd_a;
+    o[3] = even_b + b * kB * odd_b;
+    o[4] = even_b - b * kB * odd_b;
+    o[5] = y[N - 1];
   }
 };
 
-struct WeightTransform {  // G w
-  static constexpr int kIn = 3, kOut = 6;
-  LAMINA_INLINE static void apply(const Lanes (&w)[3], Lanes (&o)[6]) {
-    const Lanes e = (-2.0f / 3) * (w[0] + 0.5f * w[2]), f = (-2.0f / 3 * kA) * w[1];
-    const Lanes g = (1.0f / 6) * (w[0] + 2.0f * w[2]), h = (kB / 6) * w[1];
-    o[0] = w[0];
-    o[1] = e + f;
-    o[2] = e - f;
-    o[3] = g + h;
-    o[4] = g - h;
-    o[5] = w[2];
+// The transposed: A' m, or G' u where scaled.
+template <int N, bool Scaled>
+struct EvaluateTransposed {
+  static constexpr int kIn = 6, kOut = N;
+  LAMINA_INLINE static void apply(const Lanes (&m)[6], Lanes (&o)[N]) {
+    constexpr float a = Scaled ? kScaleA : 1, b = Scaled ? kScaleB : 1;
+    const Lanes s1 = m[1] + m[2], d1 = m[1] - m[2], s2 = m[3] + m[4], d2 = m[3] - m[4];
+    LAMINA_UNROLL
+    for (int i = 0; i < N; ++i)
+      o[i] = a * kPowersA[i] * (i % 2 ? d1 : s1) + b * kPowersB[i] * (i % 2 ? d2 : s2);
+    o[0] += m[0];
+    o[N - 1] += m[5];
   }
 };
 
-struct WeightGradientTransform {  // G' u
-  static constexpr int kIn = 6, kOut = 3;
-  LAMINA_INLINE static void apply(const Lanes (&u)[6], Lanes (&o)[3]) {
-    const Lanes s1 = u[1] + u[2], d1 = u[1] - u[2], s2 = u[3] + u[4], d2 = u[3] - u[4];
-    o[0] = u[0] - (2.0f / 3) * s1 + (1.0f / 6) * s2;
-    o[1] = (-2.0f / 3 * kA) * d1 + (kB / 6) * d2;
-    o[2] = u[5] - (1.0f / 3) * s1 + (1.0f / 3) * s2;
-  }
-};
+template <int Taps>
+using OutputTransform = EvaluateTransposed<kWinogradOut<Taps>, false>;  // A' m
+template <int Taps>
+using GradientTransform = Evaluate<kWinogradOut<Taps>, false>;  // A y
+template <int Taps>
+using WeightTransform = Evaluate<Taps, true>;  // G w
+template <int Taps>
+using WeightGradientTransform = EvaluateTransposed<Taps, true>;  // G' u
 
 // Columns, then rows: load_at(i, j) of kIn x kIn values -> store_at(i, j, value) of kOut x kOut.
 template <class Transform, class Load, class Store>

@@ -1,8 +1,8 @@
 // How an output is cut into Winograd tiles, and in which order they come.
 //
-// A row of 7 outputs is a tile of 4 and one of 3 rather than two of 4: the sums of a tile's first
-// three outputs need only the five finite interpolation points, so that the products at infinity
-// are left out (121 of 144 products of a 7x7 image remain).  Tiles of one size come together, in an
+// A row of 7 outputs is a tile of 4 and one of 3 rather than two of 4: the sums of all outputs but a
+// tile's last need only the five finite interpolation points, so that the products at infinity are
+// left out (121 of 144 products of a 7x7 image remain).  Tiles of one size come together, in an
 // order in which the tiles that each position of the transform needs are one range.
 //
 // A dilated convolution is an ordinary one on each of dilation^2 phases of the image, every
@@ -17,20 +17,21 @@ namespace {
 
 // One dimension of an image's phases.
 struct TileAxis {
-  int64_t step;           // from one of a tile's pixels to the next: the dilation
-  int64_t fours, threes;  // tiles of four outputs, then of three
+  int64_t step;            // from one of a tile's pixels to the next: the dilation
+  int64_t outputs;         // of a whole tile
+  int64_t whole, shorter;  // tiles of as many outputs, then of one less
 
-  LAMINA_INLINE int64_t tiles() const { return fours + threes; }
+  LAMINA_INLINE int64_t tiles() const { return whole + shorter; }
   LAMINA_INLINE int64_t first_pixel(int64_t tile, int64_t phase) const {
-    const int64_t output = tile < fours ? tile * kWinogradOut : tile * (kWinogradOut - 1) + fours;
+    const int64_t output = tile * outputs - (tile < whole ? 0 : tile - whole);
     return output * step + phase;
   }
 };
 
-LAMINA_INLINE TileAxis cut_axis(int64_t extent, int64_t dilation) {
-  const int64_t phase = ceil_div(extent, dilation), tiles = ceil_div(phase, kWinogradOut);
-  const int64_t threes = clamp(kWinogradOut * tiles - phase, 0, tiles);
-  return {dilation, tiles - threes, threes};
+LAMINA_INLINE TileAxis cut_axis(int64_t extent, int64_t dilation, int64_t outputs) {
+  const int64_t phase = ceil_div(extent, dilation), tiles = ceil_div(phase, outputs);
+  const int64_t shorter = clamp(outputs * tiles - phase, 0, tiles);
+  return {dilation, outputs, tiles - shorter, shorter};
 }
 
 struct Tiles {
@@ -46,11 +47,14 @@ struct Tiles {
     int64_t begin, end;
   };
 
-  // The sizes in order: 4x3 outputs, 4x4, 3x4, 3x3.
-  LAMINA_INLINE static bool four_rows(int size) { return size < 2; }
-  LAMINA_INLINE static bool four_columns(int size) { return size == 1 || size == 2; }
-  LAMINA_INLINE int64_t rows(int size) const { return four_rows(size) ? h.fours : h.threes; }
-  LAMINA_INLINE int64_t columns(int size) const { return four_columns(size) ? w.fours : w.threes; }
+  // The sizes in order: whole rows of shorter columns, whole of whole, shorter of whole, shorter of
+  // shorter.
+  LAMINA_INLINE static bool whole_rows(int size) { return size < 2; }
+  LAMINA_INLINE static bool whole_columns(int size) { return size == 1 || size == 2; }
+  LAMINA_INLINE int64_t rows(int size) const { return whole_rows(size) ? h.whole : h.shorter; }
+  LAMINA_INLINE int64_t columns(int size) const {
+    return whole_columns(size) ? w.whole : w.shorter;
+  }
   LAMINA_INLINE int64_t of_size(int size) const { return images * rows(size) * columns(size); }
 
   LAMINA_INLINE Place at(int64_t tile) const {
@@ -60,19 +64,18 @@ struct Tiles {
     const int64_t image = tile / each, row = tile % each / across, column = tile % across;
     const int64_t phase_h = image / w.step % h.step, phase_w = image % w.step;
     return {image / (h.step * w.step),
-            h.first_pixel(row + (four_rows(size) ? 0 : h.fours), phase_h),
-            w.first_pixel(column + (four_columns(size) ? 0 : w.fours), phase_w),
-            four_rows(size) ? kWinogradOut : kWinogradOut - 1,
-            four_columns(size) ? kWinogradOut : kWinogradOut - 1};
+            h.first_pixel(row + (whole_rows(size) ? 0 : h.whole), phase_h),
+            w.first_pixel(column + (whole_columns(size) ? 0 : w.whole), phase_w),
+            h.outputs - !whole_rows(size), w.outputs - !whole_columns(size)};
   }
 
   // The tiles that need the product at a position.
   LAMINA_INLINE Range needing(int position) const {
     const bool last_row = position / kWinogradIn == kWinogradIn - 1,
                last_column = position % kWinogradIn == kWinogradIn - 1;
-    const int64_t fours = of_size(0) + of_size(1);  // tiles of four rows
-    return {last_column ? of_size(0) : 0, last_row      ? fours
-                                          : last_column ? fours + of_size(2)
+    const int64_t whole = of_size(0) + of_size(1);  // tiles of whole rows
+    return {last_column ? of_size(0) : 0, last_row      ? whole
+                                          : last_column ? whole + of_size(2)
                                                         : count};
   }
   // Those among `size` tiles from `first` on, counted from there.
@@ -82,9 +85,11 @@ struct Tiles {
   }
 };
 
-LAMINA_INLINE Tiles cut_tiles(int64_t n, int64_t h, int64_t w, int64_t dilation_h,
+// Tiles of outputs x outputs pixels of n images.
+LAMINA_INLINE Tiles cut_tiles(int64_t outputs, int64_t n, int64_t h, int64_t w, int64_t dilation_h,
                               int64_t dilation_w) {
-  Tiles t{cut_axis(h, dilation_h), cut_axis(w, dilation_w), n * dilation_h * dilation_w, 0};
+  Tiles t{cut_axis(h, dilation_h, outputs), cut_axis(w, dilation_w, outputs),
+          n * dilation_h * dilation_w, 0};
   t.count = t.images * t.h.tiles() * t.w.tiles();
   return t;
 }

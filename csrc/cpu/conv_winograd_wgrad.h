@@ -2,8 +2,8 @@
 //
 // At each of the 36 positions the sum over tiles is a matrix product with the tiles as its
 // reduction; it runs on implicit GEMM's gradient tile.  The sums of 64 input channels by two panels
-// of outputs stay in L2, and only their inverse transforms, a quarter of the size, are stored and
-// added.
+// of outputs stay in L2, and only their inverse transforms, of a quarter of the size for 3x3 kernels,
+// are stored and added.
 //
 //   S [position][panel][tile][kPanel]        transformed gradients of the output
 //   P [panel][position][channel][kPanel]     sums over tiles of products
@@ -34,19 +34,20 @@ inline void add_products(const Tiles& tiles, int64_t first, const float* v, int6
 
 // dw of one panel and block, [tap][channel][kPanel], (+)= the inverse transform of P.  Gives 0 in
 // lanes where all was finite.
-inline Lanes transform_weight_gradient(const float* p, int64_t p_stride, int64_t channels,
-                                       float* dw, int vectors, bool accumulate) {
+template <int Taps>
+Lanes transform_weight_gradient(const float* p, int64_t p_stride, int64_t channels, float* dw,
+                                int vectors, bool accumulate) {
   Lanes doubt{};
   for (int64_t c = 0; c < channels; ++c)
     for (int v = 0; v < vectors; ++v) {
       const float* from = p + c * kPanel<float> + v * kLanes<float>;
       float* to = dw + c * kPanel<float> + v * kLanes<float>;
-      transform_tile<WeightGradientTransform>(
+      transform_tile<WeightGradientTransform<Taps>>(
           [&](int i, int j) __attribute__((always_inline)) {
             return load(from + (i * kWinogradIn + j) * p_stride);
           },
           [&](int i, int j, Lanes value) __attribute__((always_inline)) {
-            float* tap = to + (3 * i + j) * channels * kPanel<float>;
+            float* tap = to + (Taps * i + j) * channels * kPanel<float>;
             doubt += value * 0.0f;
             store(tap, accumulate ? load(tap) + value : value);
           });
@@ -54,24 +55,27 @@ inline Lanes transform_weight_gradient(const float* p, int64_t p_stride, int64_t
   return doubt;
 }
 
+template <int Taps>
 struct WinogradGrad {
+  static constexpr int64_t kTaps = Taps * Taps;
   Pixels<const float*> x, dy;
   Tiles tiles;
   int64_t offset_h, offset_w;  // of a tile's inputs from its first output
   WeightOrder order;           // of the packed result: blocks of kBlock channels
   const float* zeros;
 
-  int64_t elements() const { return order.panels * kWinogradTaps * order.c * kPanel<float>; }
+  int64_t elements() const { return order.panels * kTaps * order.c * kPanel<float>; }
   float* packed(float* dw, int64_t panel, int64_t block) const {
-    return dw + kWinogradTaps * order.before_block(panel, block) * kPanel<float>;
+    return dw + kTaps * order.before_block(panel, block) * kPanel<float>;
   }
   bool one_vector(int64_t panel) const { return order.k - panel * kPanel<float> <= kLanes<float>; }
 };
 
 // Few channels: a task transforms and adds up its own part of the tiles, block of tiles by block.
 // `dw` has one packed gradient for each of the `parts`.
-inline void grad_over_tiles(const WinogradGrad& g, int64_t parts, int64_t block, float* dw,
-                            Finite& finite) {
+template <int Taps>
+void grad_over_tiles(const WinogradGrad<Taps>& g, int64_t parts, int64_t block, float* dw,
+                     Finite& finite) {
   const WeightOrder& order = g.order;
   parallel_for(parts, 1, [&](int64_t part, int64_t) {
     const int64_t first = g.tiles.count * part / parts, last = g.tiles.count * (part + 1) / parts;
@@ -86,9 +90,9 @@ inline void grad_over_tiles(const WinogradGrad& g, int64_t parts, int64_t block,
       const int64_t count = clamp(last - t, 0, block);
       transform_activations<InputTransform>(g.x, g.tiles, g.offset_h, g.offset_w, t, count, 0,
                                             order.c, kBlock, v, v_stride, count * kBlock, g.zeros);
-      transform_activations<GradientTransform>(g.dy, g.tiles, 0, 0, t, count, 0, order.k,
-                                               kPanel<float>, s, s_stride, count * kPanel<float>,
-                                               g.zeros);
+      transform_activations<GradientTransform<Taps>>(g.dy, g.tiles, 0, 0, t, count, 0, order.k,
+                                                     kPanel<float>, s, s_stride,
+                                                     count * kPanel<float>, g.zeros);
       for (int64_t panel = 0; panel < order.panels; ++panel)
         for (int64_t b = 0; b < order.channels.blocks; ++b)
           add_products(
@@ -98,7 +102,7 @@ inline void grad_over_tiles(const WinogradGrad& g, int64_t parts, int64_t block,
     }
     for (int64_t panel = 0; panel < order.panels; ++panel)
       for (int64_t b = 0; b < order.channels.blocks; ++b)
-        finite.note(transform_weight_gradient(
+        finite.note(transform_weight_gradient<Taps>(
             p + panel * kPositions * p_stride + b * kBlock * kPanel<float>, p_stride,
             order.block_channels(b), g.packed(dw + part * g.elements(), panel, b),
             g.one_vector(panel) ? 1 : 2, false));
@@ -107,7 +111,8 @@ inline void grad_over_tiles(const WinogradGrad& g, int64_t parts, int64_t block,
 
 // Many channels: blocks of tiles are transformed for all; a task then makes one panel and block of
 // channels of dw.
-inline void grad_over_panels(const WinogradGrad& g, int64_t block, float* dw, Finite& finite) {
+template <int Taps>
+void grad_over_panels(const WinogradGrad<Taps>& g, int64_t block, float* dw, Finite& finite) {
   const WeightOrder& order = g.order;
   const int64_t most_v = position_stride(order.channels.blocks * block * kBlock);
   const int64_t most_s = position_stride(order.panels * block * kPanel<float>);
@@ -122,9 +127,9 @@ inline void grad_over_panels(const WinogradGrad& g, int64_t block, float* dw, Fi
       transform_activations<InputTransform>(g.x, g.tiles, g.offset_h, g.offset_w, first + begin,
                                             end - begin, 0, order.c, kBlock, v + begin * kBlock,
                                             v_stride, count * kBlock, g.zeros);
-      transform_activations<GradientTransform>(g.dy, g.tiles, 0, 0, first + begin, end - begin, 0,
-                                               order.k, kPanel<float>, s + begin * kPanel<float>,
-                                               s_stride, count * kPanel<float>, g.zeros);
+      transform_activations<GradientTransform<Taps>>(
+          g.dy, g.tiles, 0, 0, first + begin, end - begin, 0, order.k, kPanel<float>,
+          s + begin * kPanel<float>, s_stride, count * kPanel<float>, g.zeros);
     });
     parallel_for(order.panels * order.channels.blocks, 1, [&](int64_t begin, int64_t end) {
       const int64_t p_stride = position_stride(kBlock * kPanel<float>);
@@ -135,9 +140,9 @@ inline void grad_over_panels(const WinogradGrad& g, int64_t block, float* dw, Fi
         add_products(g.tiles, first, v + b * count * kBlock, v_stride,
                      s + panel * count * kPanel<float>, s_stride, count, channels,
                      g.one_vector(panel), scratch.as<float>(), p_stride, false);
-        finite.note(transform_weight_gradient(scratch.as<float>(), p_stride, channels,
-                                              g.packed(dw, panel, b), g.one_vector(panel) ? 1 : 2,
-                                              first > 0));
+        finite.note(transform_weight_gradient<Taps>(scratch.as<float>(), p_stride, channels,
+                                                    g.packed(dw, panel, b),
+                                                    g.one_vector(panel) ? 1 : 2, first > 0));
       }
     });
   }

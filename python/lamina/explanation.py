@@ -242,10 +242,11 @@ def _predicted(
 
 
 def _saving(algorithm: str, kernel: Sequence[int]) -> float:
-    """Multiplications over those of the definition, in whole tiles: F(4, R) takes R + 3 for 4 R in each dimension."""
+    """Multiplications over the definition's, in whole tiles: F(M, R) takes M + R - 1 for M R in each dimension."""
     if algorithm != "winograd":
         return 1.0
-    return math.prod((r + 3) / (4 * r) for r in kernel if r > 1)
+    tile = [(4 if 1 in kernel else 7 - r, r) for r in kernel if r > 1]
+    return math.prod((m + r - 1) / (m * r) for m, r in tile)
 
 
 def _tensors(result: Any) -> list[Tensor]:

@@ -36,12 +36,13 @@ class conv_algorithm:  # noqa: N801 (a context manager, used like a function)
     Args:
         name: ``"automatic"`` (by shape: the default), ``"implicit"`` (implicit matrix multiply),
             ``"depthwise"`` (groups of no more channels, in and out, than a vector holds: several share one),
-            ``"winograd"`` (3x3 kernels with stride 1 in float32: 2 to 2.5 times as fast, rounding errors four times
-            as large; kernels of 3, 5 or 7 taps along one dimension: 1.5 to 2 times as fast, rounding errors of at
-            most 5e-6), ``"fft"`` (kernels of any size up to 160 with unit stride and dilation; errors are relative to
-            the largest values of a tile, so that zeros may come out as 1e-7 of them), ``"phases"`` (4x4 kernels with
-            stride 2 in float32, by their four 2x2 phases), ``"small"`` (few channels), or ``"reference"`` (plain
-            loops, slow). Where a result of winograd, fft or phases is NaN or infinite the pass is done again directly.
+            ``"winograd"`` (3x3, 4x4 and 5x5 kernels with stride 1 in float32: 2 to 2.5 times as fast, rounding errors
+            four times as large; kernels of 3, 5 or 7 taps along one dimension: 1.5 to 2 times as fast, rounding errors
+            of at most 5e-6), ``"fft"`` (kernels of any size up to 160 with unit stride and dilation; errors are
+            relative to the largest values of a tile, so that zeros may come out as 1e-7 of them), ``"phases"`` (4x4
+            kernels with stride 2 in float32, by their four 2x2 phases), ``"small"`` (few channels), or ``"reference"``
+            (plain loops, slow). Where a result of winograd, fft or phases is NaN or infinite the pass is done again
+            directly.
 
     Raises:
         ValueError: if there is no such algorithm; the convolution raises where it can't do the shape.
