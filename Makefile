@@ -33,8 +33,8 @@ pytest: env-test
 
 # The suite runs on the best instruction set; here are the others.
 isas: env-test
-	LAMINA_MAX_ISA=avx2 $(TEST) -m pytest --no-torch tests/test_cases.py
-	LAMINA_MAX_ISA=baseline $(TEST) -m pytest --no-torch tests/test_cases.py
+	LAMINA_MAX_ISA=avx2 $(TEST) -m pytest --no-torch tests/test_cases.py tests/test_accuracy.py
+	LAMINA_MAX_ISA=baseline $(TEST) -m pytest --no-torch tests/test_cases.py tests/test_accuracy.py
 
 # The suite has run on emulated devices too, threads in order and copies late; here is what else a device may do.
 emulated: env-test

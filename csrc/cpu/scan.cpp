@@ -1,8 +1,9 @@
 // out[i] = in[0] + ... + in[i] along lines, also products and running extrema.
 //
-// Up to 64 lines advance together: their chains of additions are independent, and the compiler
-// vectorises across them where they lie side by side.  float32 is carried in double.  A single line
-// is bound by the latency of the addition, many by bytes.
+// Lines advance together, as their chains of additions are independent: up to 64 where they lie side
+// by side, so that the compiler vectorises across them, else 4, whose elements find room in a set of the
+// cache even where a power of two lies between them.  float32 is carried in double.  A single line is
+// bound by the latency of the addition, many by bytes.
 #include "kernels/scan.h"
 
 #include "cpu/convert.h"
@@ -15,7 +16,7 @@ namespace {
 using kernels::ScanLines;
 using kernels::ScanOp;
 
-constexpr int64_t kTogether = 64;
+constexpr int64_t kTogether = 64, kApart = 4;
 
 template <class T>
 struct Carry {
@@ -29,11 +30,12 @@ struct Carry<float> {
 template <class T, class Step>
 void accumulate(const ScanLines& s, const Row<2>& row, typename Carry<T>::Type start, Step step) {
   using C = typename Carry<T>::Type;
-  for (int64_t begin = 0; begin < row.n; begin += kTogether) {
-    const int64_t m = row.n - begin < kTogether ? row.n - begin : kTogether;
+  const bool side_by_side = row.stride[0] == 1 && row.stride[1] == 1;
+  const int64_t together = side_by_side ? kTogether : kApart;
+  for (int64_t begin = 0; begin < row.n; begin += together) {
+    const int64_t m = row.n - begin < together ? row.n - begin : together;
     T* out = row.as<T>(0) + begin * row.stride[0];
     const T* in = row.as<const T>(1) + begin * row.stride[1];
-    const bool side_by_side = row.stride[0] == 1 && row.stride[1] == 1;
     C carry[kTogether];
     for (int64_t j = 0; j < m; ++j) carry[j] = start;
     for (int64_t i = 0; i < s.n; ++i) {

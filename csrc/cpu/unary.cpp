@@ -1,5 +1,6 @@
 // Elementwise functions of one operand.
 #include "cpu/activation_math.h"
+#include "cpu/angle_math.h"
 #include "cpu/rowops.h"
 #include "cpu/scalar_math.h"
 #include "cpu/special_math.h"
@@ -20,10 +21,34 @@ RowMap one(F f) {
   return scalars<T, T, 1>(f);
 }
 
-// sin and cos reduce their argument in double and by 118 bits of pi up to math::kMaxAngle; a block
+struct Sin {
+  static Vec<double> near(Vec<double> x) { return math::sin(x, 0); }
+  template <class T>
+  static T far(T x) {
+    return scalar::sin(x);
+  }
+};
+
+struct Cos {
+  static Vec<double> near(Vec<double> x) { return math::sin(x, 1); }
+  template <class T>
+  static T far(T x) {
+    return scalar::cos(x);
+  }
+};
+
+struct Tan {
+  static Vec<double> near(Vec<double> x) { return math::tan(x); }
+  template <class T>
+  static T far(T x) {
+    return scalar::tan(x);
+  }
+};
+
+// sin, cos and tan reduce their argument in double and by 118 bits of pi up to math::kMaxAngle; a block
 // with a larger or non-finite argument goes to the C library.
-template <class T, int quarter_turns>
-void sine_row(char* const* data, int64_t n, P) {
+template <class T, class F>
+void angle_row(char* const* data, int64_t n, P) {
   constexpr int64_t kBlock = 128, L = kLanes<double>;
   for (int64_t begin = 0; begin < n; begin += kBlock) {
     const int64_t m = n - begin < kBlock ? n - begin : kBlock;
@@ -34,11 +59,10 @@ void sine_row(char* const* data, int64_t n, P) {
     for (int64_t i = 0; i < kBlock; ++i) block[i] = i < m ? x[i] : 0;
     for (int64_t i = 0; i < kBlock; ++i) far |= !(scalar::fabs(block[i]) <= math::kMaxAngle);
     if (far) {
-      for (int64_t i = 0; i < m; ++i)
-        out[i] = quarter_turns ? scalar::cos(x[i]) : scalar::sin(x[i]);
+      for (int64_t i = 0; i < m; ++i) out[i] = F::far(x[i]);
       continue;
     }
-    for (int64_t i = 0; i < m; i += L) store(block + i, math::sin(load(block + i), quarter_turns));
+    for (int64_t i = 0; i < m; i += L) store(block + i, F::near(load(block + i)));
     for (int64_t i = 0; i < m; ++i) out[i] = static_cast<T>(block[i]);
   }
 }
@@ -75,15 +99,15 @@ RowMap real(Unary op) {
     case Unary::relu:
       return vec<T>([](V x, P) { return x < 0 ? V{} : x; });
     case Unary::floor:
-      return one<T>([](T x, P) { return scalar::floor(x); });
+      return vec<T>([](V x, P) { return math::floor(x); });
     case Unary::ceil:
-      return one<T>([](T x, P) { return scalar::ceil(x); });
+      return vec<T>([](V x, P) { return math::ceil(x); });
     case Unary::round:
-      return one<T>([](T x, P) { return scalar::rint(x); });
+      return vec<T>([](V x, P) { return math::round(x); });
     case Unary::trunc:
-      return one<T>([](T x, P) { return scalar::trunc(x); });
+      return vec<T>([](V x, P) { return math::trunc(x); });
     case Unary::frac:
-      return one<T>([](T x, P) { return x - scalar::trunc(x); });
+      return vec<T>([](V x, P) { return x - math::trunc(x); });
     case Unary::sqrt:
       return one<T>([](T x, P) { return scalar::sqrt(x); });
     case Unary::rsqrt:
@@ -101,25 +125,25 @@ RowMap real(Unary op) {
     case Unary::log2:
       return vec<T>([](V x, P) { return math::log2(x); });
     case Unary::log10:
-      return one<T>([](T x, P) { return scalar::log10(x); });
+      return vec<T>([](V x, P) { return math::log10(x); });
     case Unary::log1p:
       return vec<T>([](V x, P) { return math::log1p(x); });
     case Unary::sin:
-      return &sine_row<T, 0>;
+      return &angle_row<T, Sin>;
     case Unary::cos:
-      return &sine_row<T, 1>;
+      return &angle_row<T, Cos>;
     case Unary::tan:
-      return one<T>([](T x, P) { return scalar::tan(x); });
+      return &angle_row<T, Tan>;
     case Unary::asin:
-      return one<T>([](T x, P) { return scalar::asin(x); });
+      return vec<T>([](V x, P) { return math::asin(x); });
     case Unary::acos:
-      return one<T>([](T x, P) { return scalar::acos(x); });
+      return vec<T>([](V x, P) { return math::acos(x); });
     case Unary::atan:
-      return one<T>([](T x, P) { return scalar::atan(x); });
+      return vec<T>([](V x, P) { return math::atan(x); });
     case Unary::sinh:
-      return one<T>([](T x, P) { return scalar::sinh(x); });
+      return vec<T>([](V x, P) { return math::sinh(x); });
     case Unary::cosh:
-      return one<T>([](T x, P) { return scalar::cosh(x); });
+      return vec<T>([](V x, P) { return math::cosh(x); });
     case Unary::tanh:
       return vec<T>([](V x, P) { return math::tanh(x); });
     case Unary::sigmoid:
@@ -127,7 +151,10 @@ RowMap real(Unary op) {
     case Unary::erf:
       return vec<T>([](V x, P) { return math::erf(x); });
     case Unary::erfc:
-      return one<T>([](T x, P) { return scalar::erfc(x); });
+      if constexpr (sizeof(T) == sizeof(float))
+        return &special_row<T, special::erfc_single>;
+      else
+        return one<T>([](T x, P) { return scalar::erfc(x); });
     case Unary::lgamma:
       return &special_row<T, special::lgamma>;
     case Unary::digamma:
@@ -138,11 +165,11 @@ RowMap real(Unary op) {
       else
         return &special_row<T, special::erfinv>;
     case Unary::acosh:
-      return one<T>([](T x, P) { return scalar::acosh(x); });
+      return vec<T>([](V x, P) { return math::acosh(x); });
     case Unary::asinh:
-      return one<T>([](T x, P) { return scalar::asinh(x); });
+      return vec<T>([](V x, P) { return math::asinh(x); });
     case Unary::atanh:
-      return one<T>([](T x, P) { return scalar::atanh(x); });
+      return vec<T>([](V x, P) { return math::atanh(x); });
     case Unary::polygamma:
       return one<T>([](T x, P p) {
         return static_cast<T>(special::polygamma(static_cast<int>(*p), static_cast<double>(x)));
