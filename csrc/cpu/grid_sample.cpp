@@ -103,14 +103,15 @@ void forward(const GridShape& s, const T* x, const T* grid, T* y) {
 template <class T>
 void scatter_planes(const GridShape& s, const GridTaps<T>& taps, int64_t c0, int64_t c1,
                     int64_t first, int n, const T* dy, T* dx) {
-  const int64_t P = plane_size(s);
-  for (int64_t c = c0; c < c1; ++c) {
-    const T* from = dy + c * s.places + first;
-    T* plane = dx + c * P;
-    for (int i = 0; i < n; ++i)
-      for (int k = 0; k < taps.count; ++k)
-        if (taps.offset[k][i] >= 0) plane[taps.offset[k][i]] += taps.weight[k][i] * from[i];
-  }
+  const int64_t P = plane_size(s), places = s.places, count = c1 - c0;
+  const T* from = dy + c0 * places + first;
+  for (int i = 0; i < n; ++i)
+    for (int k = 0; k < taps.count; ++k) {
+      if (taps.offset[k][i] < 0) continue;
+      T* to = dx + c0 * P + taps.offset[k][i];
+      const T weight = taps.weight[k][i];
+      for (int64_t c = 0; c < count; ++c) to[c * P] += weight * from[c * places + i];
+    }
 }
 
 // Channels [c0, c1) of an image whose channels come last.

@@ -281,14 +281,21 @@ void scatter(const Scatter& s) {
   }
 }
 
+int64_t set_elements(const uint8_t* mask, int64_t n) {
+  int64_t set = 0;
+  for (int64_t i = 0; i < n; ++i) set += mask[i] != 0;
+  return set;
+}
+
 void count(const uint8_t* mask, int64_t n, int64_t* counts) {
   parallel_for(n, kMaskChunk, [&](int64_t begin, int64_t end) {
-    int64_t set = 0;
-    for (int64_t i = begin; i < end; ++i) set += mask[i] != 0;
-    counts[begin / kMaskChunk] = set;
+    counts[begin / kMaskChunk] = set_elements(mask + begin, end - begin);
   });
 }
 
+// No branch asks whether an element is set, which may be as unforeseeable as a coin: its position is
+// stored, and the next one over it where it was not.  After the last set element nothing is stored:
+// the place belongs to the next chunk.
 void nonzero(const uint8_t* mask, int rank, const int64_t* shape, const int64_t* weight,
              const int64_t* starts, int64_t* out, int64_t stride) {
   int64_t n = 1;
@@ -296,7 +303,8 @@ void nonzero(const uint8_t* mask, int rank, const int64_t* shape, const int64_t*
   const int64_t inner = shape[rank - 1], step = weight[rank - 1];
   parallel_for(n, kMaskChunk, [&](int64_t begin, int64_t end) {
     int64_t* to = out + starts[begin / kMaskChunk] * stride;
-    for (int64_t i = begin; i < end;) {
+    int64_t left = set_elements(mask + begin, end - begin);
+    for (int64_t i = begin; left > 0;) {
       // The rest of the row that element i is in.
       int64_t rest = i / inner, column = i % inner, sum = 0;
       for (int d = rank - 2; d >= 0; --d) {
@@ -304,16 +312,21 @@ void nonzero(const uint8_t* mask, int rank, const int64_t* shape, const int64_t*
         rest /= shape[d];
       }
       const int64_t row_end = i + (inner - column), stop = row_end < end ? row_end : end;
-      for (sum += column * step; i < stop; ++i, sum += step) {
-        uint64_t eight;
-        while (stop - i >= 8 && (__builtin_memcpy(&eight, mask + i, 8), eight == 0)) {
-          i += 8;
-          sum += 8 * step;
+      sum += column * step;
+      while (i < stop && left > 0) {
+        uint64_t eight = 1;
+        if (stop - i >= 8) __builtin_memcpy(&eight, mask + i, 8);
+        const int64_t block = stop - i < 8 ? stop - i : 8;
+        if (eight == 0) {
+          i += block;
+          sum += block * step;
+          continue;
         }
-        if (i == stop) break;
-        if (mask[i]) {
+        for (const int64_t last = i + block; i < last && left > 0; ++i, sum += step) {
           *to = sum;
-          to += stride;
+          const int64_t set = mask[i] != 0;
+          to += set * stride;
+          left -= set;
         }
       }
     }

@@ -13,7 +13,6 @@ namespace lamina::cpu::LAMINA_ISA::scalar {
   LAMINA_INLINE float name(float x, float y) { return __builtin_##name##f(x, y); } \
   LAMINA_INLINE double name(double x, double y) { return __builtin_##name(x, y); }
 
-LAMINA_SCALAR_1(floor)
 LAMINA_SCALAR_1(ceil)
 LAMINA_SCALAR_1(trunc)
 LAMINA_SCALAR_1(rint)
@@ -22,17 +21,8 @@ LAMINA_SCALAR_1(fabs)
 LAMINA_SCALAR_1(sin)
 LAMINA_SCALAR_1(cos)
 LAMINA_SCALAR_1(tan)
-LAMINA_SCALAR_1(asin)
-LAMINA_SCALAR_1(acos)
-LAMINA_SCALAR_1(atan)
-LAMINA_SCALAR_1(sinh)
-LAMINA_SCALAR_1(cosh)
-LAMINA_SCALAR_1(acosh)
-LAMINA_SCALAR_1(asinh)
-LAMINA_SCALAR_1(atanh)
 LAMINA_SCALAR_1(cbrt)
 LAMINA_SCALAR_1(log)
-LAMINA_SCALAR_1(log10)
 LAMINA_SCALAR_1(erfc)
 LAMINA_SCALAR_2(pow)
 LAMINA_SCALAR_2(atan2)
@@ -41,5 +31,12 @@ LAMINA_SCALAR_2(copysign)
 
 #undef LAMINA_SCALAR_1
 #undef LAMINA_SCALAR_2
+
+// Written so that the compiler makes vectors of it in a loop, which it does with rint alone.
+template <class T>
+LAMINA_INLINE T floor(T x) {
+  const T nearest = rint(x);
+  return nearest > x ? nearest - 1 : nearest;
+}
 
 }  // namespace lamina::cpu::LAMINA_ISA::scalar
