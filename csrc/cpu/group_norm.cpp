@@ -213,25 +213,36 @@ void backward_unit(const GroupNormBackward& a, const Unit& u, double* sums) {
   });
 }
 
+// dweight and dbias from the channels' sums (images, 2, all channels), added up over images in `totals`.
+template <class T>
+void sum_images(const GroupNormBackward& a, const double* sums, double* totals) {
+  const GroupNormShape& s = a.shape;
+  const int64_t all = all_channels(s), D = s.channels;
+  const T* inv_std = static_cast<const T*>(a.inv_std);
+  for (int64_t i = 0; i < 2 * all; ++i) totals[i] = 0;
+  for (int64_t image = 0; image < s.images; ++image, sums += 2 * all)
+    for (int64_t group = 0; group < s.groups; ++group) {
+      const double inv = static_cast<double>(inv_std[image * s.groups + group]);
+      for (int64_t c = group * D; c < (group + 1) * D; ++c) {
+        totals[c] += sums[c];
+        totals[all + c] += sums[all + c] * inv;
+      }
+    }
+  for (int64_t c = 0; c < all; ++c) {
+    static_cast<T*>(a.dbias)[c] = static_cast<T>(totals[c]);
+    static_cast<T*>(a.dweight)[c] = static_cast<T>(totals[all + c]);
+  }
+}
+
 template <class T, bool kRows>
 void backward_of(const GroupNormBackward& a) {
   const GroupNormShape& s = a.shape;
   const int64_t all = all_channels(s);
-  const Scratch memory(s.images * 2 * all * sizeof(double));
+  const Scratch memory((s.images + 1) * 2 * all * sizeof(double));
   double* sums = memory.as<double>();  // (images, 2, all channels)
   for_each_unit<T, kRows>(
       s, [&](const Unit& u) { backward_unit<T, kRows>(a, u, sums + u.image * 2 * all); });
-  for (int64_t c = 0; a.dweight && c < all; ++c) {
-    double dweight = 0, dbias = 0;
-    for (int64_t image = 0; image < s.images; ++image) {
-      const double* sum = sums + image * 2 * all;
-      const T inv_std = static_cast<const T*>(a.inv_std)[image * s.groups + c / s.channels];
-      dweight += sum[all + c] * static_cast<double>(inv_std);
-      dbias += sum[c];
-    }
-    static_cast<T*>(a.dweight)[c] = static_cast<T>(dweight);
-    static_cast<T*>(a.dbias)[c] = static_cast<T>(dbias);
-  }
+  if (a.dweight) sum_images<T>(a, sums, sums + s.images * 2 * all);
 }
 
 void forward(const GroupNormForward& a) {
