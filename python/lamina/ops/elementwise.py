@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from lamina import _C
 from lamina.autograd.grad_mode import mode
 from lamina.autograd.graph import Node, record, tracks
+from lamina.dtypes import bool as bool_
 from lamina.tensor import Tensor, method
 
 if TYPE_CHECKING:
@@ -205,7 +206,12 @@ def _add_scaled(input: Operand, other: Operand, alpha: Number, sign: int, out: T
     if not any(isinstance(x, Tensor) and x.dtype.is_floating_point for x in (input, other)):
         if isinstance(alpha, float) and not isinstance(input, float) and not isinstance(other, float):
             raise TypeError(f"[{op}] expected an integer alpha for integers, got {alpha}")
-        return plain(input, mul(other, alpha), out=out)
+        if isinstance(input, Tensor) and isinstance(other, Tensor) and other.dtype is bool_:
+            # A number would make integers of it whatever the input is.
+            scaled = mul(other, alpha != 0) if input.dtype is bool_ else mul(other.to(input.dtype), alpha)
+        else:
+            scaled = mul(other, alpha)
+        return plain(input, scaled, out=out)
     if out is not None:
         check_out(op, out, input, other)
         kernel_out(raw(input, op), raw(other, op), alpha, out._array)
