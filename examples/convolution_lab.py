@@ -4,25 +4,25 @@
     python examples/convolution_lab.py --data digits --epochs 2   # a quick look
 
 First, one layer by every algorithm that can do it: reference (plain loops), implicit (matrix multiply over im2col that
-is never written down), winograd (3×3 with fewer multiplications) and fft (the convolution theorem). "automatic" is
-lamina's own pick. Second, networks of blocks that see equally far: 5×5 against two 3×3, 1×5 and 5×1, and a 5×5 squeezed
-between 1×1; likewise 7×7.
+is never written down), winograd (3×3 and 5×5 with fewer multiplications) and fft (the convolution theorem).
+"automatic" is lamina's own pick. Second, networks of blocks that see equally far: 5×5 against two 3×3, 1×5 and 5×1, and
+a 5×5 squeezed between 1×1; likewise 7×7.
 
 The run folder gets algorithms.png (time by kernel size), blocks.png (accuracy against work) and a folder for each
 training.
 
-Result: all algorithms agree to some 1e-6 of the largest value, winograd leads at 3×3 and fft from 5×5 on. After 3
-epochs these shares of the test images are right:
+Result: all algorithms agree to some 1e-6 of the largest value, winograd leads at 3×3, shares the lead with fft at 5×5,
+and fft leads from 7×7 on. After 3 epochs these shares of the test images are right:
 
     5x5          83.1 %  20.1 M multiply-adds      7x7          84.5 %  39.3 M multiply-adds
-    3x3 3x3      86.1 %  14.5 M                    3x3 3x3 3x3  87.3 %  21.7 M
+    3x3 3x3      86.2 %  14.5 M                    3x3 3x3 3x3  86.9 %  21.7 M
     1x5 5x1      84.7 %   8.0 M                    1x7 7x1      85.9 %  11.2 M
-    1x1 5x5 1x1  79.1 %   1.7 M
+    1x1 5x5 1x1  79.9 %   1.7 M
 
 Stacks and factorisations are cheaper and better, for there are more nonlinearities; the bottleneck costs a twelfth and
 a little accuracy.
 
-Time: 80 seconds on two cores.
+Time: 100 seconds on two cores.
 
 Source: CS231n, "Convolutional networks" (small filters); Lavin & Gray, 2015 (arXiv:1509.09308); Szegedy et al., 2015
 (arXiv:1512.00567: factorisation).
