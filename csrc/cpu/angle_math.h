@@ -10,7 +10,6 @@
 //              2 t / (1 - t) for atanh.
 #pragma once
 
-#include "cpu/scalar_math.h"
 #include "cpu/vec_math.h"
 
 namespace lamina::cpu::LAMINA_ISA::math {
@@ -52,12 +51,6 @@ struct AngleFormat<double> {
   static constexpr double kHalf[] = {0x1.921fb54442d18p+0, 0x1.1a62633145c07p-54};
   static constexpr double kSinhMax = 710.4758600739439;
 };
-
-template <class V>
-LAMINA_INLINE V square_root(V x) {
-  for (int i = 0; i < kLanes<Element<V>>; ++i) x[i] = scalar::sqrt(x[i]);
-  return x;
-}
 
 template <class V>
 LAMINA_INLINE V atan(V x) {

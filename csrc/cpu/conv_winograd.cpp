@@ -1,5 +1,5 @@
-// Winograd convolution of 3x3, 4x4 and 5x5 kernels with stride 1 in float32: conv_winograd_tile.h has the
-// mathematics, conv_winograd_tiles.h cuts images into tiles.
+// Winograd convolution of 3x3, 4x4 and 5x5 kernels with stride 1 in float32: conv_winograd_tile.h has
+// the mathematics, conv_winograd_tiles.h cuts images into tiles.
 //
 // The 36 positions of a tile are 36 matrix products over tiles, which run on implicit GEMM's
 // register tiles.  Two schedules keep the operands in L2: few channels, whose transformed weights

@@ -2,7 +2,7 @@
 // that are compiled with -ffp-contract=off.
 #pragma once
 
-#include "cpu/vec.h"
+#include "cpu/vec_math.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
@@ -31,14 +31,7 @@ LAMINA_INLINE F64 to_double(U64 x) {
   return high + as_double((x & 0xffffffffu) | 0x4330000000000000u);
 }
 
-LAMINA_INLINE F32 square_root(F32 x) {
-  for (int i = 0; i < kLanes<float>; ++i) x[i] = __builtin_sqrtf(x[i]);
-  return x;
-}
-LAMINA_INLINE F64 square_root(F64 x) {
-  for (int i = 0; i < kLanes<double>; ++i) x[i] = __builtin_sqrt(x[i]);
-  return x;
-}
+using math::square_root;
 
 #include "kernels/random_math.inc"
 

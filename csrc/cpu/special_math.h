@@ -29,10 +29,7 @@ constexpr double kDigamma[] = {8.3333333333333333e-02, -8.3333333333333333e-03,
                                8.3333333333333333e-02, -4.4325980392156863e-01};
 
 // The part of x beyond the nearest integer, in [-1/2, 1/2].
-LAMINA_INLINE V off_integer(V x) {
-  for (int i = 0; i < kLanes<double>; ++i) x[i] -= scalar::rint(x[i]);
-  return x;
-}
+LAMINA_INLINE V off_integer(V x) { return x - math::round(x); }
 
 // P(x) and its derivative where x is small, 1 and 0 elsewhere; and the argument moved out of there.
 struct Shifted {
@@ -121,8 +118,7 @@ LAMINA_INLINE V erfinv(V x) {
 #include "kernels/erfinv.inc"
   constexpr double kHalfRoot = 0.70710678118654752440;
   const V t = math::abs(x), central = 0.180625 - x * x * 0.25;
-  V tail = -math::log((1 - t) * 0.5);
-  for (int i = 0; i < kLanes<double>; ++i) tail[i] = scalar::sqrt(tail[i]);
+  const V tail = math::square_root(-math::log((1 - t) * 0.5));
   const V near = x * 0.5 * rational(central, kA, kB);
   V far = rational(tail - 1.6, kC, kD);
   if (const auto farther = tail > 5; !none(farther))
@@ -144,12 +140,10 @@ LAMINA_INLINE Vec<float> erfinv_single(Vec<float> x) {
                              0.00134934322f, 0.000100950558f, -0.000200214257f};
   const F w = -math::log((1 - x) * (1 + x));
   F y = math::horner(w - 2.5f, kCentral);
-  F root = w;
   int far = 0;
   for (int i = 0; i < kLanes<float>; ++i) far |= w[i] >= 5;
   if (far) {
-    for (int i = 0; i < kLanes<float>; ++i) root[i] = scalar::sqrt(w[i]);
-    y = w < 5 ? y : math::horner(root - 3, kTail);
+    y = w < 5 ? y : math::horner(math::square_root(w) - 3, kTail);
   }
   constexpr float kInfinity = __builtin_inff();
   const F edge = math::copysign(F{} + kInfinity, x);

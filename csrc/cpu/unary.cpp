@@ -21,50 +21,30 @@ RowMap one(F f) {
   return scalars<T, T, 1>(f);
 }
 
-struct Sin {
-  static Vec<double> near(Vec<double> x) { return math::sin(x, 0); }
-  template <class T>
-  static T far(T x) {
-    return scalar::sin(x);
-  }
-};
-
-struct Cos {
-  static Vec<double> near(Vec<double> x) { return math::sin(x, 1); }
-  template <class T>
-  static T far(T x) {
-    return scalar::cos(x);
-  }
-};
-
-struct Tan {
-  static Vec<double> near(Vec<double> x) { return math::tan(x); }
-  template <class T>
-  static T far(T x) {
-    return scalar::tan(x);
-  }
-};
-
 // sin, cos and tan reduce their argument in double and by 118 bits of pi up to math::kMaxAngle; a block
 // with a larger or non-finite argument goes to the C library.
-template <class T, class F>
-void angle_row(char* const* data, int64_t n, P) {
-  constexpr int64_t kBlock = 128, L = kLanes<double>;
-  for (int64_t begin = 0; begin < n; begin += kBlock) {
-    const int64_t m = n - begin < kBlock ? n - begin : kBlock;
-    const T* x = reinterpret_cast<const T*>(data[1]) + begin;
-    T* out = reinterpret_cast<T*>(data[0]) + begin;
-    double block[kBlock];
-    int far = 0;
-    for (int64_t i = 0; i < kBlock; ++i) block[i] = i < m ? x[i] : 0;
-    for (int64_t i = 0; i < kBlock; ++i) far |= !(scalar::fabs(block[i]) <= math::kMaxAngle);
-    if (far) {
-      for (int64_t i = 0; i < m; ++i) out[i] = F::far(x[i]);
-      continue;
+template <class T, class Near, class Far>
+RowMap angles(Near, Far) {
+  return [](char* const* data, int64_t n, P) {
+    constexpr int64_t kBlock = 128, L = kLanes<double>;
+    const Near near{};
+    const Far beyond{};
+    for (int64_t begin = 0; begin < n; begin += kBlock) {
+      const int64_t m = n - begin < kBlock ? n - begin : kBlock;
+      const T* x = reinterpret_cast<const T*>(data[1]) + begin;
+      T* out = reinterpret_cast<T*>(data[0]) + begin;
+      double block[kBlock];
+      int far = 0;
+      for (int64_t i = 0; i < kBlock; ++i) block[i] = i < m ? x[i] : 0;
+      for (int64_t i = 0; i < kBlock; ++i) far |= !(scalar::fabs(block[i]) <= math::kMaxAngle);
+      if (far) {
+        for (int64_t i = 0; i < m; ++i) out[i] = beyond(x[i]);
+        continue;
+      }
+      for (int64_t i = 0; i < m; i += L) store(block + i, near(load(block + i)));
+      for (int64_t i = 0; i < m; ++i) out[i] = static_cast<T>(block[i]);
     }
-    for (int64_t i = 0; i < m; i += L) store(block + i, F::near(load(block + i)));
-    for (int64_t i = 0; i < m; ++i) out[i] = static_cast<T>(block[i]);
-  }
+  };
 }
 
 // f in double, also of floats: near the zeros of lgamma and digamma only that has their digits.
@@ -129,11 +109,14 @@ RowMap real(Unary op) {
     case Unary::log1p:
       return vec<T>([](V x, P) { return math::log1p(x); });
     case Unary::sin:
-      return &angle_row<T, Sin>;
+      return angles<T>([](Vec<double> x) { return math::sin(x, 0); },
+                       [](T x) { return scalar::sin(x); });
     case Unary::cos:
-      return &angle_row<T, Cos>;
+      return angles<T>([](Vec<double> x) { return math::sin(x, 1); },
+                       [](T x) { return scalar::cos(x); });
     case Unary::tan:
-      return &angle_row<T, Tan>;
+      return angles<T>([](Vec<double> x) { return math::tan(x); },
+                       [](T x) { return scalar::tan(x); });
     case Unary::asin:
       return vec<T>([](V x, P) { return math::asin(x); });
     case Unary::acos:

@@ -27,10 +27,7 @@ LAMINA_INLINE bool any(Mask m) {
   return all != 0;
 }
 
-LAMINA_INLINE F64 floor(F64 x) {
-  for (int i = 0; i < kBlocks; ++i) x[i] = scalar::floor(x[i]);
-  return x;
-}
+using math::floor;
 
 // Four uniform draws of (0, 1] for each of the elements from `first` on.
 struct Uniforms {

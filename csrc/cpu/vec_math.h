@@ -11,6 +11,7 @@
 
 #include <type_traits>
 
+#include "cpu/scalar_math.h"
 #include "cpu/vec.h"
 
 namespace lamina::cpu::LAMINA_ISA::math {
@@ -109,6 +110,12 @@ template <class V>
 LAMINA_INLINE V copysign(V magnitude, V sign) {
   constexpr auto mask = Format<Element<V>>::kSign;
   return from_bits<V>((bits(magnitude) & ~mask) | (bits(sign) & mask));
+}
+
+template <class V>
+LAMINA_INLINE V square_root(V x) {
+  for (int i = 0; i < kLanes<Element<V>>; ++i) x[i] = scalar::sqrt(x[i]);
+  return x;
 }
 
 // c[first] + x (c[first + 1] + x (...))
