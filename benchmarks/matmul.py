@@ -13,10 +13,10 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Callable
 
 import numpy as np
 import torch
+from timing import seconds
 
 import lamina
 from lamina import _C
@@ -35,31 +35,6 @@ SIZES = [
     *("64x784x256", "64x784x256T", "65536x64x64", "64x512x2048", "64x512x10T", "64x65536x64"),
     *("1x4096x4096", "1x4096x4096T", "4096x4096x1"),
 ]
-
-
-def wait_until_idle() -> None:
-    """Returns once no thread of this process has used the processor for a while."""
-    while True:
-        before = time.process_time()
-        time.sleep(0.002)
-        if time.process_time() - before < 0.0003:
-            return
-
-
-def slice_time(call: Callable[[], object], threads: int, budget: float) -> float:
-    """Seconds a call, over calls that take about `budget` together."""
-    clock = time.thread_time if threads == 1 else time.perf_counter
-    wait_until_idle()
-    call()
-    repeats, spent = 1, 0.0
-    while True:
-        start = clock()
-        for _ in range(repeats):
-            call()
-        spent = clock() - start
-        if spent > budget / 2:
-            return spent / repeats
-        repeats = max(repeats + 1, int(repeats * budget / max(spent, budget / 100)))
 
 
 def fma_peak(threads: int) -> float:
@@ -92,8 +67,8 @@ def measure(size: str, threads: int, rounds: int, budget: float) -> dict[str, ob
     times: tuple[list[float], list[float]] = ([], [])
     peaks = []  # a round's own: the clock changes from second to second
     for _ in range(rounds):
-        times[0].append(slice_time(lambda: ours[0] @ ours[1], threads, budget))
-        times[1].append(slice_time(lambda: theirs[0] @ theirs[1], threads, budget))
+        times[0].append(seconds(lambda: ours[0] @ ours[1], threads, budget))
+        times[1].append(seconds(lambda: theirs[0] @ theirs[1], threads, budget))
         peaks.append(fma_peak(threads))
     mine, other = (statistics.median(t) for t in times)
     gflops = 2 * m * n * k / mine / 1e9
