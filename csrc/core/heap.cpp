@@ -14,7 +14,9 @@ constexpr size_t kRegion = size_t{4} << 30;  // addresses of an arena, if the sy
 constexpr size_t kGrowth = size_t{8} << 20;  // what an arena grows by at least
 constexpr size_t kMinSplit = 4096;           // smaller remainders stay with their block
 constexpr size_t kMaxBytes = size_t{1} << 45;
-constexpr size_t kSlack = size_t{64} << 20;  // kept whatever the peak
+constexpr size_t kStaggered = size_t{32} << 10;  // blocks from here on
+constexpr size_t kStagger = 1024 - kUnit;        // are larger by this: see heap.h
+constexpr size_t kSlack = size_t{64} << 20;      // kept whatever the peak
 
 size_t round_to(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
@@ -23,9 +25,9 @@ struct Bin {
 };
 
 // Sizes below 64 units have a bin each; above, the six bits after the leading one choose among 64
-// bins.
+// bins.  The stagger does not count.
 Bin bin_of(size_t size) {
-  const size_t units = size / kUnit;
+  const size_t units = (size < kStaggered ? size : size - kStagger) / kUnit;
   if (units < 64) return {0, static_cast<int>(units)};
   const int shift = std::bit_width(units) - 7;
   return {shift + 1, static_cast<int>(units >> shift) - 64};
@@ -34,7 +36,9 @@ Bin bin_of(size_t size) {
 size_t round_to_bin(size_t bytes) {
   const size_t size = round_to(std::max<size_t>(bytes, 1), kUnit);
   const size_t units = size / kUnit;
-  return units < 64 ? size : round_to(size, kUnit << (std::bit_width(units) - 7));
+  if (units < 64) return size;
+  const size_t rounded = round_to(size, kUnit << (std::bit_width(units) - 7));
+  return rounded < kStaggered ? rounded : rounded + kStagger;
 }
 
 }  // namespace

@@ -4,6 +4,11 @@
 // lower bound (by 1.6 % at most), so that the first block of a bin always fits and a freed block
 // serves the same request again.  Neighbours that are free are always merged.
 //
+// Large sizes are rounded to whole pages, so a block's place within its page would be 64 bytes, a header,
+// behind its neighbour's.  For an op that reads one and writes the other that is the worst place: each load
+// has the low address bits of the store before it and waits for it (a copy takes 1.2 to 1.4 times as long).
+// Large blocks are therefore 960 bytes longer: neighbours lie a quarter of a page apart.
+//
 // Arenas are wide: addresses are reserved by gigabytes and become memory as the arena grows, so that
 // neighbours merge across everything that was ever asked for.  (An arena of 32 MB has no room for two
 // blocks of 16 MB and their headers, and the activations of images are powers of two: 30 % of a
