@@ -53,6 +53,37 @@ def test_last_places(name: str, dtype: str) -> None:
     assert units(got, exact(x.astype(np.longdouble))) <= bound
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_last_places_of_two_operands(dtype: str) -> None:
+    def operands() -> np.ndarray:
+        sizes = 10.0 ** RNG.uniform(-12, 12, 10_000)
+        return np.concatenate([RNG.normal(0, 4, 20_000), sizes * RNG.choice([-1, 1], 10_000)]).astype(dtype)
+
+    a, b = operands(), operands()
+    wide_a, wide_b = a.astype(np.longdouble), b.astype(np.longdouble)
+    x, y = lamina.tensor(a), lamina.tensor(b)
+    assert units(lamina.hypot(x, y).numpy(), np.hypot(wide_a, wide_b)) <= 2
+    assert units(lamina.atan2(x, y).numpy(), np.arctan2(wide_a, wide_b)) <= 2.1
+    sums = np.logaddexp(wide_a, wide_b)
+    off = np.abs(lamina.logaddexp(x, y).numpy() - sums)
+    assert np.all(off <= 1.5 * np.spacing(np.maximum(np.abs(sums), 1).astype(dtype)))
+    exponents = np.concatenate([RNG.uniform(-6, 6, 20_000), RNG.integers(-3, 4, 10_000)]).astype(dtype)
+    bases = np.where(np.arange(30_000) < 20_000, np.abs(a) + 0.01, np.clip(b, -1e6, 1e6)).astype(dtype)
+    exact = np.power(bases.astype(np.longdouble), exponents.astype(np.longdouble))
+    normal = (np.abs(exact) > np.finfo(dtype).tiny) & (np.abs(exact) < np.finfo(dtype).max)
+    got = lamina.pow(lamina.tensor(bases), lamina.tensor(exponents)).numpy()
+    assert units(got[normal], exact[normal]) <= 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["fmod", "remainder", "floor_divide"])
+def test_remainders_are_exact(name: str, dtype: str) -> None:
+    a, b = (10.0 ** RNG.uniform(-15, 15, (2, 20_000)) * RNG.choice([-1, 1], (2, 20_000))).astype(dtype)
+    a[:5000], b[:5000] = RNG.integers(-99, 99, 5000), RNG.integers(1, 9, 5000)  # quotients without rest
+    got = getattr(lamina, name)(lamina.tensor(a), lamina.tensor(b)).numpy()
+    np.testing.assert_array_equal(got, getattr(np, name)(a, b))
+
+
 def test_erfc_of_floats() -> None:
     x = np.concatenate([RNG.uniform(-6, 9, 5000), RNG.uniform(-1, 1, 5000)]).astype("float32")
     exact = np.array([math.erfc(v) for v in x.tolist()], np.longdouble)

@@ -92,6 +92,7 @@ void bind_elementwise(py::module_& m) {
   for (const Unary op : {Unary::polygamma, Unary::leaky_relu, Unary::elu, Unary::celu,
                          Unary::softshrink, Unary::hardshrink})
     def_unary_1(m, ops::name(op), op);
+  def_unary_1(m, "power", Unary::power);
   def_unary_2(m, "threshold", Unary::threshold);
   def_unary_3(m, "nan_to_num", Unary::nan_to_num);
   def_unary_3(m, "softplus", Unary::softplus);

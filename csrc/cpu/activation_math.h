@@ -22,8 +22,13 @@ LAMINA_INLINE NormalTail<Vec<float>> normal_tail(Vec<float> x) {
   constexpr float kTail[] = {0.1356205046f,  0.1361121982f,  0.1151976585f,
                              0.1153591648f,  -0.0447184667f, 0.2021826953f,
                              -0.2731327713f, 0.1394995004f,  -0.0261204765f};
-  const Vec<float> t = 1 / (1 + 0.34f * math::abs(x)), e = exp(-0.5f * x * x);
+  const Vec<float> t = 1 / (1 + 0.34f * math::abs(x)), e = exp_negative(-0.5f * x * x);
   return {e, e * (t * horner(t, kTail))};
+}
+
+// Phi(x) of the tail's Phi(-|x|).
+LAMINA_INLINE Vec<float> normal_below(Vec<float> tail, Vec<float> x) {
+  return x < 0 ? tail : 1 - tail;
 }
 
 // x Phi(x), Phi the normal distribution function (Hendrycks and Gimpel, arXiv:1606.08415).
@@ -31,8 +36,7 @@ template <class V>
 LAMINA_INLINE V gelu(V x) {
   using T = Element<V>;
   if constexpr (sizeof(T) == sizeof(float)) {
-    const V tail = normal_tail(x).tail;
-    return x * (x < 0 ? tail : 1 - tail);
+    return x * normal_below(normal_tail(x).tail, x);
   } else {
     return T(0.5) * x * (1 + erf(x * T(kSqrtHalf)));
   }
@@ -43,7 +47,7 @@ LAMINA_INLINE V gelu_slope(V x) {
   using T = Element<V>;
   if constexpr (sizeof(T) == sizeof(float)) {
     const NormalTail<V> n = normal_tail(x);
-    return (x < 0 ? n.tail : 1 - n.tail) + x * n.exponential * T(kNormalDensity);
+    return normal_below(n.tail, x) + x * n.exponential * T(kNormalDensity);
   } else {
     return T(0.5) * (1 + erf(x * T(kSqrtHalf))) + x * exp(T(-0.5) * x * x) * T(kNormalDensity);
   }
@@ -127,7 +131,7 @@ LAMINA_INLINE V mish_slope(V x) {
 template <class V>
 LAMINA_INLINE V hardsigmoid(V x) {
   using T = Element<V>;
-  return minimum(maximum(x + 3, V{}), V{} + 6) * T(1.0 / 6);
+  return clamp(x + 3, T(0), T(6)) * T(1.0 / 6);
 }
 
 // x hardsigmoid(x) (Howard et al., arXiv:1905.02244).

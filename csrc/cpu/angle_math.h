@@ -1,9 +1,9 @@
 // tan, atan, asin, acos, the hyperbolic functions and their inverses on vectors, measured: at most
-// 2.1 ulp off for tan, atan, asin, acos and cosh, 2.5 for sinh and atanh, 3 for asinh and acosh.
+// 2.1 ulp off for tan, atan, atan2, asin, acos and cosh, 2.5 for sinh and atanh, 3 for asinh and acosh.
 //
 // tan          the sine over the cosine of one reduction (vec_math.h).
-// atan         of (t - 1) / (t + 1) beyond tan(pi/8) and of -1 / t beyond tan(3 pi/8), added to pi/4 and pi/2 in two parts;
-//              r + r^3 P(r^2), |r| <= tan(pi/8), P a Chebyshev fit.
+// atan, atan2  of t = y / x: of (t - 1) / (t + 1) beyond tan(pi/8) and of -1 / t beyond tan(3 pi/8), added to pi/4 and pi/2
+//              in two parts, each quotient from y and x; r + r^3 P(r^2), |r| <= tan(pi/8), P a Chebyshev fit.
 // asin, acos   r + r^3 P(r^2) to 1/2; beyond, by asin(t) = pi/2 - 2 asin(sqrt((1 - t) / 2)).
 // sinh, cosh   from h = exp(t) / 2 as h -+ 1 / (4 h), h without overflow before they have one; sinh below 1 by its series.
 // inverses     by log1p: asinh of t + t^2 / (1 + sqrt(t^2 + 1)), acosh of s + sqrt(s (s + 2)), s = t - 1, half of it of
@@ -52,18 +52,38 @@ struct AngleFormat<double> {
   static constexpr double kSinhMax = 710.4758600739439;
 };
 
+// The angle of the point (x, y), x and y >= 0 and neither both 0 nor both infinite.
 template <class V>
-LAMINA_INLINE V atan(V x) {
+LAMINA_INLINE V quadrant_angle(V y, V x) {
   using E = Element<V>;
   using F = AngleFormat<E>;
-  const V t = abs(x);
-  const auto middle = t > E(0.41421356237309505), far = t > E(2.4142135623730950);
-  const V numerator = far ? V{} - 1 : middle ? t - 1 : t;
-  const V r = numerator / (far ? t : middle ? t + 1 : V{} + 1);
+  const auto middle = y > x * E(0.41421356237309505), far = y > x * E(2.4142135623730950);
+  const V r = (far ? -x : middle ? y - x : y) / (far ? y : middle ? y + x : x);
   const V high = far ? V{} + F::kHalf[0] : middle ? V{} + F::kQuarter[0] : V{};
   const V low = far ? V{} + F::kHalf[1] : middle ? V{} + F::kQuarter[1] : V{};
-  const V z = r * r, y = high + (r + (low + r * z * horner(z, F::kAtan)));
-  return x == x ? copysign(y, x) : x;
+  const V z = r * r;
+  return high + (r + (low + r * z * horner(z, F::kAtan)));
+}
+
+template <class V>
+LAMINA_INLINE V atan(V x) {
+  return x == x ? copysign(quadrant_angle(abs(x), V{} + 1), x) : x;
+}
+
+template <class V>
+LAMINA_INLINE V atan2(V y, V x) {
+  using E = Element<V>;
+  using F = AngleFormat<E>;
+  constexpr E large = sizeof(E) == 4 ? E(0x1p126f) : E(0x1p1022);  // twice that overflows
+  const V scale = (abs(y) > large) | (abs(x) > large) ? V{} + E(0.25) : V{} + 1;
+  V height = abs(y) * scale, width = abs(x) * scale;
+  const auto diagonal = height == width;  // both 0 or both infinite among them
+  height = diagonal & (height != 0) ? V{} + 1 : height;
+  width = diagonal ? V{} + 1 : width;
+  const V angle = quadrant_angle(height, width);
+  const auto left = copysign(V{} + 1, x) < 0;
+  const V whole = left ? 2 * F::kHalf[0] - (angle - 2 * F::kHalf[1]) : angle;
+  return (x == x) & (y == y) ? copysign(whole, y) : x + y;
 }
 
 // asin(t) for 0 <= t <= 1/2 as t + rest, elsewhere of the angle of which t is 1 minus twice the sine's

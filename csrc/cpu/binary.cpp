@@ -1,8 +1,11 @@
 // Elementwise functions of two operands: arithmetic, comparisons, logic, and the gradients of
 // activations.
 #include "cpu/activation_math.h"
+#include "cpu/angle_math.h"
+#include "cpu/binary_math.h"
 #include "cpu/rowops.h"
 #include "cpu/scalar_math.h"
+#include "cpu/single_math.h"
 
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
@@ -20,25 +23,6 @@ RowMap one(F f) {
   return scalars<T, T, 2>(f);
 }
 
-// Division that rounds towards minus infinity, as Python's: the remainder has the divisor's sign.
-template <class T>
-LAMINA_INLINE T real_remainder(T a, T b) {
-  const T r = scalar::fmod(a, b);
-  return r != 0 && (r < 0) != (b < 0) ? r + b : r;
-}
-
-// As Python and torch, also where fmod or the quotient is not finite.
-template <class T>
-LAMINA_INLINE T real_floor_divide(T a, T b) {
-  if (b == 0) return a / b;
-  const T rest = scalar::fmod(a, b);
-  T quotient = (a - rest) / b;  // an integer but for rounding
-  if (rest != 0 && (b < 0) != (rest < 0)) quotient -= 1;
-  if (quotient == 0) return scalar::copysign(T(0), a / b);
-  const T down = scalar::floor(quotient);
-  return quotient - down > T(0.5) ? down + 1 : down;
-}
-
 template <class T>
 RowMap real(Binary op) {
   using V = Vec<T>;
@@ -52,15 +36,21 @@ RowMap real(Binary op) {
     case Binary::divide:
       return vec<T>([](V a, V b, P) { return a / b; });
     case Binary::floor_divide:
-      return one<T>([](T a, T b, P) { return real_floor_divide(a, b); });
+      return vec<T>([](V a, V b, P) { return math::floor_divide(a, b); });
     case Binary::trunc_divide:
-      return one<T>([](T a, T b, P) { return scalar::trunc(a / b); });
+      return vec<T>([](V a, V b, P) { return math::trunc(a / b); });
     case Binary::remainder:
-      return one<T>([](T a, T b, P) { return real_remainder(a, b); });
+      return vec<T>([](V a, V b, P) { return math::remainder(a, b); });
     case Binary::fmod:
-      return one<T>([](T a, T b, P) { return scalar::fmod(a, b); });
+      return vec<T>([](V a, V b, P) { return math::fmod(a, b); });
     case Binary::pow:
-      return one<T>([](T a, T b, P) { return scalar::pow(a, b); });
+      if constexpr (sizeof(T) == sizeof(float))
+        return [](char* const* data, int64_t n, P) {
+          math::pow_row(reinterpret_cast<float*>(data[0]), reinterpret_cast<const float*>(data[1]),
+                        reinterpret_cast<const float*>(data[2]), n);
+        };
+      else
+        return one<T>([](T a, T b, P) { return scalar::pow(a, b); });
     case Binary::maximum:
       return vec<T>([](V a, V b, P) { return maximum(a, b); });
     case Binary::minimum:
@@ -70,7 +60,17 @@ RowMap real(Binary op) {
     case Binary::fmin:
       return vec<T>([](V a, V b, P) { return (a < b) | (b != b) ? a : b; });
     case Binary::atan2:
-      return one<T>([](T a, T b, P) { return scalar::atan2(a, b); });
+      return vec<T>([](V a, V b, P) { return math::atan2(a, b); });
+    case Binary::logaddexp:
+      return vec<T>([](V a, V b, P) { return math::logaddexp(a, b); });
+    case Binary::logaddexp2:
+      return vec<T>([](V a, V b, P) { return math::logaddexp2(a, b); });
+    case Binary::hypot:
+      return vec<T>([](V a, V b, P) { return math::hypot(a, b); });
+    case Binary::copysign:
+      return vec<T>([](V a, V b, P) { return math::copysign(a, b); });
+    case Binary::xlogy:
+      return vec<T>([](V a, V b, P) { return math::xlogy(a, b); });
     case Binary::relu_backward:
       return vec<T>([](V g, V y, P) { return y <= 0 ? V{} : g; });  // also NaN passes
     case Binary::leaky_relu_backward:
@@ -116,10 +116,7 @@ RowMap real(Binary op) {
     case Binary::hardswish_backward:
       return vec<T>([](V g, V x, P) { return g * math::hardswish_slope(x); });
     case Binary::shrink_backward:
-      return vec<T>([](V g, V x, P p) {
-        const T lambda = static_cast<T>(*p);
-        return (x >= -lambda) & (x <= lambda) ? V{} : g;
-      });
+      return vec<T>([](V g, V x, P p) { return math::abs(x) <= static_cast<T>(*p) ? V{} : g; });
     case Binary::threshold_backward:
       return vec<T>([](V g, V x, P p) { return x <= static_cast<T>(*p) ? V{} : g; });
     case Binary::add_scaled:
@@ -231,14 +228,18 @@ RowMap compare(Binary op) {
   }
 }
 
+// Of bools, as bytes of 0 and 1.
 RowMap logical(Binary op) {
+  using B = uint8_t;
   switch (op) {
     case Binary::logical_and:
-      return scalars<bool, bool, 2>([](bool a, bool b, P) { return (a & b) != 0; });
+    case Binary::bitwise_and:
+      return scalars<B, B, 2>([](B a, B b, P) { return a & b; });
     case Binary::logical_or:
-      return scalars<bool, bool, 2>([](bool a, bool b, P) { return (a | b) != 0; });
+    case Binary::bitwise_or:
+      return scalars<B, B, 2>([](B a, B b, P) { return a | b; });
     default:
-      return scalars<bool, bool, 2>([](bool a, bool b, P) { return a != b; });
+      return scalars<B, B, 2>([](B a, B b, P) { return a ^ b; });
   }
 }
 
@@ -260,8 +261,7 @@ RowMap by_type(DType compute, F f) {
 
 RowOp<3> binary_op(Binary op, DType compute) {
   constexpr DType kBool = DType::boolean;
-  if (op >= Binary::logical_and && op <= Binary::logical_xor)
-    return {logical(op), {kBool, kBool, kBool}};
+  if (compute == kBool) return {logical(op), {kBool, kBool, kBool}};
   if (op >= Binary::eq && op <= Binary::ge) {
     const RowMap run = by_type(compute, [&](auto tag) { return compare<decltype(tag)>(op); });
     return {run, {kBool, compute, compute}};

@@ -6,10 +6,22 @@
 namespace lamina::cpu::LAMINA_ISA {
 namespace {
 
+// Bools as bytes: of loops over bool the compiler makes no vectors.
+template <class T>
+struct StoredAs {
+  using Type = T;
+};
+template <>
+struct StoredAs<bool> {
+  using Type = uint8_t;
+};
+template <class T>
+using Stored = typename StoredAs<T>::Type;
+
 template <class To, class From>
 void convert_row(void* out, int64_t out_stride, const void* in, int64_t in_stride, int64_t n) {
-  To* to = static_cast<To*>(out);
-  const From* from = static_cast<const From*>(in);
+  auto* to = static_cast<Stored<To>*>(out);
+  const auto* from = static_cast<const Stored<From>*>(in);
   if (out_stride == 1 && in_stride == 1) {
 #pragma GCC ivdep
     for (int64_t i = 0; i < n; ++i) to[i] = convert<To>(from[i]);

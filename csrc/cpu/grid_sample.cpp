@@ -7,6 +7,7 @@
 
 #include "core/memory.h"
 #include "core/parallel.h"
+#include "cpu/gather.h"
 #include "cpu/grid_taps.h"
 #include "cpu/lanes.h"
 #include "kernels/registry.h"
@@ -37,16 +38,13 @@ void for_blocks(const GridShape& s, const T* grid, bool slopes, const F& f) {
 
 template <int kTaps, class T>
 LAMINA_INLINE void sample_plane(const GridTaps<T>& taps, const T* plane, int n, T* y) {
-#pragma GCC ivdep
-  for (int i = 0; i < n; ++i) {
-    T sum = 0;
+  constexpr int L = kLanes<T>;
+  for (int i = 0; i < n; i += L) {
+    Vec<T> sum{};
 #pragma GCC unroll 16
-    for (int k = 0; k < kTaps; ++k) {
-      const int32_t at = taps.offset[k][i];
-      const T value = taps.weight[k][i] * plane[at < 0 ? 0 : at];
-      sum += at < 0 ? T(0) : value;
-    }
-    y[i] = sum;
+    for (int k = 0; k < kTaps; ++k)
+      sum += load(&taps.weight[k][i]) * gather(plane, &taps.offset[k][i]);
+    store_lanes(y + i, sum, n - i < L ? n - i : L);
   }
 }
 
@@ -168,17 +166,16 @@ void backward_input(const GridShape& s, const T* grid, const T* dy, T* dx) {
 template <class T>
 void slopes_of_planes(const GridShape& s, const GridTaps<T>& taps, const T* x, const T* dy, int n,
                       T (&sums)[3][kPlaces]) {
+  constexpr int L = kLanes<T>;
   const int64_t P = plane_size(s);
   for (int64_t c = 0; c < s.channels; ++c) {
     const T *plane = x + c * P, *from = dy + c * s.places;
     for (int k = 0; k < taps.count; ++k) {
-#pragma GCC ivdep
-      for (int i = 0; i < n; ++i) {
-        const int32_t at = taps.offset[k][i];
-        const T product = plane[at < 0 ? 0 : at] * from[i], value = at < 0 ? T(0) : product;
-        sums[0][i] += taps.slope[0][k][i] * value;
-        sums[1][i] += taps.slope[1][k][i] * value;
-        if (s.rank == 3) sums[2][i] += taps.slope[2][k][i] * value;
+      for (int i = 0; i < n; i += L) {
+        const int lanes = n - i < L ? n - i : L;
+        const Vec<T> value = gather(plane, &taps.offset[k][i]) * load_lanes(from + i, lanes);
+        for (int a = 0; a < s.rank; ++a)
+          store(&sums[a][i], load(&sums[a][i]) + load(&taps.slope[a][k][i]) * value);
       }
     }
   }

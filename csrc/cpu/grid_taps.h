@@ -93,10 +93,20 @@ struct GridTaps {
             slopes ? combine<true, true>(s, x, y, z, n) : combine<true, false>(s, x, y, z, n);
           else
             slopes ? combine<false, true>(s, x, y, z, n) : combine<false, false>(s, x, y, z, n);
+          end_vector(count - 1, n, slopes ? s.rank : 0);
         }
   }
 
  private:
+  // Places that make up the last vector lie outside.
+  LAMINA_INLINE void end_vector(int k, int n, int slopes) {
+    for (int i = n; i % kLanes<T> != 0; ++i) {
+      offset[k][i] = -1;
+      weight[k][i] = 0;
+      for (int a = 0; a < slopes; ++a) slope[a][k][i] = 0;
+    }
+  }
+
   template <bool kDeep, bool kSlopes>
   LAMINA_INLINE void combine(const GridShape& s, int x, int y, int z, int n) {
     const int k = count++;

@@ -90,8 +90,44 @@ LAMINA_INLINE void gather_row(const Row<3>& row, int64_t scale) {
   }
 }
 
+// Rows are fetched so many turns before they are needed: their places are random, but known.
+constexpr int64_t kAhead = 6, kCacheLine = 64;
+
+LAMINA_INLINE void fetch_row(const void* row, int64_t bytes, bool to_write) {
+  constexpr int64_t kLines = 8;  // the processor guesses the rest
+  const char* p = static_cast<const char*>(row);
+  for (int64_t at = 0; at < bytes && at < kLines * kCacheLine; at += kCacheLine)
+    to_write ? __builtin_prefetch(p + at, 1) : __builtin_prefetch(p + at, 0);
+}
+
+// Whole rows, such as an embedding's.
+template <class T>
+void gather_rows(const Loop<3>& loop, int64_t scale) {
+  constexpr int64_t L = kLanes<T>;
+  const int64_t rows = loop.shape[0], n = loop.shape[1], step = loop.strides[2][0];
+  const T* src = static_cast<const T*>(loop.data[1]);
+  const int64_t* index = static_cast<const int64_t*>(loop.data[2]);
+  const auto place = [&](int64_t r) {
+    return src + r * loop.strides[1][0] + index[r * step] * scale;
+  };
+  parallel_for(rows, kLoopGrain / n + 1, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      if (r + kAhead < end)
+        fetch_row(place(r + kAhead), n * static_cast<int64_t>(sizeof(T)), false);
+      T* out = static_cast<T*>(loop.data[0]) + r * loop.strides[0][0];
+      const T* from = place(r);
+      int64_t i = 0;
+      for (; i + L <= n; i += L) store(out + i, load(from + i));
+      for (; i < n; ++i) out[i] = from[i];
+    }
+  });
+}
+
 template <class T>
 void gather_as(const Loop<3>& loop, int64_t scale) {
+  const auto contiguous = [&](int k) { return loop.strides[k][1] == 1; };
+  if (loop.rank == 2 && loop.strides[2][1] == 0 && contiguous(0) && contiguous(1))
+    return gather_rows<T>(loop, scale);
   for_each_row(loop, {sizeof(T), sizeof(T), sizeof(int64_t)},
                [&](const Row<3>& row) { gather_row<T>(row, scale); });
 }
@@ -193,7 +229,7 @@ LAMINA_INLINE int part_of(int64_t index) {  // Fibonacci hashing: even for any p
 template <Combine combine, class T>
 void scatter_long_rows(const Scatter& s, int64_t rows, int64_t inner) {
   const Loop<3>& loop = s.loop;
-  const int64_t step = loop.strides[2][0];
+  const int64_t step = loop.strides[2][0], bytes = inner * static_cast<int64_t>(sizeof(T));
   const int64_t* index = static_cast<const int64_t*>(loop.data[2]);
   const Scratch scratch(static_cast<size_t>(rows) * sizeof(int64_t));
   int64_t* order = scratch.as<int64_t>();
@@ -207,6 +243,12 @@ void scatter_long_rows(const Scatter& s, int64_t rows, int64_t inner) {
   parallel_for(kParts, 1, [&](int64_t begin, int64_t end) {
     for (int64_t k = first[begin]; k < first[end]; ++k) {
       const int64_t j = order[k];
+      if (k + kAhead < first[end]) {
+        const int64_t ahead = order[k + kAhead];
+        fetch_row(static_cast<T*>(loop.data[0]) + index[ahead * step] * s.positions.scale, bytes,
+                  true);
+        fetch_row(static_cast<const T*>(loop.data[1]) + ahead * loop.strides[1][0], bytes, false);
+      }
       scatter_row<combine>(static_cast<T*>(loop.data[0]),
                            static_cast<const T*>(loop.data[1]) + j * loop.strides[1][0],
                            index + j * step, inner, loop.strides[0][1], loop.strides[1][1], 0,

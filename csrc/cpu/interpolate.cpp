@@ -147,6 +147,11 @@ void channels_last(const ResamplePlan& p, const T* x, T* y) {
           __builtin_memcpy(to, from + index[0] * C, static_cast<size_t>(C) * sizeof(T));
           continue;
         }
+        if (count == 2) {
+          const T* const pixels[] = {from + index[0] * C, from + index[1] * C};
+          add_up<2>(pixels, weights + ow * w.taps, false, C, to);
+          continue;
+        }
         for (int k = 0; k < count || k == 0; k += kRows) {
           const T* pixels[kRows];
           const int some = count - k < kRows ? count - k : kRows;

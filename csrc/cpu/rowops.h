@@ -18,8 +18,12 @@ template <>
 struct UnsignedOf<int64_t> {
   using Type = uint64_t;
 };
+template <>
+struct UnsignedOf<double> {
+  using Type = uint64_t;
+};
+// Of the same size: bits, and arithmetic that wraps where that of signed integers is undefined.
 template <class T>
-using Unsigned =
-    typename UnsignedOf<T>::Type;  // of int32 and int64: wraps where signed arithmetic is undefined
+using Unsigned = typename UnsignedOf<T>::Type;
 
 }  // namespace lamina::cpu::LAMINA_ISA

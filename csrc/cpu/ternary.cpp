@@ -7,16 +7,18 @@ namespace {
 using kernels::Ternary;
 using P = const double*;
 
+// By masks of bits: of a choice between numbers the compiler makes a jump, which random conditions mislead.
 template <class T>
 void where_row(char* const* data, int64_t n, P) {
-  T* out = reinterpret_cast<T*>(data[0]);
-  const bool* condition = reinterpret_cast<const bool*>(data[1]);
-  const T* a = reinterpret_cast<const T*>(data[2]);
-  const T* b = reinterpret_cast<const T*>(data[3]);
+  typedef Unsigned<T> Bits __attribute__((may_alias));
+  Bits* out = reinterpret_cast<Bits*>(data[0]);
+  const uint8_t* condition = reinterpret_cast<const uint8_t*>(data[1]);  // bools: 0 and 1
+  const Bits* a = reinterpret_cast<const Bits*>(data[2]);
+  const Bits* b = reinterpret_cast<const Bits*>(data[3]);
 #pragma GCC ivdep
   for (int64_t i = 0; i < n; ++i) {
-    const T x = a[i], y = b[i];
-    out[i] = condition[i] ? x : y;
+    const Unsigned<T> mask = -static_cast<Unsigned<T>>(condition[i]);
+    out[i] = (a[i] & mask) | (b[i] & ~mask);
   }
 }
 

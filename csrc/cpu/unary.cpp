@@ -3,6 +3,7 @@
 #include "cpu/angle_math.h"
 #include "cpu/rowops.h"
 #include "cpu/scalar_math.h"
+#include "cpu/single_math.h"
 #include "cpu/special_math.h"
 
 namespace lamina::cpu::LAMINA_ISA {
@@ -21,8 +22,8 @@ RowMap one(F f) {
   return scalars<T, T, 1>(f);
 }
 
-// sin, cos and tan reduce their argument in double and by 118 bits of pi up to math::kMaxAngle; a block
-// with a larger or non-finite argument goes to the C library.
+// sin, cos and tan reduce their argument in double up to math::kMaxAngle; a block with a larger or
+// non-finite argument goes to the C library.
 template <class T, class Near, class Far>
 RowMap angles(Near, Far) {
   return [](char* const* data, int64_t n, P) {
@@ -35,13 +36,22 @@ RowMap angles(Near, Far) {
       T* out = reinterpret_cast<T*>(data[0]) + begin;
       double block[kBlock];
       int far = 0;
-      for (int64_t i = 0; i < kBlock; ++i) block[i] = i < m ? x[i] : 0;
-      for (int64_t i = 0; i < kBlock; ++i) far |= !(scalar::fabs(block[i]) <= math::kMaxAngle);
+      for (int64_t i = 0; i < m; ++i) {
+        block[i] = x[i];
+        far |= !(scalar::fabs(x[i]) <= T(math::kMaxAngle));
+      }
+      for (int64_t i = m; i < m + L && i < kBlock; ++i) block[i] = 0;
       if (far) {
         for (int64_t i = 0; i < m; ++i) out[i] = beyond(x[i]);
         continue;
       }
-      for (int64_t i = 0; i < m; i += L) store(block + i, near(load(block + i)));
+      for (int64_t i = 0; i < m; i += L) {
+        const Vec<double> angle = load(block + i);
+        if constexpr (sizeof(T) == sizeof(float))
+          store(block + i, near(math::reduce_angle_single(angle)));
+        else
+          store(block + i, near(math::reduce_angle(angle)));
+      }
       for (int64_t i = 0; i < m; ++i) out[i] = static_cast<T>(block[i]);
     }
   };
@@ -60,6 +70,25 @@ void special_row(char* const* data, int64_t n, P) {
     for (int64_t i = m; i < m + L && i < kBlock; ++i) block[i] = 1;
     for (int64_t i = 0; i < m; i += L) store(block + i, f(load(block + i)));
     for (int64_t i = 0; i < m; ++i) out[i] = static_cast<T>(block[i]);
+  }
+}
+
+// To a power that is the same for all, p[0]: the usual ones by products, as torch does.
+template <class T>
+void power_row(char* const* data, int64_t n, P p) {
+  const double power = *p;
+  if (power == 3) return vec<T>([](Vec<T> x, P) { return x * x * x; })(data, n, p);
+  if (power == -2) return vec<T>([](Vec<T> x, P) { return 1 / (x * x); })(data, n, p);
+  T* out = reinterpret_cast<T*>(data[0]);
+  const T* x = reinterpret_cast<const T*>(data[1]);
+  if constexpr (sizeof(T) == sizeof(float)) {
+    constexpr int64_t kBlock = 1024;
+    float exponent[kBlock];
+    for (float& e : exponent) e = static_cast<float>(power);
+    for (int64_t i = 0; i < n; i += kBlock)
+      math::pow_row(out + i, x + i, exponent, n - i < kBlock ? n - i : kBlock);
+  } else {
+    for (int64_t i = 0; i < n; ++i) out[i] = scalar::pow(x[i], power);
   }
 }
 
@@ -109,13 +138,13 @@ RowMap real(Unary op) {
     case Unary::log1p:
       return vec<T>([](V x, P) { return math::log1p(x); });
     case Unary::sin:
-      return angles<T>([](Vec<double> x) { return math::sin(x, 0); },
+      return angles<T>([](const math::Angle& a) { return math::sin(a, 0); },
                        [](T x) { return scalar::sin(x); });
     case Unary::cos:
-      return angles<T>([](Vec<double> x) { return math::sin(x, 1); },
+      return angles<T>([](const math::Angle& a) { return math::sin(a, 1); },
                        [](T x) { return scalar::cos(x); });
     case Unary::tan:
-      return angles<T>([](Vec<double> x) { return math::tan(x); },
+      return angles<T>([](const math::Angle& a) { return math::tan(a); },
                        [](T x) { return scalar::tan(x); });
     case Unary::asin:
       return vec<T>([](V x, P) { return math::asin(x); });
@@ -154,9 +183,16 @@ RowMap real(Unary op) {
     case Unary::atanh:
       return vec<T>([](V x, P) { return math::atanh(x); });
     case Unary::polygamma:
-      return one<T>([](T x, P p) {
-        return static_cast<T>(special::polygamma(static_cast<int>(*p), static_cast<double>(x)));
-      });
+      return [](char* const* data, int64_t n, P p) {
+        if (*p == 1) return special_row<T, special::trigamma>(data, n, p);
+        const auto derivative = [](T x, P order) {
+          return static_cast<T>(
+              special::polygamma(static_cast<int>(*order), static_cast<double>(x)));
+        };
+        one<T>(derivative)(data, n, p);
+      };
+    case Unary::power:
+      return &power_row<T>;
     case Unary::nan_to_num:
       return one<T>([](T x, P p) {
         const T inf = __builtin_inf();
@@ -182,9 +218,13 @@ RowMap real(Unary op) {
       return vec<T>(
           [](V x, P p) { return math::softplus(x, static_cast<T>(p[0]), static_cast<T>(p[1])); });
     case Unary::clamp:
-      return vec<T>([](V x, P p) {
-        return minimum(V{} + static_cast<T>(p[1]), maximum(V{} + static_cast<T>(p[0]), x));
-      });
+      return [](char* const* data, int64_t n, P p) {
+        if (p[0] != p[0] || p[1] != p[1])  // a bound that is no number leaves none
+          return vec<T>([](V, P) { return V{} + static_cast<T>(__builtin_nan("")); })(data, n, p);
+        vec<T>([](V x, P p) {
+          return cpu::LAMINA_ISA::clamp(x, static_cast<T>(p[0]), static_cast<T>(p[1]));
+        })(data, n, p);
+      };
     case Unary::selu:
       return vec<T>([](V x, P) { return math::selu(x); });
     case Unary::celu:
@@ -200,10 +240,7 @@ RowMap real(Unary op) {
     case Unary::softshrink:
       return vec<T>([](V x, P p) { return math::softshrink(x, static_cast<T>(*p)); });
     case Unary::hardshrink:
-      return vec<T>([](V x, P p) {
-        const T lambda = static_cast<T>(*p);
-        return (x >= -lambda) & (x <= lambda) ? V{} : x;
-      });
+      return vec<T>([](V x, P p) { return math::abs(x) <= static_cast<T>(*p) ? V{} : x; });
     case Unary::threshold:
       return vec<T>(
           [](V x, P p) { return x <= static_cast<T>(p[0]) ? V{} + static_cast<T>(p[1]) : x; });
@@ -253,7 +290,8 @@ RowMap test(Unary op) {
 RowOp<2> unary_op(Unary op, DType compute) {
   const bool wide = compute == DType::float64;
   if (op == Unary::logical_not)
-    return {scalars<bool, bool, 1>([](bool x, P) { return !x; }), {DType::boolean, DType::boolean}};
+    return {scalars<uint8_t, uint8_t, 1>([](uint8_t x, P) { return x ^ 1; }),
+            {DType::boolean, DType::boolean}};
   if (op == Unary::isnan || op == Unary::isinf || op == Unary::isfinite)
     return {wide ? test<double>(op) : test<float>(op), {DType::boolean, compute}};
   RowMap run = wide                        ? real<double>(op)

@@ -81,4 +81,11 @@ LAMINA_INLINE V minimum(V a, V b) {
   return (a < b) | (a != a) ? a : b;
 }
 
+// x kept in [low, high], numbers both; NaN stays.
+template <class V, class T>
+LAMINA_INLINE V clamp(V x, T low, T high) {
+  const V y = x < low ? V{} + low : x;
+  return y > high ? V{} + high : y;
+}
+
 }  // namespace lamina::cpu::LAMINA_ISA

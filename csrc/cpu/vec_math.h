@@ -147,6 +147,16 @@ LAMINA_INLINE V exp(V x) {
   return x < F::kExpMin ? V{} : y;
 }
 
+// Of x <= 0.
+template <class V>
+LAMINA_INLINE V exp_negative(V x) {
+  using F = Format<Element<V>>;
+  V shifted;
+  const V p = expm1_reduced(x, shifted) + 1;
+  const V y = from_bits<V>(bits(p) + (bits(shifted) << F::kMantissa));
+  return x < F::kExpMin ? V{} : y;
+}
+
 template <class V>
 LAMINA_INLINE V expm1(V x) {
   using F = Format<Element<V>>;
@@ -184,24 +194,37 @@ LAMINA_INLINE V sigmoid(V x) {
   return 1 / (1 + exp(-x));
 }
 
-// x = 2^k (1 + f): log(1 + f) = f - (half - tail).
+// x = 2^k (1 + f), 1 + f in [sqrt(1/2), sqrt(2)).
 template <class V>
-struct LogParts {
-  V k, f, half, tail;
+struct LogFraction {
+  V k, f;
 };
 
 template <class V>
-LAMINA_INLINE LogParts<V> log_parts(V x) {
+LAMINA_INLINE LogFraction<V> log_fraction(V x) {
   using F = Format<Element<V>>;
   const Bits<V> shifted = bits(x) + (F::kOne - F::kSqrtHalf);
   const Bits<V> exponent = shifted >> F::kMantissa;  // k + bias
-  LogParts<V> p;
+  LogFraction<V> p;
   // An integer below 2^kMantissa in the low bits of 2^kMantissa is that integer added to it.
   constexpr Element<V> unit = F::kMagic / 3 * 2;
   const V offset = V{} + unit;
   p.k = from_bits<V>(exponent | bits(offset)) - (unit + Element<V>(F::kOne >> F::kMantissa));
   const Bits<V> bias = Bits<V>{} + (F::kOne >> F::kMantissa);
   p.f = from_bits<V>(bits(x) - ((exponent - bias) << F::kMantissa)) - 1;
+  return p;
+}
+
+// log(1 + f) = f - (half - tail).
+template <class V>
+struct LogParts : LogFraction<V> {
+  V half, tail;
+};
+
+template <class V>
+LAMINA_INLINE LogParts<V> log_parts(V x) {
+  using F = Format<Element<V>>;
+  LogParts<V> p{log_fraction(x), {}, {}};
   const V s = p.f / (2 + p.f), z = s * s;
   p.half = Element<V>(0.5) * p.f * p.f;
   p.tail = s * (p.half + z * horner(z, F::kLog));
@@ -263,9 +286,14 @@ LAMINA_INLINE V erf(V x) {
 // Nearest integers, halves to even ones; -0 stays.
 template <class V>
 LAMINA_INLINE V round(V x) {
+#if defined(__AVX2__)
+  for (int i = 0; i < kLanes<Element<V>>; ++i) x[i] = scalar::rint(x[i]);  // one instruction
+  return x;
+#else
   constexpr Element<V> most = Format<Element<V>>::kMagic / 3 * 2;  // all beyond are integers
   const V t = abs(x), r = (t + most) - most;
   return copysign(t < most ? r : t, x);
+#endif
 }
 
 template <class V>
@@ -285,6 +313,8 @@ LAMINA_INLINE V trunc(V x) {
 }
 
 constexpr double kMaxAngle = 1.6e6;  // n below 2^20
+constexpr double kPio2[] = {1.57079632673412561417e+00, 6.07710050630396597660e-11,
+                            2.02226624879595063154e-21};
 
 // x = n pi/2 + r, |x| <= kMaxAngle: sine and cosine of r, and n in the low bits of quadrant.
 struct Angle {
@@ -294,8 +324,6 @@ struct Angle {
 
 LAMINA_INLINE Angle reduce_angle(Vec<double> x) {
   using V = Vec<double>;
-  constexpr double kPio2[] = {1.57079632673412561417e+00, 6.07710050630396597660e-11,
-                              2.02226624879595063154e-21};
   constexpr double kSin[] = {-1.66666666666666324348e-01, 8.33333333332248946124e-03,
                              -1.98412698298579493134e-04, 2.75573137070700676789e-06,
                              -2.50507602534068634195e-08, 1.58969099521155010221e-10};
@@ -318,17 +346,18 @@ LAMINA_INLINE Angle reduce_angle(Vec<double> x) {
   return {x == 0 ? x : sine, cosine, bits(shifted)};  // sin(-0) = -0
 }
 
-// sin(x + quarter_turns pi/2), |x| <= kMaxAngle.
-LAMINA_INLINE Vec<double> sin(Vec<double> x, int quarter_turns) {
-  const Angle a = reduce_angle(x);
+// The sine of the angle and so many quarter turns.
+LAMINA_INLINE Vec<double> sin(const Angle& a, int quarter_turns) {
   const Vec<uint64_t> quadrant = a.quadrant + static_cast<uint64_t>(quarter_turns);
   const Vec<double> y = (quadrant & 1) != 0 ? a.cosine : a.sine;
   return from_bits<Vec<double>>(bits(y) ^ ((quadrant & 2) << 62));
 }
 
-// |x| <= kMaxAngle.
-LAMINA_INLINE Vec<double> tan(Vec<double> x) {
-  const Angle a = reduce_angle(x);
+LAMINA_INLINE Vec<double> sin(Vec<double> x, int quarter_turns) {
+  return sin(reduce_angle(x), quarter_turns);
+}
+
+LAMINA_INLINE Vec<double> tan(const Angle& a) {
   return (a.quadrant & 1) != 0 ? -a.cosine / a.sine : a.sine / a.cosine;
 }
 

@@ -13,6 +13,8 @@ namespace {
 
 using kernels::Binary;
 
+constexpr double kLn2 = 0.69314718055994530942;
+
 // Division that rounds towards minus infinity, as Python's: the remainder has the divisor's sign.
 template <class T>
 __device__ __forceinline__ T real_remainder(T a, T b) {
@@ -62,8 +64,18 @@ struct Real {
         return a > b || b != b ? a : b;
       case Binary::fmin:
         return a < b || b != b ? a : b;
-      default:
+      case Binary::atan2:
         return atan2(a, b);
+      case Binary::logaddexp:
+        return a == b ? a + T(kLn2) : math::maximum(a, b) + log1p(exp(-fabs(a - b)));
+      case Binary::logaddexp2:
+        return a == b ? a + 1 : math::maximum(a, b) + log1p(exp2(-fabs(a - b))) / T(kLn2);
+      case Binary::hypot:
+        return hypot(a, b);
+      case Binary::copysign:
+        return copysign(a, b);
+      default:  // xlogy
+        return a == 0 && b == b ? T(0) : a * log(b);
     }
   }
 };
@@ -218,7 +230,9 @@ struct Compare {
 template <Binary op>
 struct Logical {
   static __device__ __forceinline__ bool apply(const double*, bool a, bool b) {
-    return op == Binary::logical_and ? a && b : op == Binary::logical_or ? a || b : a != b;
+    if (op == Binary::logical_and || op == Binary::bitwise_and) return a && b;
+    if (op == Binary::logical_or || op == Binary::bitwise_or) return a || b;
+    return a != b;
   }
 };
 
@@ -233,7 +247,7 @@ MapKernel<3> real(Binary op) {
   if (op >= Binary::relu_backward)
     return pick<Binary::relu_backward, Binary::subtract_scaled>(
         op, [](auto o) { return &map_kernel<Gradient<decltype(o)::value, T>, T, T, T>; });
-  return pick<Binary::add, Binary::atan2>(
+  return pick<Binary::add, Binary::xlogy>(
       op, [](auto o) { return &map_kernel<Real<decltype(o)::value, T>, T, T, T>; });
 }
 
@@ -264,9 +278,13 @@ MapKernel<3> by_type(DType compute, F f) {
 
 Map<3> binary_map(Binary op, DType compute) {
   constexpr DType kBool = DType::boolean;
-  if (op >= Binary::logical_and && op <= Binary::logical_xor) {
-    const MapKernel<3> kernel = pick<Binary::logical_and, Binary::logical_xor>(
-        op, [](auto o) { return &map_kernel<Logical<decltype(o)::value>, bool, bool, bool>; });
+  if (compute == kBool) {
+    const auto make = [](auto o) {
+      return &map_kernel<Logical<decltype(o)::value>, bool, bool, bool>;
+    };
+    const MapKernel<3> kernel = op >= Binary::bitwise_and
+                                    ? pick<Binary::bitwise_and, Binary::bitwise_xor>(op, make)
+                                    : pick<Binary::logical_and, Binary::logical_xor>(op, make);
     return {kernel, {kBool, kBool, kBool}};
   }
   if (op >= Binary::eq && op <= Binary::ge)

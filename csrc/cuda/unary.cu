@@ -95,6 +95,8 @@ struct Real {
         return atanh(x);
       case Unary::polygamma:
         return static_cast<T>(special::polygamma(static_cast<int>(p[0]), x));
+      case Unary::power:
+        return p[0] == 3 ? x * x * x : p[0] == -2 ? 1 / (x * x) : pow(x, static_cast<T>(p[0]));
       case Unary::nan_to_num: {
         const T inf = static_cast<T>(INFINITY);
         const T y = x == inf ? static_cast<T>(p[1]) : x == -inf ? static_cast<T>(p[2]) : x;

@@ -57,6 +57,7 @@ enum class Unary {
   nan_to_num,  // p: for NaN, +inf, -inf
   round_to,    // p: 10^|decimals|, whether decimals are negative
   polygamma,   // p: order, an integer >= 1
+  power,       // p: exponent
   leaky_relu,  // p: slope
   elu,         // p: alpha
   gelu,
@@ -90,6 +91,11 @@ enum class Binary {
   fmax,
   fmin,
   atan2,
+  logaddexp,
+  logaddexp2,
+  hypot,
+  copysign,
+  xlogy,  // a log(b), 0 where a is 0
   eq,
   ne,
   lt,

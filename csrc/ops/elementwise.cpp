@@ -105,13 +105,14 @@ Types types_of(Binary op, DType promoted) {
   if (in(op, Binary::eq, Binary::ge)) return {promoted, DType::boolean, compute_dtype(promoted)};
   if (in(op, Binary::logical_and, Binary::logical_xor))
     return {DType::boolean, DType::boolean, DType::boolean};
-  if (op == Binary::divide || op == Binary::atan2 || op >= Binary::relu_backward)
+  if (op == Binary::divide || in(op, Binary::atan2, Binary::xlogy) || op >= Binary::relu_backward)
     promoted = floating(promoted);
   if (in(op, Binary::bitwise_and, Binary::shift_right)) {
     const bool shift = op >= Binary::shift_left;
     check<TypeError>(!is_floating(promoted) && !(shift && promoted == DType::boolean), "[", op_name,
                      "] expected integers", shift ? "" : " or bool", ", got ",
                      lamina::name(promoted));
+    if (promoted == DType::boolean) return {promoted, promoted, promoted};
   }
   if (op == Binary::subtract || in(op, Binary::floor_divide, Binary::pow))
     check<TypeError>(promoted != DType::boolean, "[", op_name, "] expected numbers, got bool",
@@ -264,17 +265,17 @@ Array ternary(Ternary op, const Operand& a, const Operand& b, const Operand& c,
 
 const char* name(Unary op) {
   constexpr const char* names[] = {
-      "neg",         "abs",         "sign",       "square",      "bitwise_not", "relu",
-      "logical_not", "floor",       "ceil",       "round",       "trunc",       "frac",
-      "sqrt",        "rsqrt",       "reciprocal", "exp",         "exp2",        "expm1",
-      "log",         "log2",        "log10",      "log1p",       "sin",         "cos",
-      "tan",         "asin",        "acos",       "atan",        "sinh",        "cosh",
-      "tanh",        "sigmoid",     "erf",        "erfc",        "lgamma",      "digamma",
-      "erfinv",      "acosh",       "asinh",      "atanh",       "isnan",       "isinf",
-      "isfinite",    "nan_to_num",  "round",      "polygamma",   "leaky_relu",  "elu",
-      "gelu",        "gelu",        "silu",       "softplus",    "clamp",       "selu",
-      "celu",        "log_sigmoid", "mish",       "hardsigmoid", "hardswish",   "softshrink",
-      "hardshrink",  "threshold"};
+      "neg",         "abs",        "sign",        "square",    "bitwise_not", "relu",
+      "logical_not", "floor",      "ceil",        "round",     "trunc",       "frac",
+      "sqrt",        "rsqrt",      "reciprocal",  "exp",       "exp2",        "expm1",
+      "log",         "log2",       "log10",       "log1p",     "sin",         "cos",
+      "tan",         "asin",       "acos",        "atan",      "sinh",        "cosh",
+      "tanh",        "sigmoid",    "erf",         "erfc",      "lgamma",      "digamma",
+      "erfinv",      "acosh",      "asinh",       "atanh",     "isnan",       "isinf",
+      "isfinite",    "nan_to_num", "round",       "polygamma", "pow",         "leaky_relu",
+      "elu",         "gelu",       "gelu",        "silu",      "softplus",    "clamp",
+      "selu",        "celu",       "log_sigmoid", "mish",      "hardsigmoid", "hardswish",
+      "softshrink",  "hardshrink", "threshold"};
   static_assert(std::size(names) == static_cast<size_t>(Unary::threshold) + 1);
   return names[static_cast<int>(op)];
 }
@@ -294,6 +295,11 @@ const char* name(Binary op) {
                                    "fmax",
                                    "fmin",
                                    "atan2",
+                                   "logaddexp",
+                                   "logaddexp2",
+                                   "hypot",
+                                   "copysign",
+                                   "xlogy",
                                    "eq",
                                    "ne",
                                    "lt",

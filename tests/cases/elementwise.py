@@ -45,8 +45,10 @@ BAD_SHAPES = bad(
 )
 BAD_KIND = bad(TypeError, r"\] expected a tensor or a number, got str", Input((2,)), "one")
 
+MILLION = {"1e6": sample(Input((1_000_000,)), Input((1_000_000,)))}
+POSITIVE_MILLION = {"1e6": sample(Input((1_000_000,), "positive"), Input((1_000_000,), "positive"))}
 LARGE = {
-    "1e6": sample(Input((1_000_000,)), Input((1_000_000,))),
+    **MILLION,
     "64x256x56x56+c": sample(Input((16, 64, 56, 56)), Input((64, 1, 1))),
     "8x8": sample(Input((8, 8)), Input((8, 8))),
 }
@@ -169,6 +171,7 @@ CASES = [
             fmod_samples(),
             rounding(mode),
             lambda torch, a, b, mode=mode: torch.div(a, b, rounding_mode=mode),
+            benchmarks=POSITIVE_MILLION,
         )
         for mode in ("floor", "trunc")
     ],
@@ -196,8 +199,24 @@ CASES = [
         lambda torch, a, b: [torch.floor_divide(a, b), torch.remainder(a, b), torch.fmod(a, b)],
         differentiable=False,
     ),
-    Case("elementwise.remainder", lamina.remainder, fmod_samples(), np.mod, "remainder", atol=1e-5),
-    Case("elementwise.fmod", lamina.fmod, fmod_samples(), np.fmod, "fmod", atol=1e-5),
+    Case(
+        "elementwise.remainder",
+        lamina.remainder,
+        fmod_samples(),
+        np.mod,
+        "remainder",
+        atol=1e-5,
+        benchmarks=POSITIVE_MILLION,
+    ),
+    Case(
+        "elementwise.fmod",
+        lamina.fmod,
+        fmod_samples(),
+        np.fmod,
+        "fmod",
+        atol=1e-5,
+        benchmarks=POSITIVE_MILLION,
+    ),
     Case(
         "elementwise.pow",
         lamina.pow,
@@ -213,6 +232,11 @@ CASES = [
         "pow",
         rtol=2e-5,
         dtypes=HALVES,
+        benchmarks={
+            "1e6": sample(Input((1_000_000,), "positive"), Input((1_000_000,))),
+            "1e6 to 2.5": sample(Input((1_000_000,), "positive"), 2.5),
+            "1e6 to 3": sample(Input((1_000_000,)), 3),
+        },
         errors=[bad(RuntimeError, r"\[pow\] integers to a negative integer power", Input((2,), "int"), -1)],
     ),
     Case(
@@ -242,6 +266,7 @@ CASES = [
         TENSORS[:4],
         np.arctan2,
         "atan2",
+        benchmarks=MILLION,
     ),
     Case(
         "elementwise.atan2_edges",

@@ -4,7 +4,7 @@ import numpy as np
 from case import Case, Input, bad, sample
 
 import lamina
-from cases.elementwise import INF, NAN, edge
+from cases.elementwise import INF, MILLION, NAN, POSITIVE_MILLION, edge
 
 PAIRS = [
     sample(Input((3, 4)), Input((3, 4))),
@@ -37,10 +37,10 @@ def xlogy(x, y):
 
 
 CASES = [
-    *two("logaddexp", np.logaddexp, errors=INTEGERS, benchmarks={"1e6": sample(Input((10**6,)), Input((10**6,)))}),
-    *two("logaddexp2", np.logaddexp2, errors=INTEGERS),
-    *two("hypot", np.hypot, errors=INTEGERS),
-    *two("copysign", np.copysign),
+    *two("logaddexp", np.logaddexp, errors=INTEGERS, benchmarks=MILLION),
+    *two("logaddexp2", np.logaddexp2, errors=INTEGERS, benchmarks=MILLION),
+    *two("hypot", np.hypot, errors=INTEGERS, benchmarks=MILLION),
+    *two("copysign", np.copysign, benchmarks=MILLION),
     Case(
         "logarithm.copysign_dtypes",
         lamina.copysign,
@@ -60,9 +60,19 @@ CASES = [
             sample(Input((3, 4), "positive"), Input((4,), "positive")),
             sample(Input((3,), "positive"), 2.0),
             sample(2.0, Input((3,), "positive")),
+            sample(0.0, edge(NAN, 0.0, -1.0, INF)),
             sample(Input((2,), "values", values=np.array([0.0, 3.0])), Input((2,), "positive")),
         ],
+        benchmarks=POSITIVE_MILLION,
         errors=[bad(TypeError, r"\[xlogy\] expected a tensor, got float", 1.0, 2.0)],
+    ),
+    Case(
+        "logarithm.xlogy_slope_at_zero",
+        lambda x: lamina.autograd.grad(lamina.xlogy(y := x.detach().requires_grad_(), 0.0).sum(), y),
+        [sample(edge(0.0, 2.0, -1.0))],
+        lambda x: [np.where(x == 0, 0.0, -np.inf)],
+        lambda torch, x: torch.autograd.grad(torch.xlogy(y := x.detach().requires_grad_(), 0.0).sum(), y),
+        differentiable=False,
     ),
     Case(
         "logarithm.heaviside",

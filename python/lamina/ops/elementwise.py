@@ -336,8 +336,11 @@ def _rounded_div(input: Operand, other: Operand, rounding_mode: str, out: Tensor
     return y
 
 
-def _rounded_div_backward(node: Node, grad: Tensor) -> tuple[Tensor, Tensor]:
-    return mul(grad, 0), mul(grad, 0)
+def _rounded_div_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def zeros(k: int) -> Tensor | None:
+        return grad.new_zeros(grad.shape) if node.needs(k) else None
+
+    return zeros(0), zeros(1)
 
 
 @method("neg", "negative", "__neg__")

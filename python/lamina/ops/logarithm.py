@@ -6,18 +6,19 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from lamina import _C
 from lamina.autograd.graph import Node, record, tracks
-from lamina.ops.compare import isinf, isnan
 from lamina.ops.elementwise import (
     Operand,
+    compute,
     div,
     expect_tensors,
     mul,
     refuse_numbers_alone,
     tensor_or_none,
 )
-from lamina.ops.select import clamp, maximum, minimum, where
-from lamina.ops.unary import abs, cos, exp, exp2, log, log1p, sin, sqrt
+from lamina.ops.select import clamp, where
+from lamina.ops.unary import cos, log, sigmoid, sin
 from lamina.tensor import Tensor, method
 
 __all__ = [
@@ -50,9 +51,7 @@ def logaddexp(input: Tensor, other: Tensor) -> Tensor:
         tensor([6.9315e-01, 1.0007e+03])
     """
     _two_floats("logaddexp", input, other)
-    a, b = input.detach(), other.detach()
-    high, apart = maximum(a, b), abs(a - b)
-    y = where(isinf(a) & (a == b), a, high + log1p(exp(-apart)))
+    y = compute(_C.logaddexp, "logaddexp", input, other)
     if tracks(input, other):
         record(y, _logaddexp_backward, (input, other), (input, other))
     return y
@@ -60,7 +59,7 @@ def logaddexp(input: Tensor, other: Tensor) -> Tensor:
 
 def _logaddexp_backward(node: Node, grad: Tensor) -> tuple[Tensor, Tensor]:
     a, b = node.saved
-    return div(grad, exp(b - a) + 1), div(grad, exp(a - b) + 1)
+    return mul(grad, sigmoid(a - b)), mul(grad, sigmoid(b - a))
 
 
 @method()
@@ -72,9 +71,7 @@ def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
         tensor([4.])
     """
     _two_floats("logaddexp2", input, other)
-    a, b = input.detach(), other.detach()
-    high, apart = maximum(a, b), abs(a - b)
-    y = where(isinf(a) & (a == b), a, high + log1p(exp2(-apart)) / LN2)
+    y = compute(_C.logaddexp2, "logaddexp2", input, other)
     if tracks(input, other):
         record(y, _logaddexp2_backward, (input, other), (input, other))
     return y
@@ -82,7 +79,8 @@ def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
 
 def _logaddexp2_backward(node: Node, grad: Tensor) -> tuple[Tensor, Tensor]:
     a, b = node.saved
-    return div(grad, exp2(b - a) + 1), div(grad, exp2(a - b) + 1)
+    apart = mul(a - b, LN2)
+    return mul(grad, sigmoid(apart)), mul(grad, sigmoid(-apart))
 
 
 def _floating(op: str, x: Tensor) -> Tensor:
@@ -131,31 +129,17 @@ def xlogy(input: Operand, other: Operand) -> Tensor:
         tensor([0., 0.])
     """
     refuse_numbers_alone("xlogy", input, other)
-    a, b = (x.detach() if isinstance(x, Tensor) else x for x in (input, other))
-    y = mul(a, _log(b))
-    if isinstance(a, Tensor):
-        y = where((a == 0) & (b == b), 0.0, y)
-    elif isinstance(b, Tensor) and a == 0:
-        y = where(isnan(b), y, 0.0)
+    y = compute(_C.xlogy, "xlogy", input, other)
     if tracks(input, other):
         record(y, _xlogy_backward, (tensor_or_none(input), tensor_or_none(other)), (input, other))
     return y
-
-
-def _log(x: Operand) -> Operand:
-    """The logarithm, of a number in double precision."""
-    if isinstance(x, Tensor):
-        return log(x)
-    return math.log(x) if x > 0 else -math.inf if x == 0 else math.nan
 
 
 def _xlogy_backward(node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
     x, z = node.saved
     to_input = None
     if node.needs(0):
-        to_input = where(
-            (x == 0) & (z <= 0), 0.0, mul(grad, log(z) if isinstance(z, Tensor) else math.log(z))
-        )
+        to_input = where((x == 0) & (z <= 0), 0.0, xlogy(grad, z))
     return to_input, mul(grad, div(x, z)) if node.needs(1) else None
 
 
@@ -172,10 +156,7 @@ def hypot(input: Tensor, other: Tensor) -> Tensor:
         tensor([5.])
     """
     _two_floats("hypot", input, other)
-    a, b = abs(input.detach()), abs(other.detach())
-    high, low = maximum(a, b), minimum(a, b)
-    share = div(low, where(high == 0, 1.0, high))
-    y = where(isinf(a) | isinf(b), math.inf, mul(high, sqrt(mul(share, share) + 1)))
+    y = compute(_C.hypot, "hypot", input, other)
     if tracks(input, other):
         record(y, _hypot_backward, (input, other), (input, other, y))
     return y
@@ -198,7 +179,7 @@ def signbit(input: Tensor) -> Tensor:
     x = input.detach()
     if not x.dtype.is_floating_point:
         return x < 0
-    return (x < 0) | ((x == 0) & (div(1, x) < 0))
+    return compute(_C.copysign, "signbit", 1.0, x) < 0
 
 
 @method()
@@ -213,17 +194,10 @@ def copysign(input: Tensor, other: Operand) -> Tensor:
         >>> lamina.copysign(lamina.tensor([1.0, -2.0]), -1)
         tensor([-1., -2.])
     """
-    x = _floating("copysign", input)
-    if isinstance(other, Tensor):
-        negative: Tensor = signbit(other)
-    else:
-        negative = x.new_full((), math.copysign(1.0, other) < 0).bool()
-    if isinstance(other, Tensor) and other.dtype != x.dtype:  # the dtype of a sum of the two
-        x = x.to((x.new_zeros((1,) * x.ndim) + other.new_zeros((1,) * other.ndim)).dtype)
-    size = abs(x.detach())
-    y = where(negative, -size, size)
-    if tracks(x, other):
-        record(y, _copysign_backward, (x, tensor_or_none(other)), (x, y))
+    expect_tensors("copysign", input=input)
+    y = compute(_C.copysign, "copysign", input, other)
+    if tracks(input, other):
+        record(y, _copysign_backward, (input, tensor_or_none(other)), (input, y))
     return y
 
 

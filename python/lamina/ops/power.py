@@ -10,6 +10,7 @@ from lamina.ops.creation import ones_like
 from lamina.ops.elementwise import (
     Number,
     Operand,
+    check_out,
     compute,
     div,
     inplace,
@@ -70,9 +71,16 @@ def _power(x: Tensor, exponent: Number, out: Tensor | None) -> Tensor:
         floating or (exponent == 2 and isinstance(exponent, int) and x._array.dtype != 0)
     ):
         return quick(x, out=out)
-    if out is not None:
+    if floating or isinstance(exponent, float):
+        if out is not None:
+            check_out("pow", out, x)
+            _C.power_out(x._array, exponent, out._array)
+            return out
+        y = Tensor(_C.power(x._array, exponent))
+    elif out is not None:
         return write(_C.pow_out, "pow", out, x, exponent)
-    y = Tensor(_C.pow(x._array, exponent))
+    else:
+        y = Tensor(_C.pow(x._array, exponent))
     if tracks(x):
         record(y, _power_backward, (x,), (x, exponent))
     return y
