@@ -60,6 +60,20 @@ def test_operations_and_bytes_are_those_of_the_definition() -> None:
     assert (passes[0].flops, passes[0].bytes) == (0, 80)
 
 
+def test_a_transposed_convolution_is_the_one_whose_transpose_it_is() -> None:
+    x, w = lamina.ones(2, 4, 5, 7), lamina.ones(4, 3, 3, 3)
+    call = {"stride": 2, "padding": 1, "output_padding": 1}
+    ((_, shapes, passes, _),) = lamina.explain(F.conv_transpose2d, x, w, **call).calls
+    assert shapes == "(2, 4, 5, 7) (4, 3, 3, 3) -> (2, 3, 10, 14)"
+    assert passes[0].flops == 2 * x.numel() * 27
+    assert passes[0].bytes == 4 * (x.numel() + w.numel() + 2 * 3 * 10 * 14)
+    mirrored = lamina.explain(F.conv2d, lamina.ones(2, 3, 10, 14), w, stride=2, padding=1).calls[0][2]
+    assert [p.algorithm for p in passes] == [mirrored[k].algorithm for k in (1, 0, 2)]
+    layer = nn.ConvTranspose2d(4, 3, 3, stride=2, padding=1)
+    assert lamina.explain(layer, x).calls[0][2][0].flops == 2 * x.numel() * 27
+    assert lamina.explain(layer, x, (10, 14)).calls[0][1] == shapes.replace("(4, 3, 3, 3) ", "")
+
+
 def test_the_limit_is_the_larger_of_arithmetic_and_memory() -> None:
     machine = Limits(flops=100.0, bandwidth=10.0)
     assert Pass("forward", "gemm", 1000, 10).seconds(machine) == 10

@@ -12,6 +12,32 @@ namespace {
 
 int64_t kernel_taps(const ConvShape& s) { return s.kernel[0] * s.kernel[1] * s.kernel[2]; }
 
+struct Turn {
+  int64_t sum, task;
+};
+
+// The tasks of all sums, in the order of their places in the image: those that read the same pixels and
+// write neighbours follow each other.
+template <class T>
+void take_turns(const ImplicitSum<T>* plan, int64_t count, Turn* turns) {
+  Scratch scratch(count * sizeof(int64_t));
+  int64_t* next = scratch.as<int64_t>();
+  int64_t left = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    next[i] = 0;
+    left += plan[i].tasks();
+  }
+  for (; left > 0; --left, ++turns) {
+    int64_t first = -1;
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t tasks = plan[i].tasks();
+      if (next[i] == tasks) continue;
+      if (first < 0 || next[i] * plan[first].tasks() < next[first] * tasks) first = i;
+    }
+    *turns = {first, next[first]++};
+  }
+}
+
 // Runs `count` sums that share w[k * stride_k + c * stride_c + tap]; x, y and bias by group.
 template <class T>
 void run_sums(TapSum* sums, int64_t count, const ConvShape& s, const T* w, int64_t stride_k,
@@ -54,7 +80,7 @@ void run_sums(TapSum* sums, int64_t count, const ConvShape& s, const T* w, int64
                                 }
                               });
 
-  // All sums' tasks in one parallel loop: group by group, sum by sum.
+  // All sums' tasks in one parallel loop, group by group.
   Scratch plans(count * sizeof(ImplicitSum<T>));
   ImplicitSum<T>* plan = plans.as<ImplicitSum<T>>();
   int64_t group_tasks = 0, before = 0;
@@ -69,18 +95,19 @@ void run_sums(TapSum* sums, int64_t count, const ConvShape& s, const T* w, int64
     before += sums[i].taps();
     group_tasks += plan[i].tasks();
   }
+  Scratch order_of_tasks(group_tasks * sizeof(Turn));
+  Turn* turns = order_of_tasks.as<Turn>();
+  take_turns(plan, count, turns);
   parallel_for(group_tasks * s.groups, 1, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
       const int64_t g = task / group_tasks;
-      int64_t of_group = task % group_tasks;
-      const ImplicitSum<T>* p = plan;
-      for (; of_group >= p->tasks(); ++p) of_group -= p->tasks();
-      ImplicitSum<T> group = *p;
+      const Turn turn = turns[task % group_tasks];
+      ImplicitSum<T> group = plan[turn.sum];
       group.x += g * c * group.sum.x_stride[1];
       group.y += g * k * group.sum.y_stride[1];
       group.w += g * group_weights;
       group.bias += g * group_bias;
-      group.run(of_group);
+      group.run(turn.task);
     }
   });
 }

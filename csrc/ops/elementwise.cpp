@@ -17,6 +17,10 @@ const Dims kNoDims{};
 
 const Dims& shape_of(const Operand& o) { return o.array ? o.array->shape() : kNoDims; }
 
+bool is_bool(const Operand& o) {
+  return o.array ? o.array->dtype() == DType::boolean : o.scalar.kind == Scalar::Kind::boolean;
+}
+
 // What kernels compute a dtype in.
 DType compute_dtype(DType t) {
   if (is_floating(t)) return t == DType::float64 ? t : DType::float32;
@@ -114,9 +118,8 @@ Types types_of(Binary op, DType promoted) {
                      lamina::name(promoted));
     if (promoted == DType::boolean) return {promoted, promoted, promoted};
   }
-  if (op == Binary::subtract || in(op, Binary::floor_divide, Binary::pow))
-    check<TypeError>(promoted != DType::boolean, "[", op_name, "] expected numbers, got bool",
-                     op == Binary::subtract ? "; use ^ or logical_xor" : "");
+  if (in(op, Binary::floor_divide, Binary::pow))
+    check<TypeError>(promoted != DType::boolean, "[", op_name, "] expected numbers, got bool");
   return {promoted, promoted, compute_dtype(promoted)};
 }
 
@@ -243,6 +246,9 @@ Array unary(Unary op, const Array& a, const Parameters& parameters, const Array*
 Array binary(Binary op, const Operand& a, const Operand& b, const Parameters& parameters,
              const Array* out) {
   const Operand* const operands[] = {&a, &b};
+  if (op == Binary::subtract || op == Binary::subtract_scaled)
+    check<TypeError>(!is_bool(a) && !is_bool(b),
+                     "[sub] expected numbers, got bool; use ^ or logical_xor, ~ to invert a mask");
   const Types types = types_of(op, result_type({&a, &b}));
   if (in(op, Binary::floor_divide, Binary::fmod) && !is_floating(types.operands))
     check_divisor(op, b);

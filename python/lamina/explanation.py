@@ -15,7 +15,9 @@ from lamina.config import get_num_threads
 from lamina.nn import functional as F
 from lamina.nn import fusion
 from lamina.nn.functional.conv import ALGORITHMS, Geometry, check_operands, geometry_of
+from lamina.nn.functional.conv_transpose import transposed_geometry
 from lamina.nn.modules.conv import Conv1d, Conv2d, Conv3d
+from lamina.nn.modules.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from lamina.nn.modules.linear import Linear
 from lamina.nn.modules.module import Module
 from lamina.ops.matmul import bmm, matmul, mm
@@ -24,9 +26,18 @@ from lamina.tensor import Tensor
 __all__ = ["Explanation", "Limits", "Pass", "explain", "limits"]
 
 CONVOLUTIONS: dict[Any, int] = {F.conv1d: 1, F.conv2d: 2, F.conv3d: 3}
+TRANSPOSED: dict[Any, int] = {F.conv_transpose1d: 1, F.conv_transpose2d: 2, F.conv_transpose3d: 3}
 HEADS = ("call", "shapes", "pass", "algorithm", "MFLOP", "MB", "limit", "bound by", "predicted on one core")
 PRODUCTS = (matmul, mm, bmm)
-LAYERS: dict[type, Any] = {Conv1d: F.conv1d, Conv2d: F.conv2d, Conv3d: F.conv3d, Linear: F.linear}
+LAYERS: dict[type, Any] = {
+    Conv1d: F.conv1d,
+    Conv2d: F.conv2d,
+    Conv3d: F.conv3d,
+    ConvTranspose1d: F.conv_transpose1d,
+    ConvTranspose2d: F.conv_transpose2d,
+    ConvTranspose3d: F.conv_transpose3d,
+    Linear: F.linear,
+}
 
 
 @dataclass(frozen=True)
@@ -177,15 +188,21 @@ def _call_of(layer: Any, given: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
     """The function that a layer calls, and with what; its type where that is not known by its arithmetic."""
     if type(layer) not in LAYERS:
         return type(layer), given
-    args = (*given, layer.weight, layer.bias)
-    if type(layer) is not Linear:
+    function = LAYERS[type(layer)]
+    args: tuple[Any, ...] = (given[0], layer.weight, layer.bias)
+    if function in TRANSPOSED:
+        extra = layer.output_padding if len(given) == 1 else layer._padding_for(*given)
+        args += (layer.stride, layer.padding, extra, layer.groups, layer.dilation)
+    elif function in CONVOLUTIONS:
         args += (layer.stride, layer.padding, layer.dilation, layer.groups)
-    return LAYERS[type(layer)], args
+    return function, args
 
 
 def _passes(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> list[Pass]:
     if op in CONVOLUTIONS:
         return _conv_passes(op.__name__, CONVOLUTIONS[op], result, *args, **kwargs)
+    if op in TRANSPOSED:
+        return _transposed_passes(op.__name__, TRANSPOSED[op], result, *args, **kwargs)
     arrays = [t for t in (*args, *kwargs.values()) if isinstance(t, Tensor)]
     moved = float(sum(t.nbytes for t in [*arrays, *_tensors(result)]))
     if op is F.linear or op in PRODUCTS:
@@ -208,18 +225,46 @@ def _conv_passes(
 ) -> list[Pass]:
     check_operands(op, input, weight, bias, groups)
     geometry = geometry_of(op, rank, weight, stride, padding, dilation, groups)
-    shape = tuple(input.shape) if input.ndim == rank + 2 else (1, *input.shape)
+    return _passes_of((_C.ConvPass.fprop, _C.ConvPass.dgrad), rank, input, weight, y, geometry)
+
+
+def _transposed_passes(
+    op: str,
+    rank: int,
+    y: Tensor,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> list[Pass]:
+    """Of the convolution that gives an input from an output, the two passes over activations exchanged."""
+    check_operands(op, input, weight, bias, groups)
+    geometry = transposed_geometry(op, rank, stride, padding, output_padding, groups, dilation)
+    return _passes_of((_C.ConvPass.dgrad, _C.ConvPass.fprop), rank, y, weight, input, geometry)
+
+
+def _passes_of(
+    order: tuple[_C.ConvPass, _C.ConvPass],
+    rank: int,
+    x: Tensor,
+    weight: Tensor,
+    y: Tensor,
+    geometry: Geometry,
+) -> list[Pass]:
+    """Of the convolution of x that gives y: forward and the input's gradient are the passes of ``order``."""
+    shape = tuple(x.shape) if x.ndim == rank + 2 else (1, *x.shape)
     flops = 2 * y.numel() * math.prod(weight.shape[1:])
-    moved = input.nbytes + weight.nbytes + y.nbytes
+    moved = x.nbytes + weight.nbytes + y.nbytes
     passes = []
-    for name, which in (
-        ("forward", _C.ConvPass.fprop),
-        ("input gradient", _C.ConvPass.dgrad),
-        ("weight gradient", _C.ConvPass.wgrad),
-    ):
-        code = _C.conv_choice(which, input._array, shape, tuple(weight.shape), *geometry)
+    names = ("forward", "input gradient", "weight gradient")
+    for name, which in zip(names, (*order, _C.ConvPass.wgrad), strict=True):
+        code = _C.conv_choice(which, x._array, shape, tuple(weight.shape), *geometry)
         algorithm = ALGORITHMS[code]
-        predicted = _predicted(which, input, shape, tuple(weight.shape), geometry)
+        predicted = _predicted(which, x, shape, tuple(weight.shape), geometry)
         passes.append(Pass(name, algorithm, flops, moved, _saving(algorithm, weight.shape[2:]), predicted))
     return passes
 

@@ -110,6 +110,7 @@ CASES = [
             BAD_SHAPES,
             BAD_KIND,
             bad(TypeError, r"\[add\] expected an integer alpha", Input((2,), "int"), 1, alpha=0.5),
+            bad(TypeError, r"\[add\] expected a number as alpha", Input((2,)), 1.0, alpha=True),
         ],
     ),
     Case(
@@ -141,7 +142,19 @@ CASES = [
         with_alpha(np.subtract),
         "sub",
         dtypes=HALVES,
-        errors=[BAD_SHAPES, BAD_KIND],
+        errors=[
+            BAD_SHAPES,
+            BAD_KIND,
+            bad(TypeError, r"\[sub\] expected numbers, got bool", Input((2,)), Input((2,), "bool")),
+            bad(TypeError, r"\[sub\] expected numbers, got bool", True, Input((2,))),
+            bad(
+                TypeError,
+                r"\[sub\] expected numbers, got bool",
+                Input((2,), "int"),
+                Input((2,), "bool"),
+                alpha=2,
+            ),
+        ],
     ),
     Case("elementwise.mul", lamina.mul, BINARY, np.multiply, "mul", dtypes=HALVES, errors=[BAD_SHAPES]),
     Case(

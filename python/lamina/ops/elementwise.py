@@ -184,7 +184,7 @@ def add(input: Operand, other: Operand, *, alpha: Number = 1, out: Tensor | None
         >>> lamina.add(lamina.tensor([1.0, 2.0]), 3)
         tensor([4., 5.])
     """
-    if alpha != 1:
+    if alpha != 1 or alpha is True:
         return _add_scaled(input, other, alpha, 1, out)
     if out is not None:
         return write(_C.add_out, "add", out, input, other)
@@ -203,6 +203,11 @@ def _add_scaled(input: Operand, other: Operand, alpha: Number, sign: int, out: T
         if sign > 0
         else ("sub", _C.sub_scaled, _C.sub_scaled_out, sub)
     )
+    bools = [x.dtype is bool_ if isinstance(x, Tensor) else isinstance(x, bool) for x in (input, other)]
+    if sign < 0 and any(bools):
+        return plain(input, other)  # which refuses them
+    if isinstance(alpha, bool) and not all(bools):
+        raise TypeError(f"[{op}] expected a number as alpha for numbers, got {alpha}")
     if not any(isinstance(x, Tensor) and x.dtype.is_floating_point for x in (input, other)):
         if isinstance(alpha, float) and not isinstance(input, float) and not isinstance(other, float):
             raise TypeError(f"[{op}] expected an integer alpha for integers, got {alpha}")
@@ -239,7 +244,7 @@ def sub(input: Operand, other: Operand, *, alpha: Number = 1, out: Tensor | None
         >>> lamina.sub(lamina.tensor([1, 2]), 3)
         tensor([-2, -1])
     """
-    if alpha != 1:
+    if alpha != 1 or alpha is True:
         return _add_scaled(input, other, alpha, -1, out)
     if out is not None:
         return write(_C.sub_out, "sub", out, input, other)

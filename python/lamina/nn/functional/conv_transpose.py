@@ -128,15 +128,28 @@ def _conv_transpose(
 ) -> Tensor:
     op = f"conv_transpose{rank}d"
     check_operands(op, input, weight, bias, groups)
-    before = sizes(op, "padding", padding, rank)
-    extra = sizes(op, "output_padding", output_padding, rank)
-    after = tuple(p - e for p, e in zip(before, extra))
-    strides, dilations = sizes(op, "stride", stride, rank), sizes(op, "dilation", dilation, rank)
-    geometry = (strides, before, after, dilations, groups, chosen_algorithm())
+    geometry = transposed_geometry(op, rank, stride, padding, output_padding, groups, dilation)
     if input.ndim == rank + 1:
         y = transposed(input.reshape((1, *input.shape)), weight, bias, geometry)
         return y.reshape(y.shape[1:])
     return transposed(input, weight, bias, geometry)
+
+
+def transposed_geometry(
+    op: str,
+    rank: int,
+    stride: int | Sequence[int],
+    padding: int | Sequence[int],
+    output_padding: int | Sequence[int],
+    groups: int,
+    dilation: int | Sequence[int],
+) -> Geometry:
+    """The arguments as the bindings take them: those of the convolution whose transpose this is."""
+    before = sizes(op, "padding", padding, rank)
+    extra = sizes(op, "output_padding", output_padding, rank)
+    after = tuple(p - e for p, e in zip(before, extra))
+    strides, dilations = sizes(op, "stride", stride, rank), sizes(op, "dilation", dilation, rank)
+    return strides, before, after, dilations, groups, chosen_algorithm()
 
 
 def transposed(x: Tensor, w: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
